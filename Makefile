@@ -1,0 +1,64 @@
+# Each target is a few plain commands; nothing is hidden. `make demo` and `make test` are the contract.
+.PHONY: help setup demo lab test test-slow check format widgets notebooks bench constraints clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt $(wildcard hatch_build.py) $(wildcard widgets/package-lock.json)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+
+$(VENV)/.demo: $(SOURCES) | $(BIN)/uv
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(SOURCES) | $(BIN)/uv
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.dev ## make the contributor's environment
+
+demo: $(VENV)/.demo ## run the quickstart end to end, headless, and ask the live endpoint
+	$(BIN)/python tests/demo.py
+
+lab: $(VENV)/.demo ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+check: $(VENV)/.dev ## lint, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check notebooks ## everything but the slow tests
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/.dev ## simulations, soak
+	$(BIN)/pytest -m slow
+
+notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
+	$(BIN)/python tests/validate.py
+
+widgets: $(VENV)/.dev ## build the front end
+	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build
+
+bench: $(VENV)/.dev ## side-by-side benchmarks: make bench NAME=load
+	$(BIN)/python tests/benchmarks/$(NAME).py
+
+format: $(VENV)/.dev ## put the code in the house's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+constraints: $(VENV)/.dev ## pin what CI and the two commands install
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --quiet --upgrade --output-file constraints.txt
+
+clean: ## remove what was built
+	rm -rf $(VENV) dist build widgets/node_modules mlops_magics/frontends/widgets/static

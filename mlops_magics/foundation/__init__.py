@@ -1,0 +1,1 @@
+"""Errors, settings, tables, results, html, masking, the plugin seam: what every floor stands on."""

@@ -1,0 +1,144 @@
+"""What a Result is made of when it is shown: a few kinds of block, rendered as text and as html.
+
+A Result says *what* it shows in blocks; only this module and ``html`` know *how*. So every Result
+looks alike, everything is escaped in one place, and the text form never lags behind the html form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Tone = Literal["plain", "good", "bad", "quiet"]
+Cell = str | int | float | bool | None
+
+_DIGITS = 4  # significant digits shown; more is noise to a reader and unstable under nbval
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """The first line: what this is, and a word on how it stands."""
+
+    text: str
+    badge: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values, one a line."""
+
+    pairs: Sequence[tuple[str, Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings; numbers are set to the right."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    tones: Sequence[Tone] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A line of code that may be copied: the next sensible command, a call."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing of our own as SVG (already escaped by the module that drew it), and its words."""
+
+    svg: str
+    words: str
+
+
+Block = Title | Facts | Table | Note | Code | Figure
+
+_MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "bad": "✗ ", "quiet": ""}
+
+
+def shown(value: Cell) -> str:
+    """Write one value as a person reads it: four significant digits, "yes" and "no", a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return _number(value)
+    return value
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    if value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - beyond it a float skips integers
+        return f"{int(value):,}"
+    if abs(value) >= 10 ** (_DIGITS - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{_DIGITS}g}"
+
+
+def text_of(blocks: Iterable[Block]) -> str:
+    """Render blocks as plain text, for terminals, logs and front ends without html."""
+    return "\n".join(line for block in blocks for line in _lines(block))
+
+
+def _lines(block: Block) -> list[str]:
+    match block:
+        case Title(text, badge, tone):
+            return [f"{_MARKS[tone]}{text}{f' · {badge}' if badge else ''}"]
+        case Facts(pairs):
+            width = max((len(name) for name, _ in pairs), default=0)
+            return [f"  {name:<{width}}  {shown(value)}" for name, value in pairs]
+        case Table():
+            return _table_lines(block)
+        case Note(text, tone):
+            return [f"  {_MARKS[tone]}{text}"]
+        case Code(text):
+            return [f"  {line}" for line in text.splitlines()]
+        case Figure(words=words):
+            return [f"  [{words}]"]
+
+
+def _table_lines(table: Table) -> list[str]:
+    if not table.rows:
+        return []
+    cells = [[shown(value) for value in row] for row in table.rows]
+    numeric = numeric_columns(table)
+    widths = [max(len(text) for text in column) for column in zip(table.headings, *cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        parts = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        )
+        return ("  " + "  ".join(parts)).rstrip()
+
+    return [line(table.headings), *(line(row) for row in cells)]
+
+
+def numeric_columns(table: Table) -> list[bool]:
+    """Tell which columns hold only numbers (and gaps), so that they are set to the right."""
+    return [
+        any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in table.rows)
+        and all(
+            row[i] is None or (isinstance(row[i], int | float) and not isinstance(row[i], bool))
+            for row in table.rows
+        )
+        for i in range(len(table.headings))
+    ]

@@ -1,0 +1,91 @@
+"""Blocks as html: pure strings, everything escaped, light and dark, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from mlops_magics.foundation.blocks import (
+    Block,
+    Code,
+    Facts,
+    Figure,
+    Note,
+    Table,
+    Title,
+    numeric_columns,
+    shown,
+)
+
+# JupyterLab's variables follow its theme; light-dark() follows the system everywhere else.
+_STYLE = """
+.mlm{color-scheme:light dark;--i:var(--jp-ui-font-color1,light-dark(#1f2328,#e6e6e6));
+--q:var(--jp-ui-font-color2,light-dark(#59636e,#a9b1ba));--l:var(--jp-border-color2,light-dark(#d9dee3,#444c56));
+--g:var(--jp-success-color0,light-dark(#1a7f37,#57c46b));--b:var(--jp-error-color1,light-dark(#cf222e,#ff7b72));
+font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--i);max-width:64em;padding:2px 0 6px}
+.mlm .t{font-weight:600;font-size:14px;margin:2px 0 6px}
+.mlm .t span{font-weight:400;color:var(--q);margin-left:.6em}
+.mlm .t.good span{color:var(--g)}.mlm .t.bad span{color:var(--b)}
+.mlm dl{display:grid;grid-template-columns:max-content 1fr;gap:1px 1.2em;margin:0 0 6px}
+.mlm dt{color:var(--q);font-weight:400}.mlm dd{margin:0;overflow-wrap:anywhere}
+.mlm table{border-collapse:collapse;margin:2px 0 8px;font-variant-numeric:tabular-nums;color:inherit}
+.mlm th,.mlm td{padding:2px 1.1em 2px 0;text-align:left;border:0;vertical-align:top;background:none}
+.mlm th{font-weight:500;color:var(--q);border-bottom:1px solid var(--l)}
+.mlm tr{background:none!important}.mlm .n{text-align:right}
+.mlm .good{color:var(--g)}.mlm .bad{color:var(--b)}.mlm .quiet{color:var(--q)}
+.mlm p{margin:2px 0 4px}
+.mlm code{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);
+background:none;color:inherit}
+.mlm pre{margin:2px 0 6px;white-space:pre-wrap;background:none}.mlm svg{max-width:100%;height:auto}
+""".replace("\n", "")
+
+
+def page_part(blocks: Iterable[Block]) -> str:
+    """Render blocks as one self-contained piece of html for a notebook's output."""
+    return f'<style>{_STYLE}</style><div class="mlm">{"".join(_render(block) for block in blocks)}</div>'
+
+
+def page(title: str, blocks: Iterable[Block]) -> str:
+    """Render blocks as a whole page that can be saved, sent and opened offline."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title>"
+        "<style>body{margin:2em auto;max-width:64em;padding:0 1em}</style>"
+        f"{page_part(blocks)}</html>"
+    )
+
+
+def _render(block: Block) -> str:
+    match block:
+        case Title(text, badge, tone):
+            after = f"<span>{escape(badge)}</span>" if badge else ""
+            return f'<div class="t {tone}">{escape(text)}{after}</div>'
+        case Facts(pairs):
+            rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(shown(value))}</dd>" for name, value in pairs)
+            return f"<dl>{rows}</dl>"
+        case Table():
+            return _table(block)
+        case Note(text, tone):
+            return f'<p class="{tone}">{escape(text)}</p>'
+        case Code(text):
+            return f"<pre><code>{escape(text)}</code></pre>"
+        case Figure(svg=svg):
+            return svg
+
+
+def _table(table: Table) -> str:
+    if not table.rows:
+        return ""
+    sides = [' class="n"' if right else "" for right in numeric_columns(table)]
+    head = "".join(
+        f"<th{side} scope='col'>{escape(text)}</th>" for side, text in zip(sides, table.headings, strict=True)
+    )
+    tones = table.tones or ("plain",) * len(table.rows)
+    body = "".join(
+        f'<tr class="{tone}">'
+        + "".join(f"<td{side}>{escape(shown(cell))}</td>" for side, cell in zip(sides, row, strict=True))
+        + "</tr>"
+        for tone, row in zip(tones, table.rows, strict=True)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

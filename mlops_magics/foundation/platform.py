@@ -1,0 +1,193 @@
+"""The one module that talks to the operating system: private files, atomic writes, locks, processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_magics.foundation.errors import UnavailableError
+
+_PRIVATE_FILE = 0o600
+_PRIVATE_FOLDER = 0o700
+_START_SLACK = 1.0  # seconds: how exactly a process's start time survives being written down
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user may enter.
+
+    Args:
+        path: The folder. Parents are made too.
+
+    Returns:
+        The same path.
+
+    Raises:
+        UnavailableError: The folder cannot be made or made private.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+        if os.name == "posix":
+            path.chmod(_PRIVATE_FOLDER)
+    except OSError as error:
+        raise UnavailableError(
+            f"The folder {path} cannot be made: {error.strerror}.",
+            "Make it writable, or set MLOPS_STATE to a folder that is.",
+        ) from error
+    return path
+
+
+def write_atomic(path: Path, content: bytes | str, *, private: bool = False) -> None:
+    """Write a whole file or nothing: a reader never sees half of it, whatever is killed meanwhile.
+
+    Args:
+        path: The file to replace or make. Its folder must exist.
+        content: The whole new content; text is written as UTF-8.
+        private: Whether only this user may read it (0600).
+
+    Raises:
+        UnavailableError: The file cannot be written; the previous content stands.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(_PRIVATE_FILE if private else 0o666 & ~_umask())
+        os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic on every platform
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise UnavailableError(
+            f"{path} ({len(data)} bytes) cannot be written: {error.strerror}.",
+            "Free some space or choose a folder that is writable; nothing was changed.",
+        ) from error
+
+
+def _umask() -> int:
+    """Read the umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, seconds: float = 20.0) -> Iterator[None]:
+    """Hold a lock between processes of this machine for the length of a ``with`` block.
+
+    The kernel frees it when its holder dies, so that a killed process never blocks the others.
+
+    Args:
+        path: The lock's file; it is made and left in place.
+        seconds: How long to wait for another holder.
+
+    Raises:
+        UnavailableError: Another process held the lock the whole time.
+    """
+    private_folder(path.parent)
+    with path.open("a+b") as file:
+        deadline = time.monotonic() + seconds
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"Another process has held {path.name} for {seconds:g} seconds.",
+                    "Wait for it to finish, or end it; then try again.",
+                )
+            time.sleep(0.02)
+        try:
+            yield
+        finally:
+            _unlock(file.fileno())
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    Attributes:
+        pid: The number.
+        started: When it started, in seconds since the epoch.
+        host: The machine it runs on.
+    """
+
+    pid: int
+    started: float
+    host: str
+
+    @classmethod
+    def current(cls) -> ProcessId:
+        """Name the process that asks."""
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId:
+        """Name a running process by its number.
+
+        Raises:
+            UnavailableError: No such process runs.
+        """
+        import platform
+
+        import psutil
+
+        try:
+            started = float(psutil.Process(pid).create_time())
+        except psutil.Error as error:
+            raise UnavailableError(f"No process {pid} runs.", "It has ended; start it again.") from error
+        return cls(pid, started, platform.node())
+
+    def alive(self) -> bool | None:
+        """Tell whether it still runs.
+
+        Returns:
+            Whether it runs, or None where it belongs to another machine and nothing can be said.
+        """
+        import platform
+
+        import psutil
+
+        if self.host != platform.node():
+            return None
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < _START_SLACK
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False

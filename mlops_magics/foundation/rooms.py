@@ -1,0 +1,66 @@
+"""The one plugin seam: a room of interchangeable parts, a table first, entry points on a miss."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mlops_magics.foundation.errors import NotFoundError, UnavailableError, nearest
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Room(Generic[Part]):
+    """A set of parts that answer to the same Protocol, by name.
+
+    Attributes:
+        name: The room's name; guests come by the entry point group ``mlops_magics.<name>``.
+        table: Our own parts: name -> ``"module:attribute"``. Nothing is imported to list them.
+    """
+
+    name: str
+    table: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[str]:
+        """List our own parts and the guests' by name; imports none of them."""
+        yield from self.table
+        yield from (point.name for point in self._guests() if point.name not in self.table)
+
+    def get(self, name: str) -> Part:
+        """Hand out a part.
+
+        Args:
+            name: Its name in the table, or a guest's entry point.
+
+        Returns:
+            The part, imported now.
+
+        Raises:
+            NotFoundError: Neither the table nor a guest has it.
+            UnavailableError: A guest's package cannot be imported.
+        """
+        if name in self.table:
+            return self._load(self.table[name])
+        for point in self._guests():
+            if point.name == name:
+                try:
+                    return self._load(point.value)
+                except ImportError as error:
+                    raise UnavailableError(
+                        f"The {self.name} part '{name}' cannot be imported: {error}.",
+                        f"Reinstall the package that brings it ({point.value}).",
+                    ) from error
+        raise NotFoundError(f"{self.name} has no part '{name}'.", nearest(name, self))
+
+    def _guests(self) -> tuple[importlib.metadata.EntryPoint, ...]:
+        import importlib.metadata
+
+        return tuple(importlib.metadata.entry_points(group=f"mlops_magics.{self.name}"))
+
+    @staticmethod
+    def _load(address: str) -> Part:
+        module, _, attribute = address.partition(":")
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]

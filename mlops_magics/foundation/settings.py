@@ -1,0 +1,161 @@
+"""One frozen Settings, made at the edge and passed down.
+
+What is said later in this list loses to what is said earlier: a flag, ``%config MLOps`` and
+``%mlops --store`` (both kept as ``MLOPS_*`` variables of the process, so that processes it starts
+agree with it), the environment (``MLOPS_*``, then ``MLFLOW_*``), ``[tool.mlops_magics]`` in the
+project's ``pyproject.toml``, the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from mlops_magics.foundation.errors import UsageError, nearest
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things are and how they behave.
+
+    Attributes:
+        root: The project's root: the nearest folder upwards with ``.mlops/``, a
+            ``[tool.mlops_magics]`` table or ``.git``; else the folder it was asked from.
+        store: The MLflow tracking address; SQLite at the root unless something else is said.
+        experiment: The MLflow experiment that runs go to; None until one is named.
+        notebook: The notebook that runs, where a runner of ours says so.
+        state: This user's folder for tokens, endpoints and locks (0700).
+        standby: Whether a warm process may wait for a deployment.
+    """
+
+    root: Path
+    store: str
+    experiment: str | None = None
+    notebook: str | None = None
+    state: Path
+    standby: bool = True
+
+    @classmethod
+    def discover(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """Find the settings that hold here.
+
+        Args:
+            start: The folder to look from; the current one by default.
+            environ: The environment; the process's by default.
+
+        Returns:
+            The settings.
+
+        Raises:
+            UsageError: ``pyproject.toml`` or a variable says something that is not understood.
+        """
+        environ = os.environ if environ is None else environ
+        root = project_root(start or Path.cwd())
+        table = _project_table(root)
+        state = environ.get("MLOPS_STATE")
+        return cls(
+            root=root,
+            store=(
+                environ.get("MLOPS_STORE")
+                or environ.get("MLFLOW_TRACKING_URI")
+                or table.get("store")
+                or f"sqlite:///{root / 'mlflow.db'}"
+            ),
+            experiment=(
+                environ.get("MLOPS_EXPERIMENT")
+                or environ.get("MLFLOW_EXPERIMENT_NAME")
+                or table.get("experiment")
+            ),
+            notebook=environ.get("MLOPS_NOTEBOOK"),
+            state=Path(state) if state else _user_state(),
+            standby=_flag("standby", environ.get("MLOPS_STANDBY") or table.get("standby") or "true"),
+        )
+
+    def with_(self, **changes: object) -> Settings:
+        """Make a copy in which some settings differ.
+
+        Args:
+            **changes: New values by attribute; None leaves the old value.
+        """
+        return replace(self, **{key: value for key, value in changes.items() if value is not None})  # type: ignore[arg-type]
+
+
+def remember(**changes: str) -> None:
+    """Keep settings for the rest of this process, and for the processes that it starts.
+
+    Args:
+        **changes: ``store``, ``experiment`` or ``standby``, as text.
+    """
+    for name, value in changes.items():
+        os.environ[f"MLOPS_{name.upper()}"] = value
+
+
+def project_root(start: Path) -> Path:
+    """Find the project that a folder belongs to.
+
+    Args:
+        start: The folder to look upwards from.
+
+    Returns:
+        The nearest folder with ``.mlops/``, a ``[tool.mlops_magics]`` table or ``.git``; else ``start``.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / ".mlops").is_dir() or (folder / ".git").exists() or _has_table(folder):
+            return folder
+    return start
+
+
+def _has_table(folder: Path) -> bool:
+    return "[tool.mlops_magics]" in _read(folder / "pyproject.toml")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _project_table(root: Path) -> dict[str, str]:
+    path = root / "pyproject.toml"
+    try:
+        table = tomllib.loads(_read(path)).get("tool", {}).get("mlops_magics", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.", "Correct the file.") from error
+    known = {"store", "experiment", "standby"}
+    for key in table:
+        if key not in known:
+            raise UsageError(
+                f"[tool.mlops_magics] in {path} has no setting '{key}'.",
+                nearest(key, known),
+            )
+    return {key: str(value) for key, value in table.items()}
+
+
+def _flag(name: str, text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise UsageError(
+        f"The setting {name} is '{text}', which is neither true nor false.", "Write true or false."
+    )
+
+
+def _user_state() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("mlops-magics", appauthor=False))
+
+
+def setting_names() -> tuple[str, ...]:
+    """List the settings by name."""
+    return tuple(field.name for field in fields(Settings))

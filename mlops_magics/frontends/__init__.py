@@ -1,0 +1,1 @@
+"""The doors: magics, widgets, the command line, MLflow plugins. They hold no domain logic."""

@@ -1,0 +1,1 @@
+"""Magics, built from the signatures of the steps."""

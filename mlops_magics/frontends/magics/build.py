@@ -1,0 +1,188 @@
+"""Magics, built from the road: a callable object a verb, which imports its step on first use."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.road import CELLS, VERBS, magic_name
+
+if TYPE_CHECKING:
+    from mlops_magics.frontends.signature import Signature
+
+_HOME = "mlops_magics_extension"  # the attribute of the shell that holds what belongs to this kernel
+
+
+class Extension:
+    """What the extension is in one kernel: its magics, and the standby process once there is one."""
+
+    def __init__(self, shell: Any) -> None:  # noqa: ANN401 - IPython ships no types
+        self.shell = shell
+        self._standby: Any = None
+        self._taken: list[Callable[[], object]] = []
+
+    def load(self) -> None:
+        """Register magics, ``%config MLOps`` and completion. Imports nothing heavy, starts nothing."""
+        from mlops_magics.frontends.magics.complete import Matcher
+        from mlops_magics.frontends.magics.config import MLOps
+
+        table = self.shell.magics_manager.magics
+        for kind, verbs, made in (("line", VERBS, LineMagic), ("cell", CELLS, CellMagic)):
+            for verb, address in verbs.items():
+                name = magic_name(verb)
+                self.shell.register_magic_function(made(self, name, address), kind, name)
+                self._taken.append(lambda kind=kind, name=name: table[kind].pop(name, None))  # type: ignore[misc]
+        config, matcher = MLOps(parent=self.shell), Matcher(self.shell)
+        for room, part in (
+            (self.shell.configurables, config),
+            (self.shell.Completer.custom_matchers, matcher),
+        ):
+            room.append(part)
+            self._taken.append(lambda room=room, part=part: part in room and room.remove(part))  # type: ignore[misc]
+
+    def unload(self) -> None:
+        """Take away all that ``load`` brought, and end the standby process."""
+        while self._taken:
+            self._taken.pop()()
+        if self._standby is not None:
+            self._standby.stop()
+
+    def standby(self) -> object:
+        """Return this kernel's standby process, not started yet the first time."""
+        if self._standby is None:
+            from mlops_magics.targets.standby import Standby
+
+            self._standby = Standby()
+        return self._standby
+
+
+def load(shell: Any) -> None:  # noqa: ANN401 - as above
+    """Load the extension into a shell; twice is as good as once."""
+    unload(shell)
+    extension = Extension(shell)
+    setattr(shell, _HOME, extension)
+    extension.load()
+
+
+def unload(shell: Any) -> None:  # noqa: ANN401 - as above
+    """Unload the extension from a shell, if it is loaded."""
+    extension = getattr(shell, _HOME, None)
+    if extension is not None:
+        extension.unload()
+        delattr(shell, _HOME)
+
+
+class LineMagic:
+    """``%mlops_<verb>``: reads its line by the step's signature and calls the step."""
+
+    # IPython would evaluate {expressions} in the line; only names are looked up here (see line.py).
+    _ipython_magic_no_var_expand = True
+    _ipython_magic_output_can_be_silenced = True
+    _sign = "%"
+
+    def __init__(self, extension: Extension, name: str, address: str) -> None:
+        self._extension = extension
+        self._address = address
+        self.__name__ = name
+        self._signature: Signature | None = None
+
+    def __call__(self, line: str) -> Any:  # noqa: ANN401 - a Result, or the card that shows it
+        """Read the line, call the step, keep the result under ``-o NAME``, and return it to be shown."""
+        return self._called(line, {"Settings": _settings, "Standby": self._extension.standby})
+
+    def getdoc(self) -> str:
+        """Return what ``%mlops_<verb>?`` shows."""
+        return self.signature.help()
+
+    @property
+    def signature(self) -> Signature:
+        """The step's signature; its module is imported now."""
+        if self._signature is None:
+            from mlops_magics.frontends.signature import Signature
+
+            module, _, function = self._address.partition(":")
+            step = getattr(importlib.import_module(module), function)
+            self._signature = Signature.of(step, f"{self._sign}{self.__name__}")
+        return self._signature
+
+    def _called(self, line: str, given: Mapping[str, Callable[[], object]]) -> Any:  # noqa: ANN401 - as above
+        from mlops_magics.frontends.magics.line import read
+
+        shell = self._extension.shell
+        asked = read(line, shell.user_ns)
+        missed: list[str] = []
+
+        def look_up(text: str) -> object:
+            if text.isidentifier() and text in shell.user_ns:
+                return shell.user_ns[text]
+            missed.append(text)
+            return text
+
+        arguments = self.signature.parse(asked.words, look_up=look_up, given=given)
+        try:
+            result = self.signature.call(arguments)
+        except (NotFoundError, UsageError) as error:
+            _suggest(error, missed, shell.user_ns)
+            raise
+        shown = _presented(result, shell)
+        if asked.keep is not None:
+            shell.user_ns[asked.keep] = shown
+        return None if asked.silent else shown
+
+
+class CellMagic(LineMagic):
+    """``%%mlops_<verb>``: the same, and the step is handed the cell to execute."""
+
+    _sign = "%%"
+
+    def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
+        """Compile the cell, and call the step, which executes it."""
+        given = {
+            "Settings": _settings,
+            "Standby": self._extension.standby,
+            "Body": lambda: self._body(line, cell),
+        }
+        return self._called(line, given)
+
+    def _body(self, line: str, cell: str) -> object:
+        from mlops_magics.frontends.magics.cells import compiled
+        from mlops_magics.frontends.magics.whereabouts import cell_id, notebook
+        from mlops_magics.steps.track import Body
+        from mlops_magics.tracking.provenance import Source
+
+        shell = self._extension.shell
+        body = compiled(shell, cell)
+        source = Source(
+            code=cell,
+            line=f"{self._sign}{self.__name__} {line}".strip(),
+            cell_id=cell_id(shell),
+            notebook=notebook(_settings(), shell.user_ns),
+        )
+        return Body(source=source, code=body.code, namespace=shell.user_ns, run=body.run)
+
+
+def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported at load
+    from mlops_magics.foundation.settings import Settings
+
+    return Settings.discover()
+
+
+def _presented(result: Any, shell: Any) -> Any:  # noqa: ANN401 - a Result, or its card
+    """Return the card of a result that has one, where a kernel can talk to a page; else the result."""
+    if not hasattr(shell, "kernel"):
+        return result
+    from mlops_magics.frontends.widgets import CARDS
+
+    name = type(result).__name__
+    return CARDS.get(name)(result) if name in CARDS.table else result
+
+
+def _suggest(error: NotFoundError | UsageError, missed: list[str], names: Mapping[str, object]) -> None:
+    """Add the variable that was probably meant to an error about a word that named none."""
+    known = [name for name in names if not name.startswith("_")]
+    for word in missed:
+        if word in error.what and (close := difflib.get_close_matches(word, known, n=1, cutoff=0.7)):
+            error.remedy = f"Did you mean the variable '{close[0]}'? {error.remedy}"

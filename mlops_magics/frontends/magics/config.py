@@ -1,0 +1,26 @@
+"""``%config MLOps``: settings that are kept for this kernel and the processes that it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from traitlets import Bool, Unicode, observe
+from traitlets.config import Configurable
+
+from mlops_magics.foundation.settings import remember
+
+
+class MLOps(Configurable):
+    """Settings of mlops-magics, for the rest of this kernel."""
+
+    store = Unicode("", help="The MLflow tracking address; empty: SQLite at the project's root.").tag(
+        config=True
+    )
+    experiment = Unicode("", help="The experiment that runs go to.").tag(config=True)
+    standby = Bool(True, help="Whether a warm process may wait for a deployment.").tag(config=True)  # noqa: FBT003 - traitlets' way
+
+    @observe("store", "experiment", "standby")
+    def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        remember(
+            **{change["name"]: str(change["new"]).lower() if change["name"] == "standby" else change["new"]}
+        )

@@ -1,0 +1,1 @@
+"""What a cell is and what really ran: names read and bound, estimators fitted."""

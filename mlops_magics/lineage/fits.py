@@ -1,0 +1,129 @@
+"""What a cell really fitted: each outermost ``fit`` of a scikit-learn estimator, while a cell runs.
+
+For the length of a ``with`` block every loaded estimator class has its ``fit`` wrapped, and classes
+that are defined or imported meanwhile are wrapped as they appear; afterwards all is as before. A
+wrapper notes the estimator and what it was fitted on. A fit inside another fit (a pipeline's steps, a
+search's candidates) belongs to the outer one.
+
+LightGBM's and XGBoost's scikit-learn classes, and a user's own, inherit from ``BaseEstimator`` and are
+seen in the same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_METHODS = ("fit", "fit_predict", "fit_transform", "partial_fit")
+_PACKAGES = ("sklearn", "lightgbm", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One outermost fit.
+
+    Attributes:
+        estimator: What was fitted.
+        data: What it was fitted on, as it was passed (features only); None when it was not passed.
+        seconds: How long it took.
+    """
+
+    estimator: Any
+    data: Any
+    seconds: float
+
+
+@dataclass(slots=True)
+class Fits:
+    """The fits seen so far, in the order in which they ended."""
+
+    seen: list[Fit] = field(default_factory=list)
+    _open: threading.local = field(default_factory=threading.local)
+    _patched: list[tuple[type, str, Any]] = field(default_factory=list)
+
+    def wrap(self, cls: type) -> None:
+        """Wrap the fitting methods that a class defines itself."""
+        for name in _METHODS:
+            method = cls.__dict__.get(name)
+            if callable(method) and not hasattr(method, "_mlops_original"):
+                self._patched.append((cls, name, method))
+                setattr(cls, name, self._noting(method))
+
+    def unwrap(self) -> None:
+        """Put every method back."""
+        while self._patched:
+            cls, name, method = self._patched.pop()
+            setattr(cls, name, method)
+
+    def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def noted(estimator: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as the method
+            if getattr(self._open, "depth", 0):
+                return method(estimator, *args, **keywords)
+            self._open.depth = 1
+            begun = time.perf_counter()
+            try:
+                answer = method(estimator, *args, **keywords)
+            finally:
+                self._open.depth = 0
+            data = args[0] if args else keywords.get("X")
+            self.seen.append(Fit(estimator, data, time.perf_counter() - begun))
+            return answer
+
+        noted._mlops_original = method  # type: ignore[attr-defined] # noqa: SLF001 - our own mark
+        return noted
+
+
+@contextlib.contextmanager
+def observed(source: str) -> Iterator[Fits]:
+    """Note the fits for the length of a ``with`` block.
+
+    Args:
+        source: The cell's source. Where neither it nor the session mentions an estimator's package
+            nothing is imported and nothing is wrapped.
+
+    Yields:
+        The fits, filled while the block runs.
+    """
+    fits = Fits()
+    if not any(name in sys.modules or name in source for name in _PACKAGES):
+        yield fits
+        return
+    from sklearn.base import BaseEstimator
+
+    inherited = BaseEstimator.__dict__.get("__init_subclass__")
+    original = BaseEstimator.__init_subclass__
+
+    def init_subclass(cls: type, /, **keywords: object) -> None:
+        original.__func__(cls, **keywords)
+        fits.wrap(cls)
+
+    for cls in _subclasses(BaseEstimator):
+        fits.wrap(cls)
+    BaseEstimator.__init_subclass__ = classmethod(init_subclass)
+    try:
+        yield fits
+    finally:
+        if inherited is None:
+            del BaseEstimator.__init_subclass__
+        else:
+            BaseEstimator.__init_subclass__ = inherited
+        fits.unwrap()
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    seen: set[type] = set()
+    open_: list[type] = [cls]
+    while open_:
+        children: list[type] = type.__subclasses__(open_.pop())
+        for child in children:
+            if child not in seen:
+                seen.add(child)
+                open_.append(child)
+                yield child

@@ -1,0 +1,31 @@
+"""THE ROAD: each verb, in the order of a model's life, and the function behind it. Imports nothing.
+
+To add a verb, write ``steps/<verb>.py`` and one row here: the magic, the command, the Python name,
+help and completion are built from its signature.
+"""
+
+VERBS = {
+    "track": "mlops_magics.steps.track:track",
+    "evaluate": "mlops_magics.steps.evaluate:evaluate",
+    "register": "mlops_magics.steps.register:register",
+    "promote": "mlops_magics.steps.promote:promote",
+    "deploy": "mlops_magics.steps.deploy:deploy",
+    "predict": "mlops_magics.steps.predict:predict",
+    "status": "mlops_magics.steps.status:status",
+    "doctor": "mlops_magics.steps.doctor:doctor",
+}
+
+# Verbs that take a cell: ``%%mlops_<verb>`` above the code that it executes.
+CELLS = {
+    "track": "mlops_magics.steps.track:record",
+}
+
+# Magics whose name is not ``mlops_<verb>``: ``%mlops`` alone is the state of everything.
+NAMES = {
+    "status": "mlops",
+}
+
+
+def magic_name(verb: str) -> str:
+    """Return the name of a verb's magic, without the percent sign."""
+    return NAMES.get(verb, f"mlops_{verb}")

@@ -1,0 +1,1 @@
+"""What makes notebooks testable: the pytest plugin, and kits for guests."""

@@ -1,0 +1,1 @@
+"""The only door to MLflow: stores, runs, models, the registry and its history."""

@@ -1,0 +1,246 @@
+"""Models in the store: logged fast and safely, fetched to a folder.
+
+MLflow spends its ten seconds a model on finding the requirements in a subprocess, and its default
+format refuses most real models because their types are not on a trust list. Here the pins are found
+in this process and the types are vetted by our own list (``artifact.trust``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.artifact import trust
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
+from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.tracking.provenance import pins
+from mlops_magics.tracking.store import Store, door
+
+_EXAMPLE_ROWS = 5
+_SIGNATURE_ROWS = 200  # types show in few rows; which columns may be empty is read from all
+_ALWAYS = ("sklearn", "skops", "numpy", "scipy", "pandas")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """A model in the store.
+
+    Attributes:
+        model_id: MLflow's id of it.
+        uri: Where its files are.
+        kind: The class of the estimator; for a pipeline, of its last step.
+        format: "skops" or "pickle".
+    """
+
+    model_id: str
+    uri: str
+    kind: str
+    format: str
+
+
+def log_model(
+    store: Store,
+    run_id: str,
+    experiment_id: str,
+    estimator: Any,  # noqa: ANN401 - any fitted estimator
+    *,
+    data: object = None,
+    allow_pickle: bool = False,
+) -> LoggedModel:
+    """Log a fitted estimator as a model of a run.
+
+    Args:
+        store: The open store.
+        run_id: The run that made it.
+        experiment_id: The run's experiment.
+        estimator: The fitted scikit-learn estimator.
+        data: What it was fitted on (features only), for the signature and the example.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold it.
+
+    Returns:
+        What was logged.
+
+    Raises:
+        RefusedError: The safe format cannot hold it and pickle was not allowed.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, door("The model"):
+        path = Path(folder, "model")
+        form = save(estimator, path, data=data, allow_pickle=allow_pickle, run_id=run_id)
+        made = store.client.create_logged_model(
+            experiment_id,
+            name="model",
+            source_run_id=run_id,
+            tags={"mlops.format": form, "mlops.kind": kind_of_model(estimator)},
+        )
+        _stamp(path, made)
+        store.client.log_model_artifacts(made.model_id, str(path))
+        store.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+        store.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    return LoggedModel(made.model_id, made.artifact_location, kind_of_model(estimator), form)
+
+
+def save(
+    estimator: Any,  # noqa: ANN401 - any fitted estimator
+    path: Path,
+    *,
+    data: object = None,
+    allow_pickle: bool = False,
+    run_id: str | None = None,
+) -> str:
+    """Save a fitted estimator as an MLflow model in a folder that does not exist yet.
+
+    Returns:
+        The format: "skops", or "pickle" where that was needed and allowed.
+
+    Raises:
+        RefusedError: The safe format cannot hold it and pickle was not allowed.
+    """
+    from mlflow import sklearn as flavor
+    from mlflow.models import Model
+
+    signature, example = _signature(estimator, data)
+    unsafe = unsafe_types(estimator)
+    if unsafe and not allow_pickle:
+        raise RefusedError(
+            f"The safe format cannot hold this model: {', '.join(unsafe[:3])} is not on the trust list.",
+            "Use library classes, or say --allow-pickle: it is recorded, and whoever loads it must agree.",
+        )
+    with warnings.catch_warnings(), _silent():
+        warnings.simplefilter("ignore")  # MLflow's advice on integers and formats is answered above
+        flavor.save_model(
+            estimator,
+            str(path),
+            mlflow_model=Model(artifact_path="model", run_id=run_id),
+            signature=signature,
+            input_example=example,
+            pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
+            serialization_format="cloudpickle" if unsafe else "skops",
+            skops_trusted_types=None if unsafe else sorted(trust.TRUSTED),
+        )
+    return "pickle" if unsafe else "skops"
+
+
+def unsafe_types(estimator: Any) -> tuple[str, ...]:  # noqa: ANN401 - any estimator
+    """Name the types in an estimator that our trust list does not hold."""
+    import skops.io
+
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+        path = Path(folder, "model.skops")
+        try:
+            skops.io.dump(estimator, path)
+        except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
+            return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",)
+        return trust.untrusted(path)
+
+
+def kind_of_model(estimator: Any) -> str:  # noqa: ANN401 - any estimator
+    """Name the class that predicts: a pipeline is named after its last step."""
+    steps = getattr(estimator, "steps", None)
+    return kind_of_model(steps[-1][1]) if steps else type(estimator).__name__
+
+
+def modules_of(estimator: Any) -> Iterator[str]:  # noqa: ANN401 - any estimator
+    """List the modules of an estimator and of all that it holds as parameters."""
+    yield type(estimator).__module__
+    if hasattr(estimator, "get_params"):
+        for value in estimator.get_params(deep=True).values():
+            if hasattr(value, "get_params"):
+                yield type(value).__module__
+
+
+def fetch(store: Store, uri: str, folder: Path) -> Path:
+    """Bring a model's files to a folder of this machine; files that are here already are not copied.
+
+    Args:
+        store: The open store.
+        uri: A folder, or an address that MLflow can fetch from.
+        folder: Where to put them when they are elsewhere.
+
+    Returns:
+        The folder that holds ``MLmodel``.
+
+    Raises:
+        NotFoundError: The files are not there.
+    """
+    local = uri.removeprefix("file://")
+    if "://" not in local:
+        path = Path(local)
+    else:
+        from mlflow.artifacts import download_artifacts
+
+        with door(f"The model's files ({uri})"):
+            path = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=store.uri))
+    if not (path / "MLmodel").is_file():
+        raise NotFoundError(
+            f"The model's files are not at {path}.",
+            "They were moved or deleted; register the model again, or restore them.",
+        )
+    return path
+
+
+def _signature(estimator: Any, data: object) -> tuple[Any, Any]:  # noqa: ANN401 - MLflow's types
+    """Infer the signature from a few rows, and which columns may be empty from all of them."""
+    from mlflow.models import infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    if data is None:
+        return None, None
+    if kind_of(data) is None:
+        few = data[:_EXAMPLE_ROWS] if hasattr(data, "__getitem__") else None
+        return (None, None) if few is None else (infer_signature(few, _answer(estimator, few)), few)
+    frame = Frame.of(data)
+    few = frame.head(_SIGNATURE_ROWS).to_pandas()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        signature = infer_signature(few, _answer(estimator, few))
+    if signature.inputs.has_input_names():
+        gaps = frame.gaps()
+        signature.inputs = Schema(
+            [
+                ColSpec(spec.type, spec.name, required=not gap)
+                for spec, gap in zip(signature.inputs.inputs, gaps, strict=True)
+            ]
+        )
+    return signature, few.head(_EXAMPLE_ROWS)
+
+
+def _answer(estimator: Any, few: Any) -> Any:  # noqa: ANN401 - whatever it predicts
+    try:
+        return estimator.predict(few)
+    except MLOpsError:
+        raise
+    except Exception as error:
+        raise RefusedError(
+            f"{kind_of_model(estimator)} cannot predict the rows that it was fitted on: {error}",
+            "Check that it is fitted and takes raw rows.",
+        ) from error
+
+
+def _stamp(path: Path, made: Any) -> None:  # noqa: ANN401 - MLflow's LoggedModel
+    """Write the model's id into its own file, as MLflow's log_model does."""
+    from mlflow.models import Model
+
+    model = Model.load(str(path))
+    model.model_id = model.model_uuid = made.model_id
+    model.artifact_path = made.artifact_location
+    model.save(str(path / "MLmodel"))
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep MLflow's general advice on formats out of the cell; ours is more exact."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

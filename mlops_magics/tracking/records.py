@@ -1,0 +1,136 @@
+"""What the store holds, as results that chain: a Run goes into evaluate and register, a ModelVersion on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.result import Result, live
+
+_SHOWN_PARAMS = 12
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table that a run read.
+
+    Attributes:
+        name: What the notebook calls it.
+        rows: Its rows.
+        columns: Its columns.
+        digest: The digest of every value in it.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Run(Result):
+    """One attempt: what was run, on what, and what came of it.
+
+    Attributes:
+        id: MLflow's run id.
+        name: The run's name.
+        experiment: The experiment it belongs to.
+        status: FINISHED, FAILED or KILLED.
+        params: Parameters, as text.
+        chosen: The names of the parameters that differ from the estimator's defaults.
+        metrics: Metrics by name.
+        datasets: The tables the cell read.
+        model_id: MLflow's id of the logged model; None where the cell fitted none.
+        model_kind: The estimator's class, or None.
+        notes: What the reader should know: why no model was kept, what was masked.
+        estimator: The fitted estimator itself, while the kernel lives.
+    """
+
+    id: str
+    name: str
+    experiment: str
+    status: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    datasets: tuple[Dataset, ...] = ()
+    model_id: str | None = None
+    model_kind: str | None = None
+    notes: tuple[str, ...] = ()
+    estimator: Any = live(default=None)
+
+    def blocks(self) -> Iterable[Block]:
+        """Show the run: its model, metrics, parameters and data."""
+        yield Title(f"Run {self.name}", f"{self.experiment} · {self.status.lower()}", _TONES[self.status])
+        facts: list[tuple[str, str | float]] = []
+        if self.model_kind:
+            facts.append(("model", self.model_kind))
+        facts += [(name, value) for name, value in self.metrics.items()]
+        facts += [
+            (f"data {item.name}", f"{item.rows:,} rows x {item.columns} columns · {item.digest[:12]}")
+            for item in self.datasets
+        ]
+        yield Facts(facts)
+        if self.chosen:
+            shown = [(name, _short(self.params[name])) for name in self.chosen[:_SHOWN_PARAMS]]
+            yield Table(("parameter", "value"), shown)
+        hidden = len(self.params) - min(len(self.chosen), _SHOWN_PARAMS)
+        if hidden:
+            yield Note(f"{hidden} parameters at their defaults are in MLflow", "quiet")
+        for note in self.notes:
+            yield Note(note, "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the run and its model."""
+        return {"run_id": self.id} | ({"model_id": self.model_id} if self.model_id else {})
+
+
+_TONES: Mapping[str, Any] = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad", "RUNNING": "plain"}
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 60 else value[:57] + "…"  # noqa: PLR2004 - what fits on a line
+
+
+@dataclass(frozen=True)
+class ModelVersion(Result):
+    """A version of a registered model.
+
+    Attributes:
+        model: The registered model's name.
+        version: Its number.
+        aliases: The aliases that point to it now.
+        run_id: The run it came from; None where MLflow does not know it.
+        source: Where its files are.
+        digest: sha256 of its manifest; None for a version that plain MLflow made.
+        format: "skops" or "pickle".
+        tags: All tags of the version.
+        checks: What registering proved, as (what, evidence).
+        made: When it was made, as ISO text in UTC.
+    """
+
+    model: str
+    version: str
+    aliases: tuple[str, ...] = ()
+    run_id: str | None = None
+    source: str = ""
+    digest: str | None = None
+    format: str = "skops"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[tuple[str, str], ...] = ()
+    made: str = ""
+
+    volatile: ClassVar[bool] = False
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what was registered and what was proved about it."""
+        yield Title(f"Model {self.model}", "registered", "good")
+        if self.checks:
+            yield Table(("checked", "how"), self.checks)
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version, its run and its manifest."""
+        known = {"version": self.version, "run_id": self.run_id, "digest": self.digest}
+        return {key: value for key, value in known.items() if value}

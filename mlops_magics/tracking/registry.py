@@ -1,0 +1,231 @@
+"""The registry: versions, aliases, and the history of who moved which alias when and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
+from mlops_magics.foundation.names import ModelAddress, checked_name
+from mlops_magics.tracking.provenance import user
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store, door
+
+ALIASES = ("candidate", "challenger", "champion")
+_EVENT = "mlops.promotion."
+_REASON_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One move of an alias, as it stands in the registry.
+
+    Attributes:
+        when: ISO time in UTC.
+        who: The user who did it.
+        verified: Whether MLflow authenticated that user; without authentication the name is a claim.
+        alias: The alias that moved.
+        old: The version it pointed to before, or None.
+        new: The version it points to since, or None when it was taken away.
+        reason: Why.
+        kind: "promotion" or "rollback".
+    """
+
+    when: str
+    who: str
+    verified: bool
+    alias: str
+    old: str | None
+    new: str | None
+    reason: str
+    kind: str = "promotion"
+
+
+def create_version(
+    store: Store,
+    model: str,
+    *,
+    source: str,
+    run_id: str | None,
+    model_id: str | None,
+    tags: Mapping[str, str],
+) -> str:
+    """Create a version of a registered model, and the model itself when it is new.
+
+    Returns:
+        The version's number.
+    """
+    checked_name(model, "model")
+    with door(f"The model '{model}'"):
+        if _registered(store, model) is None:
+            store.client.create_registered_model(model)
+        made = store.client.create_model_version(
+            model, source, run_id=run_id, model_id=model_id, tags=dict(tags)
+        )
+    return str(made.version)
+
+
+def models(store: Store) -> dict[str, dict[str, str]]:
+    """List the registered models by name, each with its aliases and the version each points to."""
+    with door("The registry"):
+        found = store.client.search_registered_models(max_results=1000)
+    return {item.name: {key: str(value) for key, value in item.aliases.items()} for item in found}
+
+
+def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
+    """List the versions of a model, newest first.
+
+    Raises:
+        NotFoundError: There is no such model.
+    """
+    registered = _known(store, model)
+    holders = _holders(registered)
+    with door(f"The model '{model}'"):
+        found = store.client.search_model_versions(f"name = '{model}'", max_results=1000)
+    return tuple(
+        _record(item, holders) for item in sorted(found, key=lambda item: int(item.version), reverse=True)
+    )
+
+
+def resolve(store: Store, address: ModelAddress) -> ModelVersion:
+    """Find the version that an address points to now.
+
+    A bare model name means its newest version.
+
+    Raises:
+        NotFoundError: The model, the alias or the version is not there; the nearest one is named.
+    """
+    registered = _known(store, address.model)
+    aliases = {key: str(value) for key, value in registered.aliases.items()}
+    if address.alias and address.alias not in aliases:
+        raise NotFoundError(
+            f"{address.model} has no {address.alias} yet.",
+            f"%mlops_promote {address.model} makes one. {nearest(address.alias, aliases)}".strip(),
+        )
+    wanted = aliases.get(address.alias or "") or address.version
+    if wanted is None:
+        newest = versions(store, address.model)
+        if not newest:
+            raise NotFoundError(
+                f"{address.model} has no versions.", f"%mlops_register RUN {address.model} makes one."
+            )
+        return newest[0]
+    try:
+        with door(f"Version {wanted} of {address.model}"):
+            item = store.client.get_model_version(address.model, wanted)
+    except NotFoundError:
+        known = [found.version for found in versions(store, address.model)]
+        raise NotFoundError(
+            f"{address.model} has no version {wanted}.", nearest(wanted, known) or "It has no versions."
+        ) from None
+    return _record(item, _holders(registered))
+
+
+def aliases_of(store: Store, model: str) -> dict[str, str]:
+    """Return what each alias of a model points to now."""
+    return {key: str(value) for key, value in _known(store, model).aliases.items()}
+
+
+def move_alias(store: Store, model: str, event: Event) -> None:
+    """Move an alias and write down the move; both or, when the store fails between, the move alone.
+
+    The move is read back: where another process moved the alias in the same moment, the later one
+    wins and this call says so.
+
+    Raises:
+        MLOpsError: The alias points elsewhere right after the move.
+    """
+    with door(f"The alias {event.alias} of {model}"):
+        if event.new is None:
+            store.client.delete_registered_model_alias(model, event.alias)
+        else:
+            store.client.set_registered_model_alias(model, event.alias, event.new)
+        number = len(history(store, model)) + 1
+        store.client.set_registered_model_tag(
+            model, f"{_EVENT}{number:06d}", json.dumps(asdict(event), ensure_ascii=False)
+        )
+    now = aliases_of(store, model).get(event.alias)
+    if now != event.new:
+        raise MLOpsError(
+            f"Someone moved {event.alias} of {model} to version {now} at the same moment.",
+            f"Look at %mlops_promote {model}, and promote again if you still want to.",
+        )
+
+
+def event(alias: str, old: str | None, new: str | None, reason: str, kind: str = "promotion") -> Event:
+    """Make the record of a move that is about to happen now, by this user."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Event(
+        moment,
+        user(),
+        verified=False,
+        alias=alias,
+        old=old,
+        new=new,
+        reason=reason[:_REASON_CHARACTERS],
+        kind=kind,
+    )
+
+
+def history(store: Store, model: str) -> tuple[Event, ...]:
+    """Read a model's moves, oldest first. What is not a record of ours is left out."""
+    found = []
+    for key, value in sorted(_known(store, model).tags.items()):
+        if key.startswith(_EVENT):
+            try:
+                found.append(Event(**json.loads(value)))
+            except (ValueError, TypeError):
+                continue
+    return tuple(found)
+
+
+def tag_version(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    with door(f"{version.model}/{version.version}"):
+        for key, value in tags.items():
+            store.client.set_model_version_tag(version.model, version.version, key, value)
+
+
+def _registered(store: Store, model: str) -> Any:  # noqa: ANN401 - MLflow's RegisteredModel
+    try:
+        with door(f"The model '{model}'"):
+            return store.client.get_registered_model(model)
+    except NotFoundError:
+        return None
+
+
+def _known(store: Store, model: str) -> Any:  # noqa: ANN401 - MLflow's RegisteredModel
+    checked_name(model, "model")
+    found = _registered(store, model)
+    if found is None:
+        raise NotFoundError(
+            f"There is no registered model '{model}'.",
+            nearest(model, models(store)) or f"%mlops_register RUN {model} makes it.",
+        )
+    return found
+
+
+def _holders(registered: Any) -> dict[str, list[str]]:  # noqa: ANN401 - MLflow's RegisteredModel
+    holders: dict[str, list[str]] = {}
+    for alias, version in registered.aliases.items():
+        holders.setdefault(str(version), []).append(alias)
+    return holders
+
+
+def _record(item: Any, holders: Mapping[str, list[str]]) -> ModelVersion:  # noqa: ANN401 - MLflow's ModelVersion
+    tags = dict(item.tags or {})
+    made = datetime.fromtimestamp(item.creation_timestamp / 1000, UTC)
+    return ModelVersion(
+        model=item.name,
+        version=str(item.version),
+        aliases=tuple(sorted(holders.get(str(item.version), ()))),
+        run_id=item.run_id or None,
+        source=item.source,
+        digest=tags.get("mlops.manifest"),
+        format=tags.get("mlops.format", "unknown"),
+        tags=tags,
+        made=made.isoformat(timespec="seconds"),
+    )

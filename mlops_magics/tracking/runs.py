@@ -1,0 +1,219 @@
+"""Runs that always end: started and finished by id, kept alive by a lease, closed when their kernel died."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
+from mlops_magics.tracking.records import Dataset
+from mlops_magics.tracking.store import Store, door
+
+TRACKED = "mlops.tracked"
+_PROCESS = "mlops.process"
+_LEASE = "mlops.lease"
+_BEAT_SECONDS = 30.0
+_LEASE_SECONDS = 120.0  # three missed beats and a slow clock
+_PARAM_CHARACTERS = 6000  # MLflow's limit
+_BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for one call
+
+
+def start(
+    store: Store, experiment_id: str, *, name: str | None, source: Source, git: GitState | None
+) -> tuple[str, str]:
+    """Start a run.
+
+    Args:
+        store: The open store.
+        experiment_id: The experiment it belongs to.
+        name: The run's name; MLflow makes one up without it.
+        source: The cell that is about to be executed.
+        git: The state of its repository, if it is in one.
+
+    Returns:
+        The run's id and its name.
+    """
+    process = ProcessId.current()
+    tags = {
+        TRACKED: "1",
+        _PROCESS: json.dumps([process.host, process.pid, process.started]),
+        _LEASE: _lease(),
+        "mlflow.user": user(),
+        "mlflow.source.type": "NOTEBOOK",
+        "mlflow.source.name": source.notebook or "unknown",
+        "mlops.cell.sha256": source.digest,
+    }
+    if source.cell_id:
+        tags["mlops.cell.id"] = source.cell_id
+    if git is not None:
+        tags["mlflow.source.git.commit"] = git.commit
+        tags["mlops.git.dirty"] = str(git.dirty).lower()
+        if git.branch:
+            tags["mlflow.source.git.branch"] = git.branch
+    with door("The run"):
+        made = store.client.create_run(experiment_id, run_name=name, tags=tags)
+    return str(made.info.run_id), str(made.info.run_name)
+
+
+def finish(store: Store, run_id: str, status: str) -> None:
+    """End a run.
+
+    Args:
+        store: The open store.
+        run_id: Which run.
+        status: FINISHED, FAILED or KILLED.
+    """
+    with door(f"The run {run_id}"):
+        store.client.set_terminated(run_id, status=status)
+
+
+def log(
+    store: Store,
+    run_id: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+    step: int = 0,
+) -> None:
+    """Log parameters, metrics and tags in as few calls as MLflow allows.
+
+    Secrets in parameters and tags are masked; values over MLflow's 6,000 characters are cut. Metrics
+    that are not numbers (NaN, infinity) are logged as they are: MLflow keeps them apart.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    items: dict[str, list[Any]] = {
+        "metrics": [Metric(key, float(value), now, step) for key, value in (metrics or {}).items()],
+        "params": [Param(key, masked(value)[:_PARAM_CHARACTERS]) for key, value in (params or {}).items()],
+        "tags": [RunTag(key, masked(value)[:_PARAM_CHARACTERS]) for key, value in (tags or {}).items()],
+    }
+    with door(f"The run {run_id}"):
+        calls = max(math.ceil(len(items[kind]) / size) for kind, size in _BATCH.items())
+        for call in range(calls):
+            parts = {kind: items[kind][call * size : (call + 1) * size] for kind, size in _BATCH.items()}
+            store.client.log_batch(run_id, synchronous=True, **parts)
+
+
+def log_files(store: Store, run_id: str, files: Mapping[str, str | bytes]) -> None:
+    """Log small files in one call.
+
+    Args:
+        store: The open store.
+        run_id: Which run.
+        files: Content by path below the run's artifacts. Text is masked; bytes are ours already.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, door(f"The run {run_id}"):
+        for path, content in files.items():
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(masked(content).encode() if isinstance(content, str) else content)
+        store.client.log_artifacts(run_id, folder)
+
+
+def source_files(source: Source, git: GitState | None) -> dict[str, str]:
+    """Write down the code and the environment of a run: the cell, the uncommitted diff, all packages."""
+    files = {"mlops/cell.py": source.code, "mlops/environment.txt": environment_text()}
+    if git is not None and git.diff:
+        files["mlops/uncommitted.diff"] = git.diff
+    return files
+
+
+def log_datasets(store: Store, run_id: str, datasets: Sequence[Dataset], context: str) -> None:
+    """Attach the tables that a run read, by our digest over every value, as MLflow inputs.
+
+    Args:
+        store: The open store.
+        run_id: Which run.
+        datasets: The tables.
+        context: What they were for: "training", "evaluation".
+    """
+    if not datasets:
+        return
+    from mlflow.entities import Dataset as Entity
+    from mlflow.entities import DatasetInput, InputTag
+
+    inputs = [
+        DatasetInput(
+            Entity(
+                name=item.name,
+                digest=item.digest,
+                source_type="code",
+                source=json.dumps({"tags": {"mlflow.source.name": "notebook"}}),
+                profile=json.dumps({"num_rows": item.rows, "num_columns": item.columns}),
+            ),
+            tags=[InputTag("mlflow.data.context", context)],
+        )
+        for item in datasets
+    ]
+    with door(f"The run {run_id}"):
+        store.client.log_inputs(run_id, inputs)
+
+
+@contextlib.contextmanager
+def kept_alive(store: Store, run_id: str) -> Iterator[None]:
+    """Renew a run's lease every 30 seconds for the length of a ``with`` block.
+
+    A kernel on another machine that stops renewing is given up after two minutes. A store that fails
+    meanwhile costs nothing: the next beat tries again.
+    """
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(_BEAT_SECONDS):
+            with contextlib.suppress(Exception):
+                store.client.set_tag(run_id, _LEASE, _lease())
+
+    thread = threading.Thread(target=beat, name="mlops-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=1.0)
+
+
+def reap(store: Store, experiment_id: str) -> int:
+    """Close the runs whose kernel is gone.
+
+    Only runs of ours are looked at. One of this machine is dead when its process is; one of another
+    machine when its lease has expired and it is the same user's.
+
+    Returns:
+        How many runs were marked KILLED.
+    """
+    closed = 0
+    with door("The experiment's open runs"):
+        query = f"attributes.status = 'RUNNING' and tags.`{TRACKED}` = '1'"
+        for run in store.client.search_runs([experiment_id], query, max_results=200):
+            if _abandoned(run.data.tags):
+                store.client.set_terminated(run.info.run_id, status="KILLED")
+                store.client.set_tag(run.info.run_id, "mlops.reaped", "its kernel is gone")
+                closed += 1
+    return closed
+
+
+def _abandoned(tags: Mapping[str, str]) -> bool:
+    try:
+        host, pid, started = json.loads(tags.get(_PROCESS, ""))
+        alive = ProcessId(int(pid), float(started), str(host)).alive()
+        expired = float(tags.get(_LEASE, "0")) < time.time()
+    except (ValueError, TypeError):
+        return False  # not written by us, whatever it says
+    if alive is not None:
+        return not alive
+    return expired and tags.get("mlflow.user") == user()
+
+
+def _lease() -> str:
+    return f"{time.time() + _LEASE_SECONDS:.0f}"

@@ -1,0 +1,196 @@
+"""Where all is logged: opening an MLflow store, and turning its failures into sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UnavailableError
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import checked_name
+from mlops_magics.foundation.platform import locked, write_atomic
+from mlops_magics.foundation.settings import Settings
+
+_REACH_SECONDS = 2.0  # MLflow itself would retry a dead server for four minutes
+_NOISY = ("mlflow.store.db.utils", "alembic", "mlflow.tracking.fluent")
+_IGNORED = ("mlflow.db", "mlflow.db-journal", "mlartifacts/", ".mlops/")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open MLflow store.
+
+    Attributes:
+        uri: Its tracking address; the registry is the same.
+        client: MLflow's client. Run ids are always given: the thread's run stack is never used.
+        settings: The settings it was opened with.
+    """
+
+    uri: str
+    client: Any
+    settings: Settings
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown: without a password, below the project's root by name only."""
+        path = sqlite_path(self.uri)
+        if path is not None and path.parent == self.settings.root:
+            return path.name
+        return masked(self.uri)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a SQLite file on this machine."""
+        return sqlite_path(self.uri) is not None
+
+    def experiment_id(self, name: str) -> str:
+        """Find an experiment by name, or make it; a deleted one is restored.
+
+        Args:
+            name: The experiment's name.
+        """
+        checked_name(name, "experiment")
+        with door(f"The experiment '{name}'"):
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                return str(self.client.create_experiment(name, artifact_location=self._artifacts()))
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+
+    def _artifacts(self) -> str | None:
+        """Put artifacts beside a SQLite file; a server knows its own place for them."""
+        path = sqlite_path(self.uri)
+        return None if path is None else (path.parent / "mlartifacts").as_uri()
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store that the settings name; a SQLite file is made when it is not there.
+
+    Args:
+        settings: Where it is.
+
+    Returns:
+        The open store.
+
+    Raises:
+        UnavailableError: It cannot be reached, within two seconds, or its folder is not writable.
+    """
+    _reach(settings.store)
+    path = sqlite_path(settings.store)
+    with door(f"The store {masked(settings.store)}"), _quiet():
+        from mlflow import MlflowClient
+
+        if path is None or path.exists():
+            return Store(settings.store, MlflowClient(settings.store, settings.store), settings)
+        _writable(path.parent)
+        # Two kernels that open a new store at once would both create its tables.
+        with locked(settings.state / "locks" / "create-store"):
+            client = MlflowClient(settings.store, settings.store)
+            client.search_experiments(max_results=1)
+        _ignore_in_git(settings.root, path)
+        return Store(settings.store, client, settings)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite address; None for any other address."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+
+
+def _reach(uri: str) -> None:
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"}:
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), _REACH_SECONDS).close()
+    except OSError as error:
+        raise UnavailableError(
+            f"The MLflow server {masked(uri)} cannot be reached: {error}.",
+            "Start it, or choose another store with %mlops --store URI.",
+        ) from error
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".mlops-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UnavailableError(
+            f"The store cannot be made in {folder}: {error.strerror}.",
+            "Make the folder writable, or choose another store with %mlops --store URI.",
+        ) from error
+
+
+def _ignore_in_git(root: Path, path: Path) -> None:
+    """Keep the store out of the project's commits, where there is a git folder and the store is in it."""
+    if not (root / ".git").exists() or path.parent != root:
+        return
+    file = root / ".gitignore"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    missing = [line for line in _IGNORED if line not in text.splitlines()]
+    if missing:
+        joint = "" if not text or text.endswith("\n") else "\n"
+        with contextlib.suppress(UnavailableError):  # a courtesy, never a reason to fail
+            write_atomic(file, text + joint + "\n".join(missing) + "\n")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's migration log out of the cell: it comes once only, so no output would be stable."""
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def door(subject: str) -> Iterator[None]:
+    """Turn what MLflow and its backends raise into our errors.
+
+    Args:
+        subject: What was asked for, as the beginning of a sentence.
+    """
+    try:
+        yield
+    except MLOpsError:
+        raise
+    except Exception as error:
+        converted = _converted(subject, error)
+        if converted is None:
+            raise
+        raise converted from error
+
+
+def _converted(subject: str, error: Exception) -> MLOpsError | None:
+    family = type(error).__module__.partition(".")[0]
+    if family not in {"mlflow", "sqlalchemy", "requests", "urllib3", "sqlite3"}:
+        return None
+    code = getattr(error, "error_code", "")
+    message = masked(str(getattr(error, "message", None) or error)).splitlines()[0][:300]
+    if code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
+        return NotFoundError(f"{subject} is not in the store.", "%mlops shows what there is.")
+    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
+        return RefusedError(
+            f"{subject}: the MLflow server refused ({message}).",
+            "Ask the server's administrator for the missing permission, or sign in as another user.",
+        )
+    return UnavailableError(
+        f"{subject}: the store failed ({message}).",
+        "%mlops_doctor looks for the cause; nothing was half-written.",
+    )
