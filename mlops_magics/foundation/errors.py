@@ -13,7 +13,6 @@ notebook would be green.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 _LISTED = 8  # as many names as fit on a line
@@ -81,6 +80,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns:
         ``"Did you mean 'x'?"``, or the known names where none is close, or "" where none exists.
     """
+    import difflib  # at load nobody has misspelt anything yet
+
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

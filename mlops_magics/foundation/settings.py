@@ -9,7 +9,6 @@ project's ``pyproject.toml``, the default.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -124,6 +123,8 @@ def _read(path: Path) -> str:
 
 
 def _project_table(root: Path) -> dict[str, str]:
+    import tomllib  # not at load
+
     path = root / "pyproject.toml"
     try:
         table = tomllib.loads(_read(path)).get("tool", {}).get("mlops_magics", {})

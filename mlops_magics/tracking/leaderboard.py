@@ -11,9 +11,8 @@ import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from mlops_magics.tracking.store import Store, door, sqlite_path
+from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
 
 # Revisions of MLflow's schema in which the tables below were checked: their columns and meaning.
 _KNOWN_TABLES = {
@@ -55,14 +54,10 @@ def top(store: Store, experiment_id: str, *, metric: str | None = None, limit: i
     name = metric.removesuffix("-") if metric else None
     path = sqlite_path(store.uri)
     if path is not None and path.exists():
-        with contextlib.closing(_read_only(path)) as database:
+        with contextlib.closing(read_only(path)) as database:
             if _schema_is_known(database):
                 return _by_sql(database, experiment_id, name, limit, ascending=ascending)
     return _by_search(store, experiment_id, name, limit, ascending=ascending)
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
 
 
 def _schema_is_known(database: sqlite3.Connection) -> bool:

@@ -107,7 +107,7 @@ def save(
     from mlflow.models import Model
 
     signature, example = _signature(estimator, data)
-    unsafe = unsafe_types(estimator)
+    unsafe, trusted = _types(estimator)
     if unsafe and not allow_pickle:
         raise RefusedError(
             f"The safe format cannot hold this model: {', '.join(unsafe[:3])} is not on the trust list.",
@@ -123,13 +123,13 @@ def save(
             input_example=example,
             pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
             serialization_format="cloudpickle" if unsafe else "skops",
-            skops_trusted_types=None if unsafe else sorted(trust.TRUSTED),
+            skops_trusted_types=None if unsafe else trusted,
         )
     return "pickle" if unsafe else "skops"
 
 
-def unsafe_types(estimator: Any) -> tuple[str, ...]:  # noqa: ANN401 - any estimator
-    """Name the types in an estimator that our trust list does not hold."""
+def _types(estimator: Any) -> tuple[tuple[str, ...], list[str]]:  # noqa: ANN401 - any estimator
+    """Name the types in an estimator that our list does not trust, and those that only our list trusts."""
     import skops.io
 
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
@@ -137,8 +137,8 @@ def unsafe_types(estimator: Any) -> tuple[str, ...]:  # noqa: ANN401 - any estim
         try:
             skops.io.dump(estimator, path)
         except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
-            return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",)
-        return trust.untrusted(path)
+            return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), []
+        return tuple(trust.untrusted(path)), sorted(skops.io.get_untrusted_types(file=path))
 
 
 def kind_of_model(estimator: Any) -> str:  # noqa: ANN401 - any estimator

@@ -103,6 +103,7 @@ class ModelVersion(Result):
         version: Its number.
         aliases: The aliases that point to it now.
         run_id: The run it came from; None where MLflow does not know it.
+        model_id: MLflow's id of the logged model; None for a version made before MLflow 3.
         source: Where its files are.
         digest: sha256 of its manifest; None for a version that plain MLflow made.
         format: "skops" or "pickle".
@@ -115,6 +116,7 @@ class ModelVersion(Result):
     version: str
     aliases: tuple[str, ...] = ()
     run_id: str | None = None
+    model_id: str | None = None
     source: str = ""
     digest: str | None = None
     format: str = "skops"

@@ -223,6 +223,7 @@ def _record(item: Any, holders: Mapping[str, list[str]]) -> ModelVersion:  # noq
         version=str(item.version),
         aliases=tuple(sorted(holders.get(str(item.version), ()))),
         run_id=item.run_id or None,
+        model_id=item.model_id or None,
         source=item.source,
         digest=tags.get("mlops.manifest"),
         format=tags.get("mlops.format", "unknown"),

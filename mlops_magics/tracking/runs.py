@@ -23,6 +23,7 @@ _PROCESS = "mlops.process"
 _LEASE = "mlops.lease"
 _BEAT_SECONDS = 30.0
 _LEASE_SECONDS = 120.0  # three missed beats and a slow clock
+_LOOKED_AT = 200  # open runs of one experiment
 _PARAM_CHARACTERS = 6000  # MLflow's limit
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for one call
 
@@ -192,15 +193,20 @@ def reap(store: Store, experiment_id: str) -> int:
     Returns:
         How many runs were marked KILLED.
     """
-    closed = 0
+    found = orphans(store, experiment_id)
     with door("The experiment's open runs"):
-        query = f"attributes.status = 'RUNNING' and tags.`{TRACKED}` = '1'"
-        for run in store.client.search_runs([experiment_id], query, max_results=200):
-            if _abandoned(run.data.tags):
-                store.client.set_terminated(run.info.run_id, status="KILLED")
-                store.client.set_tag(run.info.run_id, "mlops.reaped", "its kernel is gone")
-                closed += 1
-    return closed
+        for run_id in found:
+            store.client.set_terminated(run_id, status="KILLED")
+            store.client.set_tag(run_id, "mlops.reaped", "its kernel is gone")
+    return len(found)
+
+
+def orphans(store: Store, experiment_id: str) -> tuple[str, ...]:
+    """List the open runs of ours whose kernel is gone, by id."""
+    query = f"attributes.status = 'RUNNING' and tags.`{TRACKED}` = '1'"
+    with door("The experiment's open runs"):
+        found = store.client.search_runs([experiment_id], query, max_results=_LOOKED_AT)
+    return tuple(run.info.run_id for run in found if _abandoned(run.data.tags))
 
 
 def _abandoned(tags: Mapping[str, str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,11 @@ def sqlite_path(uri: str) -> Path | None:
     if not uri.startswith("sqlite:///"):
         return None
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """Open a SQLite file so that nothing can be written; a writer is waited for five seconds."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
 
 
 def _reach(uri: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -182,6 +181,8 @@ def _presented(result: Any, shell: Any) -> Any:  # noqa: ANN401 - a Result, or i
 
 def _suggest(error: NotFoundError | UsageError, missed: list[str], names: Mapping[str, object]) -> None:
     """Add the variable that was probably meant to an error about a word that named none."""
+    import difflib  # not at load
+
     known = [name for name in names if not name.startswith("_")]
     for word in missed:
         if word in error.what and (close := difflib.get_close_matches(word, known, n=1, cutoff=0.7)):

@@ -20,14 +20,10 @@ class Matcher:
     matcher_priority = 100
 
     def __init__(self, shell: Any) -> None:  # noqa: ANN401 - IPython ships no types
+        self.__qualname__ = self.matcher_identifier  # IPython asks for it, though it uses the identifier
         self._shell = shell
         self._names: tuple[str, ...] = ()
         self._until = 0.0
-
-    @property
-    def __qualname__(self) -> str:
-        """The name that IPython shows in its list of matchers."""
-        return self.matcher_identifier
 
     def __call__(self, context: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython's CompletionContext
         """Answer a Tab. Whatever goes wrong, nothing is offered: an exception would print on each Tab."""

@@ -1,0 +1,1 @@
+"""The `mlops` command, built from the signatures of the steps."""
