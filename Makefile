@@ -26,7 +26,7 @@ $(VENV)/.dev: $(SOURCES) | $(BIN)/uv
 setup: $(VENV)/.dev ## make the contributor's environment
 
 demo: $(VENV)/.demo ## run the quickstart end to end, headless, and ask the live endpoint
-	$(BIN)/python tests/demo.py
+	$(BIN)/python notebooks/demo.py
 
 lab: $(VENV)/.demo ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks
@@ -37,14 +37,14 @@ check: $(VENV)/.dev ## lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check notebooks ## everything but the slow tests
+test: check $(VENV)/.dev ## everything but the slow tests
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(VENV)/.dev ## simulations, soak
 	$(BIN)/pytest -m slow
 
 notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
-	$(BIN)/python tests/validate.py
+	$(BIN)/pytest tests/notebooks
 
 widgets: $(VENV)/.dev ## build the front end
 	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build

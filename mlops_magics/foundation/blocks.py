@@ -7,6 +7,7 @@ looks alike, everything is escaped in one place, and the text form never lags be
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 Tone = Literal["plain", "good", "bad", "quiet"]
 Cell = str | int | float | bool | None
 
+_VISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DIGITS = 4  # significant digits shown; more is noise to a reader and unstable under nbval
 
 
@@ -71,7 +73,10 @@ _MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "bad": "✗ ", "quiet": 
 
 
 def shown(value: Cell) -> str:
-    """Write one value as a person reads it: four significant digits, "yes" and "no", a dash for nothing."""
+    """Write one value as a person reads it: four significant digits, "yes" and "no", a dash for nothing.
+
+    A character that steers a terminal, or that no message can carry (a lone surrogate), is spelt out.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -80,7 +85,7 @@ def shown(value: Cell) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return _number(value)
-    return value
+    return _VISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
 
 
 def _number(value: float) -> str:
@@ -101,14 +106,14 @@ def text_of(blocks: Iterable[Block]) -> str:
 def _lines(block: Block) -> list[str]:
     match block:
         case Title(text, badge, tone):
-            return [f"{_MARKS[tone]}{text}{f' · {badge}' if badge else ''}"]
+            return [f"{_MARKS[tone]}{shown(text)}{f' · {shown(badge)}' if badge else ''}"]
         case Facts(pairs):
-            width = max((len(name) for name, _ in pairs), default=0)
-            return [f"  {name:<{width}}  {shown(value)}" for name, value in pairs]
+            width = max((len(shown(name)) for name, _ in pairs), default=0)
+            return [f"  {shown(name):<{width}}  {shown(value)}" for name, value in pairs]
         case Table():
             return _table_lines(block)
         case Note(text, tone):
-            return [f"  {_MARKS[tone]}{text}"]
+            return [f"  {_MARKS[tone]}{shown(text)}"]
         case Code(text):
             return [f"  {line}" for line in text.splitlines()]
         case Figure(words=words):
@@ -118,9 +123,10 @@ def _lines(block: Block) -> list[str]:
 def _table_lines(table: Table) -> list[str]:
     if not table.rows:
         return []
+    headings = [shown(name) for name in table.headings]
     cells = [[shown(value) for value in row] for row in table.rows]
     numeric = numeric_columns(table)
-    widths = [max(len(text) for text in column) for column in zip(table.headings, *cells, strict=True)]
+    widths = [max(len(text) for text in column) for column in zip(headings, *cells, strict=True)]
 
     def line(row: Sequence[str]) -> str:
         parts = (
@@ -129,7 +135,7 @@ def _table_lines(table: Table) -> list[str]:
         )
         return ("  " + "  ".join(parts)).rstrip()
 
-    return [line(table.headings), *(line(row) for row in cells)]
+    return [line(headings), *(line(row) for row in cells)]
 
 
 def numeric_columns(table: Table) -> list[bool]:

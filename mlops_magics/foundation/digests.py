@@ -4,7 +4,8 @@ MLflow's own digest reads the first 10,000 rows. This one reads all: each column
 XXH3-128 over its buffers (values, validity, offsets brought to a common start), several columns at a
 time (the hash frees the interpreter's lock), and the columns' digests are digested in order. Equal
 tables of one library have equal digests in every process and on every machine of the same byte
-order; a changed value, name, type, order or index gives another digest.
+order; a changed value, name, type, order or index gives another digest. What a library itself takes
+for the same value is the same here: None and NaN in a pandas column of objects are both "missing".
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def digest(frame: Frame) -> str:
     for name, part in zip(frame.names, parts, strict=True):
         total.update(f";{type(name).__name__}:{name!r}={part}".encode())
     if frame.kind == "pandas" and not _plain_index(frame.data.index):
-        index = frame.data.index.to_frame(index=False)
-        total.update("".join(_pandas(index.iloc[:, i]) for i in range(index.shape[1])).encode())
+        index = frame.data.index
+        levels = (index.get_level_values(i).to_series() for i in range(index.nlevels))
+        total.update("".join(map(_pandas, levels)).encode())
     return str(total.hexdigest())
 
 
@@ -73,7 +75,9 @@ def _plain_index(index: Any) -> bool:  # noqa: ANN401 - pandas ships no types
 def _column(kind: str, column: Any) -> str:  # noqa: ANN401 - a column of any library
     if kind == "pandas":
         return _pandas(column)
-    return _arrow(column if kind == "arrow" else column.to_arrow())
+    if kind == "arrow":
+        return f"{column.type}:{_arrow(column)}"
+    return f"{column.dtype}:{_arrow(column.to_arrow())}"
 
 
 def _pandas(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
@@ -82,6 +86,12 @@ def _pandas(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
         hashed = xxhash.xxh3_128(str(dtype).encode())
         hashed.update(np.ascontiguousarray(column.to_numpy(copy=False)).view(np.uint8).data)
         return str(hashed.hexdigest())
+    import pandas as pd
+
+    if isinstance(
+        dtype, pd.DatetimeTZDtype
+    ):  # with a time zone: its name is in the type, the instants are in UTC
+        return f"{dtype}:{_pandas(column.dt.tz_convert(None))}"
     import pyarrow as pa
 
     try:
@@ -93,8 +103,10 @@ def _pandas(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
 def _objects(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
     """Digest values that Arrow cannot hold (mixed types, big integers) by type and representation."""
     hashed = xxhash.xxh3_128(b"objects")
-    for value in column:
-        text = f"{type(value).__qualname__}:{value!r}".encode(errors="backslashreplace")
+    for item in column:
+        # A set is written down in an order of its own in each process.
+        value = sorted(map(repr, item)) if isinstance(item, set | frozenset) else item
+        text = f"{type(item).__qualname__}:{value!r}".encode(errors="backslashreplace")
         hashed.update(len(text).to_bytes(8, "little"))
         hashed.update(text)
     return str(hashed.hexdigest())
@@ -103,6 +115,9 @@ def _objects(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
 def _arrow(array: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
     import pyarrow as pa
 
+    if pa.types.is_dictionary(array.type) and isinstance(array, pa.ChunkedArray):
+        # Each chunk may number its values in another way: only the values themselves are comparable.
+        array = pa.chunked_array([chunk.dictionary_decode() for chunk in array.chunks], array.type.value_type)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
     if isinstance(array, pa.ChunkedArray):  # too long for one array of 32-bit offsets

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mlops_magics.foundation.errors import MissingExtraError, NotFoundError, UsageError, nearest
+from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 
 Kind = Literal["pandas", "polars", "arrow"]
 
@@ -88,12 +88,15 @@ class Frame:
         return self.data.column(position) if self.kind == "arrow" else self.data.to_series(position)
 
     def position(self, name: str) -> int:
-        """Find a column by name.
+        """Find a column by name; ``"0"`` finds a column named 0 where no other is named ``"0"``.
 
         Raises:
-            NotFoundError: No column, or more than one, has that name.
+            NotFoundError: No column has that name.
+            UsageError: More than one column has that name.
         """
-        places = [i for i, other in enumerate(self.names) if other == name]
+        names = self.names
+        places = [i for i, other in enumerate(names) if isinstance(other, str) and other == name]
+        places = places or [i for i, other in enumerate(names) if str(other) == str(name)]
         if len(places) == 1:
             return places[0]
         if places:
@@ -124,7 +127,7 @@ class Frame:
         if self.kind == "pandas":
             return [bool(self.column(i).isna().any()) for i in range(len(self.names))]
         if self.kind == "arrow":
-            return [self.column(i).null_count > 0 for i in range(len(self.names))]
+            return [_arrow_gap(self.column(i)) for i in range(len(self.names))]
         return [
             bool(column.null_count()) or (column.dtype.is_float() and bool(column.is_nan().any()))
             for column in map(self.column, range(len(self.names)))
@@ -166,15 +169,21 @@ def read(path: Path) -> Frame:
         raise NotFoundError(
             f"There is no file {path}.", "Check the path; it is taken from the current folder."
         )
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingExtraError("pandas", "lab") from error
+    import pandas as pd
+
     reader = pd.read_parquet if path.suffix.lower() == ".parquet" else pd.read_csv
     try:
         return Frame(reader(path), "pandas", path.name)
     except Exception as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Check that the file is whole.") from error
+
+
+def _arrow_gap(column: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nan = pa.types.is_floating(column.type) and bool(pc.any(pc.is_nan(column)).as_py())
+    return bool(column.null_count) or nan
 
 
 def _article(noun: str) -> str:

@@ -59,17 +59,19 @@ def page(title: str, blocks: Iterable[Block]) -> str:
 def _render(block: Block) -> str:
     match block:
         case Title(text, badge, tone):
-            after = f"<span>{escape(badge)}</span>" if badge else ""
-            return f'<div class="t {tone}">{escape(text)}{after}</div>'
+            after = f"<span>{escape(shown(badge))}</span>" if badge else ""
+            return f'<div class="t {tone}">{escape(shown(text))}{after}</div>'
         case Facts(pairs):
-            rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(shown(value))}</dd>" for name, value in pairs)
+            rows = "".join(
+                f"<dt>{escape(shown(name))}</dt><dd>{escape(shown(value))}</dd>" for name, value in pairs
+            )
             return f"<dl>{rows}</dl>"
         case Table():
             return _table(block)
         case Note(text, tone):
-            return f'<p class="{tone}">{escape(text)}</p>'
+            return f'<p class="{tone}">{escape(shown(text))}</p>'
         case Code(text):
-            return f"<pre><code>{escape(text)}</code></pre>"
+            return f"<pre><code>{escape(shown(text))}</code></pre>"
         case Figure(svg=svg):
             return svg
 
@@ -79,7 +81,8 @@ def _table(table: Table) -> str:
         return ""
     sides = [' class="n"' if right else "" for right in numeric_columns(table)]
     head = "".join(
-        f"<th{side} scope='col'>{escape(text)}</th>" for side, text in zip(sides, table.headings, strict=True)
+        f'<th{side} scope="col">{escape(shown(text))}</th>'
+        for side, text in zip(sides, table.headings, strict=True)
     )
     tones = table.tones or ("plain",) * len(table.rows)
     body = "".join(

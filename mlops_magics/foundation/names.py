@@ -10,6 +10,7 @@ from mlops_magics.foundation.errors import UsageError
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,98}[A-Za-z0-9_]|[A-Za-z0-9_]")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})")
+_SHOWN = 40  # characters of a refused name that are repeated
 
 
 def checked_name(name: str, kind: str) -> str:
@@ -33,9 +34,6 @@ def checked_name(name: str, kind: str) -> str:
             "Use letters, digits, _, - and . (at most 100, beginning and ending with a letter or digit).",
         )
     return name
-
-
-_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class ModelAddress:
             return cls(checked_name(model, "model"), alias=alias)
         model, slash, version = rest.rpartition("/")
         if slash:
-            if not version.isdecimal():
+            if not (version.isascii() and version.isdecimal()):
                 raise UsageError(
                     f"'{version[:_SHOWN]}' is not a version number.",
                     "Write flights/3 for a version, flights@champion for an alias.",

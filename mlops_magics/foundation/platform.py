@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mlops_magics.foundation.errors import UnavailableError
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
+_PREFIX = 100  # characters of a file's name that its temporary one repeats: both must fit in 255
 _START_SLACK = 1.0  # seconds: how exactly a process's start time survives being written down
 
 
@@ -54,23 +56,25 @@ def write_atomic(path: Path, content: bytes | str, *, private: bool = False) -> 
         UnavailableError: The file cannot be written; the previous content stands.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = ""
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_PREFIX]}.")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(_PRIVATE_FILE if private else 0o666 & ~_umask())
+        temporary.chmod(_PRIVATE_FILE if private else 0o666 & ~_umask())
         os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic on every platform
     except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
         raise UnavailableError(
             f"{path} ({len(data)} bytes) cannot be written: {error.strerror}.",
             "Free some space or choose a folder that is writable; nothing was changed.",
         ) from error
+    finally:
+        if temporary is not None:  # still there after a failure, or an interrupt
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -91,10 +95,10 @@ def locked(path: Path, *, seconds: float = 20.0) -> Iterator[None]:
         seconds: How long to wait for another holder.
 
     Raises:
-        UnavailableError: Another process held the lock the whole time.
+        UnavailableError: Another process held the lock the whole time, or its file cannot be opened.
     """
     private_folder(path.parent)
-    with path.open("a+b") as file:
+    with _lock_file(path) as file:
         deadline = time.monotonic() + seconds
         while not _try_lock(file.fileno()):
             if time.monotonic() > deadline:
@@ -107,6 +111,16 @@ def locked(path: Path, *, seconds: float = 20.0) -> Iterator[None]:
             yield
         finally:
             _unlock(file.fileno())
+
+
+def _lock_file(path: Path) -> BinaryIO:
+    try:
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE_FILE), "r+b")
+    except OSError as error:
+        raise UnavailableError(
+            f"The lock {path} cannot be opened: {error.strerror}.",
+            "Make it writable, or set MLOPS_STATE to a folder that is.",
+        ) from error
 
 
 if sys.platform == "win32":
@@ -129,8 +143,13 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
+        except OSError as error:
+            raise UnavailableError(
+                f"This file system cannot lock files: {error.strerror}.",
+                "Set MLOPS_STATE to a folder on a local disk.",
+            ) from error
         return True
 
     def _unlock(descriptor: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
@@ -40,11 +41,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types; objects of the kernel are left out."""
-        return {
-            item.name: _plain(getattr(self, item.name))
-            for item in fields(self)
-            if not item.metadata.get("live")
-        }
+        return _fields(self)
 
     def to_json(self) -> str:
         """Return :meth:`to_dict` as JSON text."""
@@ -71,6 +68,14 @@ class Result:
         return data, {"mlops_magics": about}
 
 
+def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    return {
+        item.name: _plain(getattr(value, item.name))
+        for item in fields(value)
+        if not item.metadata.get("live")
+    }
+
+
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if isinstance(value, Result):
         return value.to_dict()
@@ -78,6 +83,10 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value
+    if isinstance(value, numbers.Integral):  # numpy's
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return _plain(float(value))
     return _plain_container(value)
 
 
@@ -85,7 +94,9 @@ def _plain_container(value: object) -> Any:  # noqa: ANN401 - same
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return _fields(value)
+    if isinstance(value, set | frozenset):
+        return [_plain(item) for item in sorted(value, key=str)]
     if isinstance(value, Iterable):
         return [_plain(item) for item in value]
     return value.isoformat() if isinstance(value, datetime) else str(value)

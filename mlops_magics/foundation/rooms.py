@@ -26,8 +26,7 @@ class Room(Generic[Part]):
 
     def __iter__(self) -> Iterator[str]:
         """List our own parts and the guests' by name; imports none of them."""
-        yield from self.table
-        yield from (point.name for point in self._guests() if point.name not in self.table)
+        yield from dict.fromkeys((*self.table, *(point.name for point in self._guests())))
 
     def get(self, name: str) -> Part:
         """Hand out a part.
@@ -46,14 +45,21 @@ class Room(Generic[Part]):
             return self._load(self.table[name])
         for point in self._guests():
             if point.name == name:
-                try:
-                    return self._load(point.value)
-                except ImportError as error:
-                    raise UnavailableError(
-                        f"The {self.name} part '{name}' cannot be imported: {error}.",
-                        f"Reinstall the package that brings it ({point.value}).",
-                    ) from error
-        raise NotFoundError(f"{self.name} has no part '{name}'.", nearest(name, self))
+                return self._guest(point)
+        raise NotFoundError(
+            f"{self.name} has no part '{name}'.",
+            nearest(name, self)
+            or f"Install a package that brings one (entry point mlops_magics.{self.name}).",
+        )
+
+    def _guest(self, point: importlib.metadata.EntryPoint) -> Part:
+        try:
+            return point.load()  # type: ignore[no-any-return]
+        except Exception as error:  # whatever a stranger's module does on import
+            raise UnavailableError(
+                f"The {self.name} part '{point.name}' cannot be imported: {error}.",
+                f"Reinstall the package that brings it ({point.value}).",
+            ) from error
 
     def _guests(self) -> tuple[importlib.metadata.EntryPoint, ...]:
         import importlib.metadata

@@ -63,7 +63,7 @@ class Settings:
             store=(
                 environ.get("MLOPS_STORE")
                 or environ.get("MLFLOW_TRACKING_URI")
-                or table.get("store")
+                or _from_root(root, table.get("store", ""))
                 or f"sqlite:///{root / 'mlflow.db'}"
             ),
             experiment=(
@@ -127,9 +127,12 @@ def _project_table(root: Path) -> dict[str, str]:
 
     path = root / "pyproject.toml"
     try:
-        table = tomllib.loads(_read(path)).get("tool", {}).get("mlops_magics", {})
+        tool = tomllib.loads(_read(path)).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}.", "Correct the file.") from error
+    table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
     known = {"store", "experiment", "standby"}
     for key in table:
         if key not in known:
@@ -138,6 +141,14 @@ def _project_table(root: Path) -> dict[str, str]:
                 nearest(key, known),
             )
     return {key: str(value) for key, value in table.items()}
+
+
+def _from_root(root: Path, store: str) -> str:
+    """Take a relative SQLite path in ``pyproject.toml`` from the root: one store for all its folders."""
+    path = store.removeprefix("sqlite:///")
+    if path == store or path.startswith((":memory:", "/")) or Path(path).is_absolute():
+        return store
+    return f"sqlite:///{root / path}"
 
 
 def _flag(name: str, text: str) -> bool:

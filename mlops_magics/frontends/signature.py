@@ -4,6 +4,8 @@ Positional parameters are things, keyword-only ones are options. What a paramete
 how its text is read:
 
     object                 a THING: a name of the notebook where there is one, else the text itself
+    str | Deployment       a THING too, but only a Deployment is taken from the notebook: an endpoint may be
+                           called as a table is
     str, int, float, Path  one value
     bool                   a flag; ``--no-x`` where the default is yes
     tuple[str, ...]        values with commas between them
@@ -36,18 +38,20 @@ class Parameter:
     Attributes:
         name: Its name in Python.
         kind: "thing" (positional, looked up), "text" (positional), "value", "flag", "list" or "given".
-        read: Turns a text into the value.
         default: Its default; ``inspect.Parameter.empty`` where it is required.
+        read: Turns a text into the value.
         choices: The only values, where there are few.
+        accepts: For kind "thing": what a name of the notebook must hold to be taken; empty for anything.
         given: The name of the class that the front end hands over, for kind "given".
         about: What the docstring says about it.
     """
 
     name: str
     kind: Literal["thing", "text", "value", "flag", "list", "given"]
-    read: Reader
     default: Any
+    read: Reader = str
     choices: tuple[str, ...] = ()
+    accepts: tuple[type, ...] = ()
     given: str = ""
     about: str = ""
 
@@ -142,7 +146,9 @@ class Signature:
                 if item.given in given:
                     found[item.name] = given[item.given]()
             elif item.kind == "thing" and isinstance(found[item.name], str):
-                found[item.name] = look_up(found[item.name])
+                held = look_up(found[item.name])
+                if not item.accepts or isinstance(held, item.accepts):
+                    found[item.name] = held
         return found
 
     def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as the verb
@@ -156,11 +162,18 @@ class Signature:
         parser = _Parser(self)
         for item in self.parameters:
             if item.kind in {"thing", "text"}:
-                count = {} if item.required else {"nargs": "?", "default": item.default}
-                parser.add_argument(item.name, metavar=item.name.upper(), type=item.read, **count)
+                count: dict[str, Any] = {} if item.required else {"nargs": "?", "default": item.default}
+                parser.add_argument(
+                    item.name,
+                    metavar=item.name.upper(),
+                    type=item.read,
+                    choices=item.choices or None,
+                    **count,
+                )
             elif item.kind == "flag":
                 action = "store_false" if item.default is True else "store_true"
-                parser.add_argument(item.flag, dest=item.name, action=action)
+                default = False if item.required else item.default
+                parser.add_argument(item.flag, dest=item.name, action=action, default=default)
             elif item.kind != "given":
                 parser.add_argument(
                     item.flag,
@@ -184,7 +197,7 @@ class _Parser(argparse.ArgumentParser):
         signature = self._signature
         unknown = re.search(r"unrecognized arguments: (\S+)", message)
         if unknown:
-            word = unknown[1]
+            word = unknown[1].partition("=")[0] if unknown[1].startswith("-") else unknown[1]
             if word.startswith("-"):
                 hint = nearest(word, [item.flag for item in signature.options])
                 raise UsageError(
@@ -192,36 +205,50 @@ class _Parser(argparse.ArgumentParser):
                 )
             message = f"there is one word too many: {word}"
         message = re.sub(r"^argument (\S+):", r"\1:", message)
+        choice = re.search(r"^(\S+): invalid choice: '(.*)' \(choose from ", message, re.DOTALL)
+        if choice:
+            choices = next(
+                item.choices for item in signature.parameters if choice[1] in {item.flag, item.name.upper()}
+            )
+            raise UsageError(
+                f"{signature.name}: {choice[1]} cannot be '{choice[2]}'.",
+                f"{nearest(choice[2], choices)} Usage: {signature.usage}",
+            )
         raise UsageError(f"{signature.name}: {message}.", f"Usage: {signature.usage}")
 
 
 def _parameter(item: inspect.Parameter, hint: Any, about: str) -> Parameter:  # noqa: ANN401 - any annotation
-    kind, read, choices, given = _reading(hint, positional=item.kind is not item.KEYWORD_ONLY)
-    return Parameter(item.name, kind, read, item.default, choices, given, about)
+    reading = _reading(hint, positional=item.kind is not item.KEYWORD_ONLY)
+    return Parameter(name=item.name, default=item.default, about=about, **reading)
 
 
-def _reading(hint: Any, *, positional: bool) -> tuple[Any, Reader, tuple[str, ...], str]:  # noqa: ANN401 - same
+def _reading(hint: Any, *, positional: bool) -> dict[str, Any]:  # noqa: ANN401 - same
     """Decide how a parameter's text is read, by its annotation alone."""
-    bare = _without_none(hint)
+    members = _members(hint)
+    bare = members[0] if len(members) == 1 else hint
+    written = "text" if positional else "value"
     if bare in {object, Any}:
-        return "thing" if positional else "value", str, (), ""
-    if bare is bool:
-        return "flag", str, (), ""
-    if typing.get_origin(bare) is Literal:
-        return "text" if positional else "value", str, typing.get_args(bare), ""
-    if typing.get_origin(bare) is tuple:
-        return "list", _listed, (), ""
-    if bare in _SCALARS:
-        return "text" if positional else "value", _SCALARS[bare], (), ""
-    return "given", str, (), bare.__name__
+        found: dict[str, Any] = {"kind": "thing" if positional else "value"}
+    elif len(members) > 1 and str in members:
+        found = {"kind": "thing", "accepts": tuple(each for each in members if each is not str)}
+    elif bare is bool:
+        found = {"kind": "flag"}
+    elif typing.get_origin(bare) is Literal:
+        found = {"kind": written, "choices": typing.get_args(bare)}
+    elif typing.get_origin(bare) is tuple:
+        found = {"kind": "list", "read": _listed}
+    elif bare in _SCALARS:
+        found = {"kind": written, "read": _SCALARS[bare]}
+    else:
+        found = {"kind": "given", "given": bare.__name__}
+    return found
 
 
-def _without_none(hint: Any) -> Any:  # noqa: ANN401 - same
+def _members(hint: Any) -> list[Any]:  # noqa: ANN401 - same
+    """List what a union is of, None left out; anything else is alone."""
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        rest = [item for item in typing.get_args(hint) if item is not type(None)]
-        if len(rest) == 1:
-            return rest[0]
-    return hint
+        return [item for item in typing.get_args(hint) if item is not type(None)]
+    return [hint]
 
 
 def _listed(text: str) -> tuple[str, ...]:

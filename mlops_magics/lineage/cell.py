@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FITS = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit"})
@@ -16,7 +18,7 @@ class CellFacts:
 
     Attributes:
         reads: Names loaded anywhere in it, in order of first appearance.
-        binds: Names that a straight-line assignment, import, def, with or for binds, in order.
+        binds: Names that it binds anywhere, by whatever statement, in order.
         constants: Names bound once, at the top level, to a literal: what a reader would call parameters.
         results: Names that the top level binds to something computed, from the first line that fits
             a model on (anywhere, where no line says ``.fit``): where a reader would look for metrics.
@@ -39,23 +41,46 @@ def cell_facts(source: str) -> CellFacts:
     """
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: a null byte, before 3.12
         return CellFacts((), (), {}, ())
-    reads: dict[str, None] = {}
-    binds: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load):
-                reads.setdefault(node.id)
-            elif isinstance(node.ctx, ast.Store):
-                binds[node.id] = binds.get(node.id, 0) + 1
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            binds[node.name] = binds.get(node.name, 0) + 1
-        elif isinstance(node, ast.alias):
-            name = node.asname or node.name.partition(".")[0]
-            binds[name] = binds.get(name, 0) + 1
-    constants = {name: value for name, value in _literals(tree).items() if binds.get(name) == 1}
-    return CellFacts(tuple(reads), tuple(binds), constants, _results(tree, constants))
+    binds = Counter(_bound(tree))
+    constants = {name: value for name, value in _literals(tree).items() if binds[name] == 1}
+    reads = tuple(dict.fromkeys(_read(tree)))
+    return CellFacts(reads, tuple(binds), constants, _results(tree, constants))
+
+
+def _read(tree: ast.Module) -> Iterator[str]:
+    for node in _in_order(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    for node in _in_order(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ):
+                yield name
+            case ast.alias(name="*"):
+                pass
+            case ast.alias(name=name, asname=other):
+                yield other or name.partition(".")[0]
+
+
+def _in_order(tree: ast.Module) -> list[ast.AST]:
+    """Return the nodes as they stand in the source (``ast.walk`` goes level by level)."""
+    return sorted(
+        ast.walk(tree), key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+    )
 
 
 def _results(tree: ast.Module, constants: dict[str, Constant]) -> tuple[str, ...]:

@@ -45,21 +45,33 @@ class Fits:
 
     seen: list[Fit] = field(default_factory=list)
     _open: threading.local = field(default_factory=threading.local)
-    _patched: list[tuple[type, str, Any]] = field(default_factory=list)
+    _patched: list[tuple[type, str, Any, Any]] = field(default_factory=list)
 
     def wrap(self, cls: type) -> None:
         """Wrap the fitting methods that a class defines itself."""
         for name in _METHODS:
             method = cls.__dict__.get(name)
-            if callable(method) and not hasattr(method, "_mlops_original"):
-                self._patched.append((cls, name, method))
-                setattr(cls, name, self._noting(method))
+            if hasattr(method, "_mlops_original"):
+                continue
+            if callable(method):
+                wrapper: object = self._noting(method)
+            elif hasattr(type(method), "__get__"):  # sklearn's available_if: Pipeline.fit_transform
+                wrapper = _NotingDescriptor(method, self._noting)
+            else:
+                continue
+            setattr(cls, name, wrapper)
+            self._patched.append((cls, name, method, wrapper))
 
     def unwrap(self) -> None:
-        """Put every method back."""
+        """Put every method back, except where the cell has put another one in its place."""
         while self._patched:
-            cls, name, method = self._patched.pop()
-            setattr(cls, name, method)
+            cls, name, method, wrapper = self._patched.pop()
+            if cls.__dict__.get(name) is wrapper:
+                setattr(cls, name, method)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel to joblib's processes inside a class of the notebook; what is fitted there is not noted."""
+        return Fits, ()
 
     def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
@@ -78,6 +90,21 @@ class Fits:
 
         noted._mlops_original = method  # type: ignore[attr-defined] # noqa: SLF001 - our own mark
         return noted
+
+
+class _NotingDescriptor:
+    """A method that exists only for some estimators, with what it hands out noting the fit."""
+
+    def __init__(self, original: Any, noting: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:  # noqa: ANN401
+        self._mlops_original = original
+        self._noting = noting
+
+    def __get__(self, estimator: Any, owner: type) -> Any:  # noqa: ANN401 - as the descriptor
+        bound = self._mlops_original.__get__(estimator, owner)  # refuses where there is no such method
+        if estimator is None:
+            return bound
+        noted = self._noting(lambda _, *args, **keywords: bound(*args, **keywords))
+        return functools.wraps(bound)(functools.partial(noted, estimator))
 
 
 @contextlib.contextmanager

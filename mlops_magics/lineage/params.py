@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
 _LONG = 500
-_SCALARS = (bool, int, float, str)
+_SCALARS = (numbers.Real, str)  # numpy's numbers too: a search over np.arange chooses one of them
 
 
 def estimator_params(estimator: Any) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ANN401

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, overload
+from tempfile import TemporaryDirectory
+from typing import ClassVar, Literal, overload
 
 from mlops_magics.artifact import manifest
+from mlops_magics.artifact.loading import load
+from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Table, Title
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import TARGETS
-from mlops_magics.targets.base import Endpoint, Request
+from mlops_magics.targets.base import Endpoint, Request, Target
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import provenance, registry, subject
 from mlops_magics.tracking.records import ModelVersion
@@ -107,33 +112,26 @@ class Removal(Result):
 
 
 @overload
-def deploy(
-    model: None = None,
-    *,
-    to: str = "local",
-    name: str | None = None,
-    port: int | None = None,
-    workers: int = 1,
-    remove: bool = False,
-    allow_pickle: bool = False,
-    settings: Settings | None = None,
-    standby: Standby | None = None,
-) -> Listing: ...
+def deploy(model: None = None, *, to: str = "local", settings: Settings | None = None) -> Listing: ...
 @overload
 def deploy(
-    model: object,
+    model: str | ModelVersion,
     *,
     to: str = "local",
     name: str | None = None,
     port: int | None = None,
     workers: int = 1,
-    remove: bool = False,
+    remove: Literal[False] = False,
     allow_pickle: bool = False,
     settings: Settings | None = None,
     standby: Standby | None = None,
-) -> Deployment | Removal: ...
+) -> Deployment: ...
+@overload
 def deploy(
-    model: object = None,
+    model: str | ModelVersion, *, to: str = "local", remove: Literal[True], settings: Settings | None = None
+) -> Removal: ...
+def deploy(
+    model: str | ModelVersion | None = None,
     *,
     to: str = "local",
     name: str | None = None,
@@ -176,19 +174,110 @@ def deploy(
     begun = datetime.now(UTC)
     settings = settings or Settings.discover()
     store = open_store(settings)
-    target = TARGETS.get(to)(settings, store.uri)
+    target = TARGETS.get(to)(settings, masked(settings.store))
     if model is None:
         if remove:
             raise UsageError("Which endpoint shall be removed?", "%mlops_deploy NAME --remove")
-        return Listing(tuple(target.endpoints()))
+        return Listing(target.list())
     if remove:
-        return _removed(store, target, str(getattr(model, "name", model)))
+        return _removed(store, target, _name(model))
     version = _version(store, model)
     endpoint_name = checked_name(name or version.model, "endpoint")
-    with subject.files(store, subject.of_version(version)) as folder, tempfile.TemporaryDirectory() as copy:
+    with subject.files(store, subject.of_version(version)) as folder, TemporaryDirectory() as copy:
         notes = _pins(folder)
-        request = _request(version, folder, Path(copy), endpoint_name, allow_pickle=allow_pickle)
-        endpoint = target.deploy(request, port=port, workers=workers, standby=standby)
+        private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
+        request = replace(
+            _request(version, private, endpoint_name, allow_pickle=allow_pickle), port=port, workers=workers
+        )
+        endpoint = target.deploy(request, standby=standby)
     _noted(store, version, endpoint, "deployed")
     seconds = (datetime.now(UTC) - begun).total_seconds()
     return Deployment(endpoint.name, endpoint.url, version.model, version.version, to, seconds, notes)
+
+
+def _version(store: Store, model: str | ModelVersion) -> ModelVersion:
+    """Find the version that is meant; a bare name means its champion."""
+    if isinstance(model, ModelVersion):
+        return registry.resolve(store, ModelAddress(model.model, model.version))
+    address = ModelAddress.parse(model)
+    if address.alias is None and address.version is None:
+        address = replace(address, alias="champion")
+    return registry.resolve(store, address)
+
+
+def _name(model: str | ModelVersion) -> str:
+    return model.partition("@")[0] if isinstance(model, str) else model.model
+
+
+def _pins(folder: Path) -> tuple[str, ...]:
+    """Compare the pins of the model with what is installed here.
+
+    Raises:
+        RefusedError: scikit-learn differs in its minor version: it may load, and answer otherwise.
+    """
+    here = {name.lower(): version for name, version in provenance.installed().items()}
+    notes = []
+    for line in (folder / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name, _, wanted = line.partition("==")
+        have = here.get(name.strip().lower())
+        if not wanted or have == wanted.strip():
+            continue
+        told = f"{name} {wanted} made the model, {have or 'none'} is installed here"
+        if name.lower() == "scikit-learn" and _minor(have) != _minor(wanted):
+            raise RefusedError(f"{told}.", f"pip install '{line.strip()}', or fit the model again.")
+        notes.append(told)
+    return tuple(notes)
+
+
+def _minor(version: str | None) -> list[str]:
+    return (version or "").strip().split(".")[:2]
+
+
+def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bool) -> Request:
+    """Check the private copy of the files against what was registered, and write the request.
+
+    Raises:
+        NotFoundError: The version has no manifest.
+        RefusedError: The files are not those that were registered.
+    """
+    address = f"{version.model}/{version.version}"
+    if version.digest is None:
+        raise NotFoundError(f"{address} has no manifest.", f"%mlops_register models:/{address} completes it.")
+    if manifest.write(folder) != version.digest:
+        raise RefusedError(
+            f"The files of {address} are not those that were registered: their sha256 differs.",
+            "Somebody changed them. Register the model again from its run, or restore the files.",
+        )
+    example = load(folder, allow_pickle=allow_pickle).example
+    answers = version.tags.get("mlops.example.predictions")
+    return Request(
+        name=name,
+        model=version.model,
+        version=version.version,
+        digest=version.digest,
+        model_path=folder,
+        allow_pickle=allow_pickle,
+        example=None if example is None else split_body(Frame.of(example, "the stored example")),
+        expected=json.loads(answers) if example is not None and answers else None,
+    )
+
+
+def _removed(store: Store, target: Target, name: str) -> Removal:
+    endpoint = target.remove(name)
+    try:
+        version = registry.resolve(store, ModelAddress(endpoint.model, endpoint.version))
+    except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
+        return Removal(name)
+    _noted(store, version, endpoint, "removed")
+    return Removal(name)
+
+
+def _noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str) -> None:
+    """Write on the version where it was deployed, or that it no longer is, by whom and when."""
+    record = {
+        "what": what,
+        "target": endpoint.target,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "who": provenance.user(),
+    }
+    registry.tag_version(store, version, {f"mlops.deployment.{endpoint.name}": json.dumps(record)})

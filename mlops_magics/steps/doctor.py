@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from mlops_magics.foundation.blocks import Block, Note, Table, Title
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import TARGETS
@@ -140,7 +141,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:
-    endpoints = TARGETS.get("local")(settings, settings.store).endpoints()
+    endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     down = [item.name for item in endpoints if item.status != "ready"]
     if down:
         remedy = f"%mlops_deploy MODEL@champion starts it again; %mlops_deploy {down[0]} --remove forgets it."

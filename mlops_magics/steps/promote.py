@@ -38,7 +38,7 @@ class Promotion(Result):
         reason: Why.
         who: Who moved it.
         verified: Whether MLflow authenticated who moved it.
-        kind: "promotion" or "rollback".
+        kind: "promotion", "rollback", or "unchanged" where it pointed there already.
         gates: The verdicts that it went past.
     """
 
@@ -254,6 +254,8 @@ class Desk:
         _checked(alias, reason)
         with self._alone():
             review = Desk(self.store, self.model, alias).review(version)
+            if review.holders.get(alias) == review.selected:
+                return self._unchanged(alias, review, reason)
             if review.refusal is not None:
                 raise RefusedError(review.refusal.what, review.refusal.remedy)
             return self._moved(alias, review.selected, reason, "promotion", review.gates)
@@ -273,6 +275,21 @@ class Desk:
                     f"%mlops_promote {self.model} --version N --to {alias} moves it to a version you name.",
                 )
             return self._moved(alias, review.previous, reason, "rollback", ())
+
+    def _unchanged(self, alias: str, review: Review, reason: str) -> Promotion:
+        """Answer for a cell that is run again: what it asks for is so already, and no move is recorded."""
+        now = registry.event(alias, review.selected, review.selected, reason.strip(), kind="unchanged")
+        return Promotion(
+            self.model,
+            alias,
+            review.selected,
+            now.old,
+            now.reason,
+            now.who,
+            now.verified,
+            now.kind,
+            review.gates,
+        )
 
     def _moved(self, alias: str, new: str, reason: str, kind: str, gates: tuple[Gate, ...]) -> Promotion:
         old = registry.aliases_of(self.store, self.model).get(alias)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.targets import TARGETS
@@ -92,7 +93,7 @@ def status(
     if store is not None:
         remember(store=store)
     models = registry.models(opened)
-    endpoints = tuple(TARGETS.get("local")(settings, opened.uri).endpoints())
+    endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
     last = newest[0] if newest else None
     return Status(

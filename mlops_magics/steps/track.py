@@ -303,9 +303,16 @@ class _Attempt:
     def _metrics(self, asked: tuple[str, ...], notes: list[str]) -> dict[str, float]:
         found: dict[str, float] = {}
         for name in asked or self.facts.results:
-            value = self.namespace.get(name)
-            if isinstance(value, numbers.Real) and type(value) is not bool:
-                found[name] = float(value)
+            value = _number(self.namespace.get(name))
+            if value is not None:
+                found[name] = value
             elif asked:
                 notes.append(f"{name} is not a number after the cell, so it was not logged as a metric.")
         return found
+
+
+def _number(value: object) -> float | None:
+    """Return a number of any library as a float; None for what is no number. A truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value)

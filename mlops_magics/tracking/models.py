@@ -176,7 +176,7 @@ def fetch(store: Store, uri: str, folder: Path) -> Path:
     else:
         from mlflow.artifacts import download_artifacts
 
-        with door(f"The model's files ({uri})"):
+        with door(f"The model's files ({uri})"), _without_progress():
             path = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=store.uri))
     if not (path / "MLmodel").is_file():
         raise NotFoundError(
@@ -244,3 +244,16 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _without_progress() -> Iterator[None]:
+    """Keep MLflow's progress bar out of the cell: its times would never be the same twice."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as shown  # noqa: N811
+
+    before = shown.get_raw()
+    shown.set("false")
+    try:
+        yield
+    finally:
+        shown.unset() if before is None else shown.set(before)

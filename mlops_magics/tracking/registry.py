@@ -16,6 +16,7 @@ from mlops_magics.tracking.store import Store, door
 
 ALIASES = ("candidate", "challenger", "champion")
 _EVENT = "mlops.promotion."
+_MODEL_ID = "mlops.model_id"  # MLflow's SQL store takes a version's model id and forgets it
 _REASON_CHARACTERS = 1000
 
 
@@ -62,8 +63,9 @@ def create_version(
     with door(f"The model '{model}'"):
         if _registered(store, model) is None:
             store.client.create_registered_model(model)
+        known = {} if model_id is None else {_MODEL_ID: model_id}
         made = store.client.create_model_version(
-            model, source, run_id=run_id, model_id=model_id, tags=dict(tags)
+            model, source, run_id=run_id, model_id=model_id, tags=dict(tags) | known
         )
     return str(made.version)
 
@@ -223,7 +225,7 @@ def _record(item: Any, holders: Mapping[str, list[str]]) -> ModelVersion:  # noq
         version=str(item.version),
         aliases=tuple(sorted(holders.get(str(item.version), ()))),
         run_id=item.run_id or None,
-        model_id=item.model_id or None,
+        model_id=item.model_id or tags.get(_MODEL_ID),
         source=item.source,
         digest=tags.get("mlops.manifest"),
         format=tags.get("mlops.format", "unknown"),

@@ -80,7 +80,7 @@ def compiled(shell: Any, body: str) -> Cell:  # noqa: ANN401 - IPython ships no 
     name = shell.compile.cache(code, raw_code=body)
     tree = shell.transform_ast(shell.compile.ast_parse(code, filename=name))
     last = tree.body[-1] if tree.body else None
-    silent = body.rstrip().endswith(";")
+    silent = shell.displayhook.semicolon_at_end_of_expression(code)
     shown = last.value if isinstance(last, ast.Expr) and not silent else None
     rest = tree.body if shown is None else tree.body[:-1]
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | shell.compile.flags
@@ -97,26 +97,25 @@ def compiled(shell: Any, body: str) -> Cell:  # noqa: ANN401 - IPython ships no 
 def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
     """Run a coroutine to its end on a loop of its own: the kernel's loop is busy with this very cell."""
     box: dict[str, Any] = {}
-    loop = asyncio.new_event_loop()
     context = contextvars.copy_context()
+
+    async def noted() -> object:
+        box["loop"], box["task"] = asyncio.get_running_loop(), asyncio.current_task()
+        return await coroutine
 
     def drive() -> None:
         try:
-            box["task"] = loop.create_task(coroutine)
-            box["value"] = loop.run_until_complete(box["task"])
+            box["value"] = asyncio.run(noted())  # which also cancels what the cell left running
         except BaseException as error:  # noqa: BLE001 - handed over to the cell below
             box["error"] = error
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
 
     thread = threading.Thread(target=context.run, args=(drive,), name="mlops-await", daemon=True)
     thread.start()
     try:
         thread.join()
     except KeyboardInterrupt:
-        with contextlib.suppress(RuntimeError):  # the loop may have just closed
-            loop.call_soon_threadsafe(box["task"].cancel)
+        with contextlib.suppress(KeyError, RuntimeError):  # not begun, or the loop has just closed
+            box["loop"].call_soon_threadsafe(box["task"].cancel)
         thread.join(timeout=5.0)
         raise
     if "error" in box:

@@ -28,22 +28,26 @@ class Matcher:
     def __call__(self, context: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython's CompletionContext
         """Answer a Tab. Whatever goes wrong, nothing is offered: an exception would print on each Tab."""
         try:
-            found = list(self._found(context.line_with_cursor[: context.cursor_position], context.full_text))
+            found = list(self._found(context.line_with_cursor[: context.cursor_position]))
         except Exception:  # noqa: BLE001 - see above
             found = []
         return _answer(found)
 
-    def _found(self, line: str, text: str) -> Iterable[str]:
+    def _found(self, line: str) -> Iterable[str]:
         stripped = line.lstrip()
-        word = stripped.rpartition(" ")[2]
+        before, _, word = stripped.rpartition(" ")
         name, blank, _ = stripped.lstrip("%").partition(" ")
-        magic = self._magic(name, cell=text.lstrip().startswith("%%"))
+        magic = self._magic(name, cell=stripped.startswith("%%"))
         if not blank or not stripped.startswith("%") or magic is None:
             return ()
         if word.startswith("-"):
             return [item.flag for item in magic.signature.options if item.flag.startswith(word)] + ["-o"] * (
                 word == "-"
             )
+        flag = before.rpartition(" ")[2]
+        choices = [item.choices for item in magic.signature.options if item.flag == flag and item.choices]
+        if choices:
+            return [item for item in choices[0] if item.startswith(word)]
         return (item for item in (*self._variables(), *self._stored()) if item.startswith(word))
 
     def _magic(self, name: str, *, cell: bool) -> Any:  # noqa: ANN401 - a LineMagic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shlex
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 
 _LOOK_UP = re.compile(r"\{([^{}]*)\}")
+_OF_IPYTHON = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})  # in each notebook; never meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _kept(words: list[str]) -> str | None:
     if "-o" not in words:
         return None
     place = words.index("-o")
-    if place + 1 >= len(words) or not words[place + 1].isidentifier():
+    if place + 1 >= len(words) or not _bindable(words[place + 1]):
         raise UsageError(
             "-o needs the name of a variable.", "Write -o NAME, with a name that Python can bind."
         )
@@ -86,11 +88,15 @@ def _kept(words: list[str]) -> str | None:
     return name
 
 
+def _bindable(word: str) -> bool:
+    return word.isidentifier() and not keyword.iskeyword(word)
+
+
 def _filled(word: str, namespace: Mapping[str, object]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name not in namespace:
-            names = [key for key in namespace if not key.startswith("_")]
+            names = [key for key in namespace if not key.startswith("_") and key not in _OF_IPYTHON]
             raise NotFoundError(
                 f"{{{name[:60]}}} is not the name of a variable; braces only look a name up.",
                 nearest(name, names) or "Compute the value in a cell first, and write its name.",

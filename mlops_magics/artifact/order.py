@@ -1,0 +1,262 @@
+"""What a target and a server process tell each other: an Order, a Mail with another one, and the State.
+
+Targets write orders and mails and read states; a supervisor does the opposite. Neither knows the other's
+code: the files below are all they share.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import orjson
+
+from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.platform import ProcessId
+
+_REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
+
+Status = Literal["starting", "ready", "failed", "stopping"]
+ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may cost.
+
+    Attributes:
+        body_bytes: The largest request body, in bytes; a larger one is answered 413.
+        rows: The most rows in one request; more are answered 413.
+        queue: The most requests that may wait; one more is answered 429.
+        seconds: The longest that a request may take, in seconds; then it is answered 504.
+    """
+
+    body_bytes: int = 16 * 1024 * 1024
+    rows: int = 100_000
+    queue: int = 1024
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One endpoint as it should be: which model, at which address, guarded by which token.
+
+    Attributes:
+        name: The endpoint's name.
+        host: The address to bind; loopback unless the user asked for more.
+        port: The port to bind; 0 lets the system choose one, and the state file says which.
+        model_path: Folder of the model on disk (an MLflow model folder).
+        model: The registered model's name.
+        version: The registered model's version.
+        digest: sha256 digest of the model folder's manifest; checked before each load.
+        token_sha256: Hex sha256 of the token; the raw token is never here.
+        state_path: Where the supervisor writes what it is doing (JSON, mode 0600).
+        log_path: Where the supervisor and its workers write their log.
+        allow_pickle: Whether the user consented to load a pickle.
+        workers: How many worker processes answer.
+        limits: What one request may cost.
+    """
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    model_path: Path
+    model: str
+    version: str
+    digest: str
+    token_sha256: str
+    state_path: Path
+    log_path: Path
+    allow_pickle: bool = False
+    workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+
+    def to_json(self) -> bytes:
+        """The order as one line of JSON."""
+        return orjson.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read an order that `to_json` wrote.
+
+        Raises:
+            MLOpsError: When the text is not an order.
+        """
+        try:
+            return cls.from_fields(orjson.loads(text))
+        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            raise MLOpsError(
+                f"The server's order cannot be read ({type(error).__name__}).", _REMEDY
+            ) from error
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make an order of the JSON object that `to_json` wrote.
+
+        Raises:
+            TypeError: A field is missing, unknown, or of another kind.
+            KeyError: A field is missing.
+        """
+        fields = dict(fields)
+        fields["limits"] = Limits(**fields["limits"])
+        for name in ("model_path", "state_path", "log_path"):
+            fields[name] = Path(fields[name])
+        return cls(**fields)
+
+
+def mail_path(state_path: Path) -> Path:
+    """Name the file in which a target leaves a mail for the supervisor that writes this state."""
+    return state_path.with_name(state_path.name + ".mail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """What a running supervisor is asked to do; it looks for its mail on SIGHUP.
+
+    A change of version takes two mails, so that a version is tried before a client can meet it:
+    ``load`` starts the order's workers at a private port, ``take`` puts them at the endpoint's own
+    port and drains the old ones, ``drop`` ends them and leaves all as it was.
+
+    Attributes:
+        do: What is asked.
+        change: An id that the sender made up; the state names it back.
+        order: The new order, with ``load`` only.
+    """
+
+    do: Literal["load", "take", "drop"]
+    change: str
+    order: Order | None = None
+
+    def to_json(self) -> bytes:
+        """The mail as one line of JSON."""
+        return orjson.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read a mail that `to_json` wrote.
+
+        Raises:
+            MLOpsError: When the text is not a mail.
+        """
+        try:
+            fields: dict[str, Any] = orjson.loads(text)
+            if fields["order"] is not None:
+                fields["order"] = Order.from_fields(fields["order"])
+            return cls(**fields)
+        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            raise MLOpsError(
+                f"The server's mail cannot be read ({type(error).__name__}).", _REMEDY
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why something did not work: the two sentences of an MLOpsError, as data."""
+
+    what: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: BaseException, doing: str) -> Self:
+        """Describe an error.
+
+        Args:
+            error: Any error; an MLOpsError speaks for itself.
+            doing: What was tried, as the beginning of a sentence: "The model cannot be loaded".
+        """
+        if isinstance(error, MLOpsError):
+            return cls(what=error.what, remedy=error.remedy)
+        said = f"{type(error).__name__}: {error}".rstrip(": ").rstrip(".")
+        return cls(what=f"{doing}: {said}.", remedy="Look at the log for the whole traceback.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a change of version stands.
+
+    Attributes:
+        change: The id that the mail gave it.
+        status: loading, waiting (ready at its private port, for ``take`` or ``drop``), live, failed, dropped.
+        port: The private port at which the new workers can be tried.
+        error: Why it failed.
+    """
+
+    change: str
+    status: ChangeStatus
+    port: int = 0
+    error: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a supervisor does at this moment, as its state file says it.
+
+    Attributes:
+        name: The endpoint's name.
+        pid: The supervisor's process number.
+        started: When that process started, in seconds since the epoch.
+        node: The machine it runs on.
+        host: The address it is bound to.
+        port: The port it is bound to.
+        model: The registered model's name.
+        version: The version that answers.
+        digest: The digest of that version's files.
+        workers: The process numbers of the workers that answer.
+        wanted: How many workers there should be.
+        status: starting, ready, failed or stopping.
+        error: What went wrong last, while it matters.
+        since: When the status began, in seconds since the epoch.
+        change: How the last change of version stands.
+    """
+
+    name: str
+    pid: int
+    started: float
+    node: str
+    host: str
+    port: int
+    model: str
+    version: str
+    digest: str
+    workers: tuple[int, ...]
+    wanted: int
+    status: Status
+    error: Fault | None = None
+    since: float
+    change: Change | None = None
+
+    @property
+    def process(self) -> ProcessId:
+        """The supervisor, not to be mistaken for a later process of the same number."""
+        return ProcessId(self.pid, self.started, self.node)
+
+    def to_json(self) -> bytes:
+        """The state as one line of JSON."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read a state that `to_json` wrote.
+
+        Raises:
+            MLOpsError: When the text is not a state.
+        """
+        try:
+            fields: dict[str, Any] = orjson.loads(text)
+            fields["workers"] = tuple(fields["workers"])
+            fields["error"] = Fault(**fields["error"]) if fields["error"] else None
+            if change := fields["change"]:
+                fault = Fault(**change["error"]) if change["error"] else None
+                fields["change"] = Change(**{**change, "error": fault})
+            return cls(**fields)
+        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            raise MLOpsError(
+                f"The server's state cannot be read ({type(error).__name__}).", _REMEDY
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Read a state file; None where there is none, or one that a crash or a hand has spoilt."""
+        try:
+            return cls.from_json(path.read_bytes())
+        except (OSError, MLOpsError):
+            return None

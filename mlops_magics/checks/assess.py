@@ -1,0 +1,180 @@
+"""Assess a model on rows that it has not seen: metrics, comparison, slices, gates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.checks import CHECKS
+from mlops_magics.checks.assessment import Assessment
+from mlops_magics.checks.base import judge_all
+from mlops_magics.checks.facts import Facts
+from mlops_magics.checks.metrics import Measured, measure, metrics
+from mlops_magics.checks.model import Model, Numbers, Predictions, model_of, predict
+from mlops_magics.checks.paired import compare
+from mlops_magics.checks.points import confusion_of, curves_of
+from mlops_magics.checks.policy import Policy, checked_gates
+from mlops_magics.checks.problem import Problem, checked_target, problem_of, truth_of
+from mlops_magics.checks.slicing import slice_up
+from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.foundation.frames import Frame
+
+Gates = Policy | str | Path | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rival:
+    """The champion on the same rows; ``trouble`` says why it could not be compared."""
+
+    given: Predictions | None = None
+    measured: Measured | None = None
+    trouble: str = ""
+
+
+def assess(
+    estimator: Any,  # noqa: ANN401 - any object with predict
+    frame: Any,  # noqa: ANN401 - a table of any library, or a path
+    target: str,
+    *,
+    champion: Any = None,  # noqa: ANN401 - any object with predict
+    gates: Gates = None,
+    thresholds: Mapping[str, Any] | None = None,
+    slices: Sequence[str] = (),
+    features: Sequence[str] | None = None,
+    training_digests: Iterable[int] | None = None,
+) -> Assessment:
+    """Assess a fitted model.
+
+    Args:
+        estimator: Any fitted object with ``predict``.
+        frame: Rows that it has not seen: a table or a path.
+        target: The column that is predicted.
+        champion: A fitted model to compare with, on the same rows.
+        gates: A policy, the path of a ``gates.toml``, or names of gates; None for all with defaults.
+        thresholds: Bounds by metric, over those of the policy: ``{"roc_auc": 0.8}``.
+        slices: Columns whose parts are looked at one by one.
+        features: The columns that the model takes, where it does not say so itself.
+        training_digests: ``leakage.row_digests`` of the rows that it was fitted on.
+
+    Returns:
+        The assessment; a gate that fails is a verdict, not an exception.
+
+    Raises:
+        UsageError: The model or the rows cannot be used.
+        NotFoundError: There is no such column, gate or metric.
+    """
+    started = time.perf_counter()
+    policy = policy_of(gates).with_thresholds(thresholds)
+    table = Frame.of(frame, "the test table")
+    truth_column = checked_target(_column(table, target), target)
+    model = model_of(estimator, table.names, target, features)
+    rows = _rows(table, model)
+    problem = problem_of(model, rows, truth_column, target)
+    truth = truth_of(problem, truth_column, target)
+    given = predict(model, rows, problem.classes)
+    measured = None if given.unusable else measure(problem, truth, given)
+    rival = None if champion is None else _rival(champion, table, target, problem, truth)
+    facts = Facts(
+        model=model,
+        problem=problem,
+        target=target,
+        rows=rows,
+        truth=truth,
+        given=given,
+        measured=measured,
+        metrics=metrics(problem, given, measured),
+        policy=policy,
+        champion=None if rival is None else rival.trouble,
+        trained_on=training_digests,
+    )
+    facts = _compared(facts, rival)
+    return _assessment(_sliced(facts, table, slices), rival, started)
+
+
+def policy_of(gates: Gates) -> Policy:
+    """Take a policy, the path of one, or the names of gates.
+
+    Raises:
+        NotFoundError: There is no such file, gate or metric.
+        UsageError: The file is not understood.
+    """
+    if gates is None:
+        return Policy()
+    if isinstance(gates, Policy):
+        return replace(gates, gates=checked_gates(gates.gates, CHECKS, "The policy"))
+    if isinstance(gates, str | Path):
+        return Policy.read(gates, CHECKS)
+    return Policy(gates=checked_gates(gates, CHECKS, "gates"))
+
+
+def _rows(table: Frame, model: Model) -> Any:  # noqa: ANN401 - a pandas table
+    return table.select([table.position(name) for name in model.features]).to_pandas()
+
+
+def _column(table: Frame, name: str) -> Any:  # noqa: ANN401 - a pandas column
+    return table.select([table.position(name)]).to_pandas().iloc[:, 0]
+
+
+def _rival(champion: Any, table: Frame, target: str, problem: Problem, truth: Numbers) -> _Rival:  # noqa: ANN401 - any object
+    """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
+    try:
+        model = model_of(champion, table.names, target, None)
+        given = predict(model, _rows(table, model), problem.classes)
+    except MLOpsError as error:
+        return _Rival(trouble=f"The champion could not be compared: {error.what}")
+    if given.unusable:
+        return _Rival(trouble=f"The champion gave no usable prediction for {given.unusable:,} rows.")
+    return _Rival(given, measure(problem, truth, given))
+
+
+def _compared(facts: Facts, rival: _Rival | None) -> Facts:
+    if rival is None or rival.measured is None:
+        return facts
+    if facts.measured is None:
+        return replace(facts, champion="The model's predictions cannot be compared: some are unusable.")
+    policy = facts.policy
+    found = compare(facts.measured, rival.measured, margin=policy.margin, alpha=policy.alpha)
+    return replace(facts, comparisons=found)
+
+
+def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
+    if isinstance(slices, str):
+        raise UsageError(
+            f"slices is the text '{slices}', not a list of columns.", f"Write slices=['{slices}']."
+        )
+    columns = {name: _column(table, name) for name in slices}
+    if not columns or facts.measured is None:
+        return facts
+    found = slice_up(
+        facts.problem,
+        facts.truth,
+        facts.given,
+        columns,
+        metric=facts.primary,
+        drop=facts.policy.slice_drop,
+        alpha=facts.policy.alpha,
+    )
+    return replace(facts, slices=found)
+
+
+def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessment:
+    names = facts.policy.gates or tuple(CHECKS.table)
+    verdicts = judge_all([CHECKS.get(name) for name in names], facts)
+    return Assessment(
+        kind=facts.problem.kind,
+        target=facts.target,
+        classes=tuple(str(value) for value in facts.problem.classes),
+        rows=len(facts.truth),
+        metrics=facts.metrics,
+        comparisons=facts.comparisons,
+        verdicts=verdicts,
+        slices=facts.slices,
+        curves=curves_of(facts.problem, facts.truth, facts.given, rival.given if rival else None),
+        confusion=confusion_of(facts.problem, facts.truth, facts.given),
+        primary=facts.primary,
+        margin=facts.policy.margin,
+        seconds=time.perf_counter() - started,
+    )

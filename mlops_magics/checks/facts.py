@@ -1,0 +1,62 @@
+"""What a gate looks at: the model, the rows, what was predicted and measured, and the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_magics.checks.metrics import Measured, Metric
+from mlops_magics.checks.model import Model, Numbers, Predictions
+from mlops_magics.checks.paired import Comparison
+from mlops_magics.checks.policy import Policy
+from mlops_magics.checks.problem import Problem
+from mlops_magics.checks.slicing import Slice
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Facts:
+    """Everything that was found out before the gates are asked.
+
+    Attributes:
+        model: The candidate.
+        problem: The kind of problem.
+        target: The column that is predicted.
+        rows: The rows, features only, as a pandas table.
+        truth: The target as numbers: codes of classes, or the numbers themselves.
+        given: The candidate's predictions.
+        measured: What its metrics are computed from; None where a prediction is unusable.
+        metrics: Its metrics.
+        policy: The bounds.
+        comparisons: Candidate and champion, metric by metric; none without a champion.
+        champion: "" where the champion was compared; why not, where it could not be; None without one.
+        slices: The slices that were asked for, measured.
+        trained_on: Digests of the rows that the model was fitted on; None where they are not known.
+    """
+
+    model: Model
+    problem: Problem
+    target: str
+    rows: Any
+    truth: Numbers
+    given: Predictions
+    measured: Measured | None
+    metrics: tuple[Metric, ...]
+    policy: Policy = field(default_factory=Policy)
+    comparisons: tuple[Comparison, ...] = ()
+    champion: str | None = None
+    slices: tuple[Slice, ...] = ()
+    trained_on: Any = None
+
+    @property
+    def primary(self) -> str:
+        """The metric that the model is judged by beside others."""
+        if self.policy.primary is not None:
+            return self.policy.primary
+        measured = {metric.name for metric in self.metrics}
+        wanted = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[self.problem.kind]
+        fallback = "rmse" if self.problem.kind == "regression" else "accuracy"
+        return wanted if wanted in measured else fallback
+
+    def metric(self, name: str) -> Metric | None:
+        """Find a metric by name; None where it is not defined for these rows."""
+        return next((metric for metric in self.metrics if metric.name == name), None)

@@ -1,0 +1,200 @@
+"""Which gates hold a model back and where their bounds are: defaults, or a ``gates.toml``.
+
+gates = ["quality", "champion"]   # all of them where this is left out
+margin = 0.01                     # how much worse than the champion is still "not worse"
+require = "better"                # the champion gate asks for more than "not worse"
+
+[metrics]
+roc_auc = { min = 0.8 }
+log_loss = { max = 0.5 }
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from mlops_magics.checks.metrics import HIGHER_IS_BETTER
+from mlops_magics.checks.paired import ALPHA, MARGIN
+from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+
+Require = Literal["not worse", "better"]
+
+
+class Bounds(NamedTuple):
+    """Between which values a metric must be; None leaves a side open."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which gates there are, and their bounds.
+
+    Attributes:
+        gates: The gates by name; empty for all of our own.
+        thresholds: Bounds by metric; the metric's value itself is held against them.
+        primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
+        margin: How much worse than the champion is still "not worse".
+        alpha: The error that every test may make.
+        require: Whether a candidate must be "not worse" than the champion, or "better".
+        slice_drop: How much worse than the mean a slice may be: absolute where higher is better, a
+            share of the mean where lower is; None for 0.05 and 0.5.
+        calibration_error: The largest expected calibration error.
+        leakage_skill: The skill of a single feature that is too good to be true.
+        overlap_share: The largest share of rows that were trained on.
+        latency_ms: The time within which 95 % of single rows are answered.
+        size_mb: The largest size of the model, pickled.
+    """
+
+    gates: tuple[str, ...] = ()
+    thresholds: Mapping[str, Bounds] = field(default_factory=dict)
+    primary: str | None = None
+    margin: float = MARGIN
+    alpha: float = ALPHA
+    require: Require = "not worse"
+    slice_drop: float | None = None
+    calibration_error: float = 0.1
+    leakage_skill: float = 0.99
+    overlap_share: float = 0.01
+    latency_ms: float = 250.0
+    size_mb: float = 500.0
+
+    @classmethod
+    def read(cls, path: str | Path, known: Iterable[str]) -> Policy:
+        """Read a policy from a TOML file. Nothing in it is evaluated.
+
+        Args:
+            path: The file.
+            known: The gates that exist.
+
+        Returns:
+            The policy.
+
+        Raises:
+            NotFoundError: There is no such file, or a gate, metric or setting of that name.
+            UsageError: The file is not TOML, or a value is of the wrong kind.
+        """
+        place = Path(path)
+        try:
+            table = tomllib.loads(place.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"There is no file {place}.", "Check the path; it is taken from the current folder."
+            ) from error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"{place} cannot be read as TOML: {error}.", "Correct the file.") from error
+        return cls.of(table, known, source=str(place))
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], known: Iterable[str], *, source: str = "The policy") -> Policy:
+        """Make a policy from a table as it is read from TOML.
+
+        Args:
+            table: Settings by name; ``metrics`` holds ``{metric: {min, max}}``.
+            known: The gates that exist.
+            source: What the table is called in sentences.
+
+        Raises:
+            NotFoundError: There is no gate, metric or setting of that name.
+            UsageError: A value is of the wrong kind.
+        """
+        values = dict(table)
+        thresholds = thresholds_of(values.pop("metrics", {}), source)
+        gates = checked_gates(values.pop("gates", ()), known, source)
+        settings = {item.name for item in fields(cls)} - {"gates", "thresholds"}
+        for name in values:
+            if name not in settings:
+                raise NotFoundError(
+                    f"{source} sets '{name}', which is no setting.",
+                    nearest(name, {*settings, "gates", "metrics"}),
+                )
+        checked: dict[str, Any] = {name: _checked(name, value, source) for name, value in values.items()}
+        return cls(gates=gates, thresholds=thresholds, **checked)
+
+    def with_thresholds(self, extra: Mapping[str, Any] | None) -> Policy:
+        """Make a copy with more thresholds, which win over those of the same metric.
+
+        Args:
+            extra: Bounds by metric: ``{"min": .., "max": ..}``, or a number that is the minimum where
+                higher is better and the maximum where lower is.
+        """
+        if not extra:
+            return self
+        return replace(self, thresholds={**self.thresholds, **thresholds_of(extra, "thresholds")})
+
+
+def checked_gates(names: object, known: Iterable[str], source: str) -> tuple[str, ...]:
+    """Accept names of gates.
+
+    Raises:
+        UsageError: It is no list of names.
+        NotFoundError: There is no gate of that name.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"{source}: gates is {names!r}, not a list of names.", 'Write gates = ["quality"].')
+    found = tuple(names)
+    there = tuple(known)
+    for name in found:
+        if name not in there:
+            raise NotFoundError(
+                f"{source} asks for the gate '{name}', which is not there.", nearest(str(name), there)
+            )
+    return found
+
+
+def thresholds_of(table: object, source: str) -> dict[str, Bounds]:
+    """Accept bounds by metric.
+
+    Raises:
+        UsageError: A bound is no number.
+        NotFoundError: There is no metric, or no bound, of that name.
+    """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{source}: metrics is {table!r}, not a table.", "Write roc_auc = { min = 0.8 }.")
+    found = {}
+    for name, bounds in table.items():
+        if name not in HIGHER_IS_BETTER:
+            raise NotFoundError(
+                f"{source} bounds '{name}', which is no metric.", nearest(str(name), HIGHER_IS_BETTER)
+            )
+        side = "min" if HIGHER_IS_BETTER[name] else "max"
+        given = bounds if isinstance(bounds, Mapping) else {side: bounds}
+        for key in given:
+            if key not in Bounds._fields:
+                raise NotFoundError(
+                    f"{source}: {name} has the bound '{key}'.", nearest(str(key), Bounds._fields)
+                )
+        found[name] = Bounds(**{key: _number(f"{name}.{key}", value, source) for key, value in given.items()})
+    return found
+
+
+def _number(name: str, value: object, source: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        what = f"{source}: {name} is {value!r}, not a number."
+        raise UsageError(what, f"Write a number, as in {name} = 0.8.")
+    return float(value)
+
+
+def _checked(name: str, value: object, source: str) -> str | float:
+    if name == "primary":
+        if value not in HIGHER_IS_BETTER:
+            what = f"{source}: primary is {value!r}, which is no metric."
+            raise NotFoundError(what, nearest(str(value), HIGHER_IS_BETTER))
+        return str(value)
+    if name == "require":
+        if value not in {"not worse", "better"}:
+            raise UsageError(f"{source}: require is {value!r}.", 'Write "not worse" or "better".')
+        return str(value)
+    number = _number(name, value, source)
+    top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test
+    zero = number == 0 and name in {"margin", "slice_drop"}
+    if not (0 < number <= top or zero):
+        below = " and at most 0.5" if name == "alpha" else ""
+        raise UsageError(f"{source}: {name} is {number:g}.", f"Write a number above 0{below}.")
+    return number

@@ -1,0 +1,1 @@
+"""Our targets as `mlflow.deployments` plugins, one class a module."""

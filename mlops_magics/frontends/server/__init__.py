@@ -1,0 +1,15 @@
+"""The Jupyter server's side: what the pages may ask without a kernel. Each route needs Jupyter's login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": "mlops_magics.frontends.server"}]
+
+
+def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - jupyter_server ships no types
+    from mlops_magics.frontends.server.handlers import routes
+
+    server.web_app.add_handlers(".*$", routes(server.web_app.settings["base_url"]))

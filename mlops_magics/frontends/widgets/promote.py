@@ -1,0 +1,257 @@
+"""The promotion card: versions, gates, champion against candidate, a reason, confirm.
+
+The kernel holds the truth and the page only asks. A request from the page is checked here as if a
+stranger had sent it, acted on once a click, and answered with a whole new state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import anywidget
+import traitlets
+
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.result import Result
+
+_STATIC = Path(__file__).parent / "static"
+_LONGEST_REASON = 2000  # characters; the page's field has the same limit
+_LONGEST_NAME = 256  # characters of an alias, a version or a click's id
+_CLICKS_KEPT = 64  # far more than a person presses before the kernel answers the first
+_PAGE_MAY_SET = frozenset({"_view_count"})  # ipywidgets counts its views this way; all else is the kernel's
+_ODD_REQUEST = (
+    "The page sent something that this card does not understand.",
+    "Reload the page, then run the cell again.",
+)
+_FAILED = ("Something went wrong in the kernel.", "Its log has the details; refresh, then try again.")
+_INTERRUPTED = ("The kernel was interrupted.", "Refresh the card to see how it stands.")
+
+View = Mapping[str, Any]
+Outcome = tuple[View, Mapping[str, Any] | None]
+
+
+class PromotionDesk(Protocol):
+    """What a card asks of the step behind it; each answer is a whole view model.
+
+    A view model holds ``model, to, aliases, holders, versions, selected, compare, gates, history, can,
+    why_not, message, busy``, as ``widgets/src/cards/model.ts`` types them.
+    """
+
+    def look(self, version: str | None) -> View:
+        """Show how a version stands; None leaves the choice to the desk."""
+
+    def promote(self, version: str, alias: str, reason: str) -> View:
+        """Check every gate again and move the alias."""
+
+    def roll_back(self, alias: str, reason: str) -> View:
+        """Give the alias back to the version that held it before."""
+
+
+class PromotionCard(anywidget.AnyWidget):
+    """An interactive review of a model's versions.
+
+    Args:
+        review: The Result this card shows; its text and html ride along beside the widget.
+        desk: What looks, promotes and rolls back.
+
+    Attributes:
+        state: The view model that the page shows. The page cannot write it.
+        selected: The version looked at; setting it looks at another.
+        result: What was last done here (``did, model, version, alias, before, reason``), or None.
+    """
+
+    state = traitlets.Dict().tag(sync=True)
+    selected = traitlets.Unicode(allow_none=True, default_value=None)
+    result = traitlets.Any(default_value=None, allow_none=True)
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, review: Result, desk: PromotionDesk) -> None:
+        self._review = review
+        self._desk = desk
+        self._clicks: deque[str] = deque(maxlen=_CLICKS_KEPT)
+        view = _plain(desk.look(None))
+        super().__init__(
+            state=view,
+            selected=view.get("selected") or None,
+            _esm=_bundle("promote.js"),
+            _css=_bundle("promote.css"),
+        )
+        self.observe(self._chosen, "selected")
+        self.on_msg(self._heard)
+
+    def set_state(self, sync_data: Mapping[str, Any]) -> None:
+        """Take over what the page may set, and put right what it may not."""
+        super().set_state({name: value for name, value in sync_data.items() if name in _PAGE_MAY_SET})
+        if forged := [name for name in sync_data if name in self.keys and name not in _PAGE_MAY_SET]:
+            self.send_state(forged)
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - IPython's own
+        """Show the widget, and for exports and readers without a kernel the review's text and html."""
+        data, metadata = self._review._repr_mimebundle_()
+        widget = super()._repr_mimebundle_(**options)
+        if widget is None:  # a widget without a view
+            return data, metadata
+        shown, about = widget if isinstance(widget, tuple) else (widget, {})
+        return {**shown, **data}, {**about, **metadata}
+
+    def _chosen(self, change: Mapping[str, Any]) -> None:
+        version = change["new"]
+        if version and version != self.state.get("selected"):
+            self._act("", lambda: (self._desk.look(self._known(version)), None))
+
+    def _heard(self, _card: object, content: object, _buffers: object) -> None:
+        """Check a request from the page and act on it, once a click."""
+        request = content if isinstance(content, Mapping) else {}
+        click = request.get("click")
+        if not isinstance(click, str) or not 0 < len(click) <= _LONGEST_NAME:
+            self._set(message=_message(*_ODD_REQUEST))
+        elif click not in self._clicks:
+            self._clicks.append(click)
+            self._act(click, lambda: self._answer(request))
+
+    def _answer(self, request: Mapping[str, Any]) -> Outcome:
+        match request.get("do"):
+            case "select":
+                return self._desk.look(self._known(request.get("version"))), None
+            case "refresh":
+                return self._desk.look(self.selected), None
+            case "promote":
+                return self._promote(request)
+            case "roll_back":
+                return self._roll_back(request)
+            case _:
+                raise UsageError(*_ODD_REQUEST)
+
+    def _promote(self, request: Mapping[str, Any]) -> Outcome:
+        version = self._known(request.get("version"))
+        alias, reason = self._alias(request.get("alias")), _reason(request.get("reason"))
+        if version != self.state.get("selected"):
+            raise RefusedError(
+                f"v{version} is not the version that was shown.", "Look at it, then press promote again."
+            )
+        self._allowed("promote", f"v{version} cannot be promoted.")
+        before = self._holders().get(alias)
+        self._set(busy=True)
+        view = self._desk.promote(version, alias, reason)
+        return view, {
+            "did": "promote",
+            "version": version,
+            "alias": alias,
+            "before": before,
+            "reason": reason,
+        }
+
+    def _roll_back(self, request: Mapping[str, Any]) -> Outcome:
+        alias, reason = self._alias(request.get("alias")), _reason(request.get("reason"))
+        self._allowed("roll_back", f"{alias} cannot be rolled back.")
+        before = self._holders().get(alias)
+        self._set(busy=True)
+        view = self._desk.roll_back(alias, reason)
+        now = view.get("holders", {}).get(alias)
+        return view, {"did": "roll_back", "version": now, "alias": alias, "before": before, "reason": reason}
+
+    def _act(self, click: str, action: Callable[[], Outcome]) -> None:
+        """Do one thing and show how it went; the card is never left busy, not even by an interrupt."""
+        changes: dict[str, Any] = {"message": _message(*_INTERRUPTED)}
+        done: Mapping[str, Any] | None = None
+        try:
+            view, done = action()
+            changes = {name: item for name, item in _plain(view).items() if name not in {"busy", "click"}}
+        except MLOpsError as error:
+            changes = {"message": _message(error.what, error.remedy)}
+        except Exception:
+            # The page gets no detail: a trace may hold paths, addresses and secrets of the kernel.
+            self.log.exception("The promotion card failed.")
+            changes = {"message": _message(*_FAILED)}
+        finally:
+            self._set(**changes, busy=False, click=click or self.state.get("click", ""))
+            self.selected = self.state.get("selected") or None
+        if done is not None and (changes.get("message") or {}).get("tone") != "bad":
+            self.result = {"model": self.state.get("model"), **done}
+
+    def _set(self, **changes: Any) -> None:  # noqa: ANN401 - parts of the view model
+        self.state = {**self.state, **changes}
+
+    def _known(self, version: object) -> str:
+        versions = {item.get("version") for item in self.state.get("versions", ())}
+        if not isinstance(version, str) or version not in versions:
+            name = version[:_LONGEST_NAME] if isinstance(version, str) else "?"
+            raise UsageError(f"The card shows no version '{name}'.", "Refresh it, then choose a version.")
+        return version
+
+    def _alias(self, alias: object) -> str:
+        allowed = {self.state.get("to"), *self.state.get("aliases", ())}
+        if not isinstance(alias, str) or not alias or alias not in allowed:
+            raise UsageError("That alias is not among those of this card.", "Choose one from its list.")
+        return alias
+
+    def _allowed(self, act: str, otherwise: str) -> None:
+        if not self.state.get("can", {}).get(act):
+            why = self.state.get("why_not") or otherwise
+            raise RefusedError(why, "Put that right, then refresh the card.")
+
+    def _holders(self) -> Mapping[str, str]:
+        holders: Mapping[str, str] = self.state.get("holders", {})
+        return holders
+
+
+def card(review: Result) -> PromotionCard:
+    """Make the card of a review.
+
+    Args:
+        review: A Result with a live field ``desk``.
+
+    Returns:
+        The card; show it as a cell's last line, or compose it in an ``ipywidgets.VBox``.
+
+    Raises:
+        UsageError: The review was loaded from disk or sent from elsewhere, so nothing can act on it.
+    """
+    desk = getattr(review, "desk", None)
+    if desk is None:
+        raise UsageError(
+            "This review has no connection to a store: it can be read, not acted on.",
+            "Make a new one with %mlops_promote in this notebook.",
+        )
+    return PromotionCard(review, desk)
+
+
+def _bundle(name: str) -> str:
+    path = _STATIC / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UnavailableError(
+            f"The card's front end is not built: {path} is missing.", "Build it with: make widgets"
+        ) from None
+
+
+def _message(what: str, remedy: str) -> dict[str, str]:
+    return {"tone": "bad", "what": what, "remedy": remedy}
+
+
+def _reason(reason: object) -> str:
+    words = reason.strip() if isinstance(reason, str) else ""
+    if not words:
+        raise UsageError("A promotion needs a reason.", "Write why, for those who read the history later.")
+    if len(words) > _LONGEST_REASON:
+        raise UsageError(f"The reason is longer than {_LONGEST_REASON:,} characters.", "Shorten it.")
+    return words
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Copy a view model as JSON types: a page understands neither NaN nor numpy's numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return _plain(value.item()) if hasattr(value, "item") else str(value)

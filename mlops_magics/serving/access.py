@@ -1,0 +1,82 @@
+"""Who may ask: default deny. Only two routes that tell nothing are open; all else needs the token.
+
+The Host and Origin headers are checked as well, before the token and on every route, because a page in
+the user's own browser can reach loopback too: through a name that it makes point there, or by a form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from mlops_magics.serving.codec import RequestError
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+OPEN: Final = frozenset({"/ping", "/health"})
+
+_READS = frozenset({"GET", "HEAD"})
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOST = re.compile(rb"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{1,5})?")
+_ORIGIN = re.compile(rb"https?://(?P<host>[^/?#@\s]+)", re.IGNORECASE)
+_BEARER = re.compile(rb"bearer +(?P<token>[!-~]+)", re.IGNORECASE)
+
+
+class Access:
+    """The guard of one endpoint.
+
+    Args:
+        token_sha256: Hex sha256 of the token; the token itself is never known here.
+        hosts: Names and addresses, beside those of loopback, under which the endpoint may be asked.
+    """
+
+    def __init__(self, token_sha256: str, hosts: Iterable[str] = ()) -> None:
+        self._digest = token_sha256.lower().encode()
+        self._hosts = _LOOPBACK | {host.strip("[]").lower() for host in hosts}
+
+    def check(self, method: str, path: str, headers: Headers) -> None:
+        """Let a request pass.
+
+        Args:
+            method: Its method.
+            path: Its path.
+            headers: Its headers, names in small letters, as ASGI brings them.
+
+        Raises:
+            RequestError: 403 for a foreign Host or Origin, 401 without the token.
+        """
+        hosts, origins, tokens = [], [], []
+        for name, value in headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"origin":
+                origins.append(value)
+            elif name == b"authorization":
+                tokens.append(value)
+        if len(hosts) != 1 or self._name(hosts[0]) not in self._hosts:
+            raise RequestError(403, "FOREIGN_HOST", "This endpoint is not asked under that host name.")
+        if not all(self._near(origin) for origin in origins):
+            raise RequestError(403, "FOREIGN_ORIGIN", "Pages of other origins may not ask this endpoint.")
+        if path in OPEN and method in _READS:
+            return
+        if len(tokens) != 1 or not self._known(tokens[0]):
+            raise RequestError(
+                401, "UNAUTHENTICATED", "Send the endpoint's token as: Authorization: Bearer <token>."
+            )
+
+    def _name(self, value: bytes) -> str | None:
+        """Read the name in a Host header or in the place of one."""
+        match = _HOST.fullmatch(value)
+        return (match["six"] or match["name"]).decode().lower() if match else None
+
+    def _near(self, origin: bytes) -> bool:
+        match = _ORIGIN.fullmatch(origin)
+        return match is not None and self._name(match["host"]) in _LOOPBACK
+
+    def _known(self, value: bytes) -> bool:
+        match = _BEARER.fullmatch(value)
+        given = hashlib.sha256(match["token"] if match else b"").hexdigest().encode()
+        return hmac.compare_digest(given, self._digest) and match is not None

@@ -1,0 +1,204 @@
+"""Natural micro-batching: whatever queued while the last prediction ran goes next, as one frame.
+
+Nothing ever waits for a timer. scikit-learn's cost for a request is nearly all fixed, so that under
+load sixty requests cost little more than one, and an idle server adds no wait at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlops_magics.artifact.loading import Method
+from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.predictor import joined
+
+_log = logging.getLogger(__name__)
+_REQUESTS = 64  # more at once gain little and make the first one wait for the last
+_ROWS = 4096  # a request with more rows goes alone
+
+
+class Computes(Protocol):
+    """The one thing of a predictor that batching needs."""
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        """Answer each row."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request on its way.
+
+    Attributes:
+        batch: What it asks.
+        request_id: Its id, for the log.
+        answer: Its answer, or the RequestError that it ends with; cancel it to drop the request.
+        queued: When it came.
+        started: When its computation started.
+        ended: When its computation ended.
+    """
+
+    batch: Batch
+    request_id: str
+    answer: asyncio.Future[np.ndarray[Any, Any]]
+    queued: float = field(default_factory=time.perf_counter)
+    started: float = 0.0
+    ended: float = 0.0
+
+
+class Batcher:
+    """Computes queued requests on one worker thread, several at once.
+
+    Args:
+        predictor: What computes.
+        queue: The most requests that may wait.
+        requests: The most requests that are computed at once.
+        rows: The most rows that are computed at once, if they are of several requests.
+    """
+
+    def __init__(
+        self, predictor: Computes, *, queue: int = 1024, requests: int = _REQUESTS, rows: int = _ROWS
+    ) -> None:
+        self._predictor = predictor
+        self._queue = queue
+        self._requests = requests
+        self._rows = rows
+        self._waiting: deque[Job] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlops-predict")
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait and have not been dropped."""
+        return sum(not job.answer.done() for job in self._waiting)
+
+    def submit(self, batch: Batch, request_id: str) -> Job:
+        """Queue a request.
+
+        Args:
+            batch: What it asks.
+            request_id: Its id, for the log.
+
+        Returns:
+            The job; await its ``answer``, cancel it when nobody waits for it any more.
+
+        Raises:
+            RequestError: The queue is full (429), or the server is stopping (503).
+        """
+        if self._closed:
+            raise RequestError(503, "STOPPING", "The server is stopping; send the request again.")
+        if len(self._waiting) >= self._queue and self.waiting >= self._queue:
+            raise RequestError(429, "QUEUE_FULL", "Too many requests wait; send it again a little later.")
+        loop = asyncio.get_running_loop()
+        job = Job(batch, request_id, loop.create_future())
+        self._waiting.append(job)
+        if self._draining is None:
+            self._draining = loop.create_task(self._drain())
+        return job
+
+    async def stop(self) -> None:
+        """Take no more requests, answer those that wait, and end the thread."""
+        self._closed = True
+        if self._draining is not None:
+            await self._draining
+        self._thread.shutdown(wait=False)
+
+    async def _drain(self) -> None:
+        """Compute group after group until nothing waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while group := self._take():
+                answers = await loop.run_in_executor(self._thread, self._compute, group)
+                for job, answer in zip(group, answers, strict=True):
+                    if job.answer.done():
+                        continue  # its client has gone meanwhile
+                    if isinstance(answer, RequestError):
+                        job.answer.set_exception(answer)
+                    else:
+                        job.answer.set_result(answer)
+        finally:
+            self._draining = None
+
+    def _take(self) -> list[Job]:
+        """Take the next requests for one method; the others keep their place."""
+        group: list[Job] = []
+        rows = 0
+        kept: list[Job] = []
+        while self._waiting and len(group) < self._requests:
+            job = self._waiting.popleft()
+            if job.answer.done():
+                continue  # dropped before it was computed
+            if group and (job.batch.method != group[0].batch.method or rows + job.batch.rows > self._rows):
+                kept.append(job)
+                continue
+            group.append(job)
+            rows += job.batch.rows
+        self._waiting.extendleft(reversed(kept))
+        return group
+
+    def _compute(self, group: Sequence[Job]) -> list[np.ndarray[Any, Any] | RequestError]:
+        """Compute a group on the worker thread; when it fails, its halves, down to single requests."""
+        started = time.perf_counter()
+        for job in group:
+            job.started = started
+        try:
+            found = self._together(group)
+        except Exception as error:  # noqa: BLE001 - whatever an estimator raises must not end the thread
+            if len(group) == 1:
+                return [_failed(group[0], error)]
+            half = len(group) // 2
+            return self._compute(group[:half]) + self._compute(group[half:])
+        ended = time.perf_counter()
+        for job in group:
+            job.ended = ended
+        return found
+
+    def _together(self, group: Sequence[Job]) -> list[np.ndarray[Any, Any] | RequestError]:
+        batches = [job.batch for job in group]
+        rows = sum(batch.rows for batch in batches)
+        found = self._predictor.predict(joined(batches), rows, batches[0].method)
+        if len(found) != rows:
+            raise ValueError(f"{len(found)} answers to {rows} rows")
+        if len(group) == 1:
+            return [found]
+        parts: list[np.ndarray[Any, Any] | RequestError] = []
+        start = 0
+        for batch in batches:
+            parts.append(found[start : start + batch.rows])
+            start += batch.rows
+        return parts
+
+
+def whereabouts(error: BaseException) -> str:
+    """Say what kind of error it is and where it arose, without its message.
+
+    An estimator's message may repeat values of a request, which do not belong in a log.
+
+    Args:
+        error: The error, as caught.
+
+    Returns:
+        Its class and the innermost functions, innermost first.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames))
+    return f"{type(error).__name__} in {places}"
+
+
+def _failed(job: Job, error: Exception) -> RequestError:
+    job.ended = time.perf_counter()
+    _log.error("request %s: %s", job.request_id, whereabouts(error))
+    return RequestError(
+        500, "PREDICTION_FAILED", "The model could not answer; the server's log names the request's id."
+    )

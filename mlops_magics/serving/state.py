@@ -1,0 +1,63 @@
+"""The board on which a supervisor writes what it does: its state file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from mlops_magics.artifact.order import Order, State
+from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.platform import ProcessId, private_folder, write_atomic
+
+_log = logging.getLogger(__name__)
+
+
+class Board:
+    """A supervisor's state file, written when something on it changes.
+
+    Args:
+        order: The order that names the file and the endpoint.
+    """
+
+    def __init__(self, order: Order) -> None:
+        me = ProcessId.current()
+        self._path = order.state_path
+        self._written: State | None = None
+        self.state = State(
+            name=order.name,
+            pid=me.pid,
+            started=me.started,
+            node=me.host,
+            host=order.host,
+            port=order.port,
+            model=order.model,
+            version=order.version,
+            digest=order.digest,
+            workers=(),
+            wanted=order.workers,
+            status="starting",
+            since=time.time(),
+        )
+        private_folder(self._path.parent)
+
+    def post(self, **changes: object) -> None:
+        """Change what the board says, and write it if it now says something else.
+
+        A disk that is full keeps nobody from being served: the board stays behind, and catches up later.
+
+        Args:
+            **changes: New values by field of State.
+        """
+        status = changes.get("status", self.state.status)
+        if status != self.state.status:
+            changes["since"] = time.time()
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+        if self.state == self._written:
+            return
+        try:
+            write_atomic(self._path, self.state.to_json(), private=True)
+        except UnavailableError:
+            _log.exception("The state file cannot be written.")
+        else:
+            self._written = self.state

@@ -1,0 +1,279 @@
+"""The supervisor: it holds the port, keeps workers behind it, and changes versions without losing a request.
+
+It answers no request and loads no model itself, so that nothing a model does can end it. Everything
+happens on one thread, in turns: what workers report, signals, what is due.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mlops_magics.artifact.order import Change, Fault, Mail, Order, mail_path
+from mlops_magics.foundation.errors import MLOpsError, RefusedError
+from mlops_magics.serving.crew import Crew, Worker
+from mlops_magics.serving.posix import listen
+from mlops_magics.serving.state import Board
+from mlops_magics.serving.worker import Wires
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 60.0  # seconds until a change that nobody takes or drops is dropped
+_PAUSE = 0.2  # seconds after an error of our own, so that it cannot spin
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """A new version's workers, beside the ones that answer."""
+
+    crew: Crew
+    change: Change
+    until: float
+    taken: bool = False
+
+
+class Supervisor:
+    """Keeps one endpoint alive.
+
+    Args:
+        order: The endpoint.
+
+    Raises:
+        UnavailableError: Its port is taken.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._board = Board(order)
+        self._mail = mail_path(order.state_path)
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._bell_rope = os.pipe()
+        self._ring_on_signals()
+        try:
+            self._socket = listen(order.host, order.port)
+        except MLOpsError as error:
+            self._board.post(status="failed", error=Fault.of(error, ""))
+            raise
+        self._live = Crew(order=order, public=self._socket, forget=self._forget)
+        self._trial: _Trial | None = None
+        self._leaving: list[Crew] = []
+        self._answered = False
+        self._code: int | None = None
+
+    def run(self, warming: Iterable[object] = ()) -> int:
+        """Serve until SIGTERM.
+
+        Args:
+            warming: Steps to take before the first worker is forked: imports that all will share.
+
+        Returns:
+            The process's exit code: 1 where the first worker never came up.
+        """
+        self._board.post(port=self._socket.getsockname()[1])
+        for _ in warming:
+            pass
+        self._live.hire()
+        while self._code is None or any(crew.workers for crew in self._crews()):
+            try:
+                self._turn()
+            except Exception:  # noqa: BLE001 - a supervisor that dies takes the endpoint with it
+                _log.exception("A turn of the supervisor failed.")
+                time.sleep(_PAUSE)
+        return self._code
+
+    def _turn(self) -> None:
+        self._watch()
+        alarms = [alarm for crew in self._crews() for alarm in crew.alarms()]
+        if self._trial:
+            alarms.append(self._trial.until)
+        wait = max(0.0, min(alarms) - time.monotonic()) if alarms else None
+        for key, _ in self._selector.select(wait):
+            if key.fd == self._bell:
+                for number in os.read(self._bell, 4096):
+                    self._heed(number)
+        for crew in self._crews():
+            for one in crew.workers:
+                one.listen()
+        self._reap()
+        for crew in self._crews():
+            crew.ring()
+        self._leaving = [crew for crew in self._leaving if crew.workers]
+        self._advance()
+        if self._code is None:
+            self._publish()
+
+    def _crews(self) -> list[Crew]:
+        trial = [self._trial.crew] if self._trial else []
+        return [self._live, *trial, *self._leaving]
+
+    def _heed(self, number: int) -> None:
+        if number == signal.SIGTERM and self._code is None:
+            self._stop(0)
+        elif number == signal.SIGHUP and self._code is None:
+            self._open_mail()
+
+    def _stop(self, code: int, error: Fault | None = None) -> None:
+        """Begin to end: no new connections, and no new workers."""
+        self._code = code
+        self._board.post(status="failed" if error else "stopping", error=error, workers=())
+        self._socket.close()
+        for crew in self._crews():
+            if crew.kill_at is None:
+                crew.dismiss("stop")
+
+    def _reap(self) -> None:
+        for crew in self._crews():
+            for one in list(crew.workers):
+                with contextlib.suppress(ChildProcessError):
+                    pid, code = os.waitpid(one.pid, os.WNOHANG)
+                    if pid:
+                        self._bury(crew, one, code)
+
+    def _bury(self, crew: Crew, one: Worker, code: int) -> None:
+        one.listen()
+        if one.report in self._selector.get_map():
+            self._selector.unregister(one.report)
+        crew.lose(one, code)
+        if self._trial and crew is self._trial.crew:
+            self._end_trial("failed", crew.fault)
+        elif crew is self._live and not self._answered and self._code is None:
+            self._stop(1, crew.fault)
+
+    # -- a change of version ---------------------------------------------------------------------
+
+    def _open_mail(self) -> None:
+        try:
+            mail = Mail.from_json(self._mail.read_bytes())
+            self._mail.unlink()
+        except FileNotFoundError:
+            return
+        except (OSError, MLOpsError) as error:
+            self._board.post(error=Fault.of(error, "A mail cannot be read"))
+            self._mail.unlink(missing_ok=True)
+            return
+        if mail.do == "load" and mail.order:
+            self._load(mail.change, mail.order)
+        elif self._trial and self._trial.change.change == mail.change:
+            if mail.do == "drop":
+                self._end_trial("dropped", None)
+            elif self._trial.change.status == "waiting":
+                self._trial.taken = True
+                self._trial.crew.open()
+
+    def _load(self, change: str, order: Order) -> None:
+        """Start a new order's workers at a private port."""
+        if self._trial:
+            self._end_trial("dropped", None)
+        try:
+            if order.state_path != self._live.order.state_path:
+                raise RefusedError(
+                    f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
+                )
+            private = listen(order.host, 0)
+        except MLOpsError as error:
+            failed = Change(change=change, status="failed", error=Fault.of(error, ""))
+            self._board.post(change=failed)
+            return
+        crew = Crew(order=order, public=self._socket, private=private, forget=self._forget)
+        begun = Change(change=change, status="loading", port=private.getsockname()[1])
+        self._trial = _Trial(crew=crew, change=begun, until=time.monotonic() + _PATIENCE)
+        self._board.post(change=begun)
+        crew.hire()
+
+    def _advance(self) -> None:
+        """Take the trial's next step, if it has come to one."""
+        trial = self._trial
+        if not trial:
+            if self._live.ready:
+                self._answered = True
+        elif trial.crew.fault:
+            self._end_trial("failed", trial.crew.fault)
+        elif trial.taken and trial.crew.ready and len(trial.crew.serving) == trial.crew.order.workers:
+            self._swap(trial)
+        elif time.monotonic() > trial.until:
+            self._end_trial("dropped", None)
+        elif trial.change.status == "loading" and trial.crew.ready:
+            trial.change = Change(change=trial.change.change, status="waiting", port=trial.change.port)
+            trial.until = time.monotonic() + _PATIENCE
+            self._board.post(change=trial.change)
+
+    def _swap(self, trial: _Trial) -> None:
+        """The new workers already accept at the endpoint's port: only now the old ones may go."""
+        old, self._live, self._trial = self._live, trial.crew, None
+        self._live.settle()
+        old.dismiss("drain")
+        self._leaving.append(old)
+        order = self._live.order
+        _log.info("Version %s of %s answers.", order.version, order.model)
+        self._publish(change=Change(change=trial.change.change, status="live"))
+
+    def _end_trial(self, status: str, error: Fault | None) -> None:
+        trial, self._trial = self._trial, None
+        if trial:
+            trial.crew.dismiss("kill")
+            self._leaving.append(trial.crew)
+            ended = Change(
+                change=trial.change.change, status="failed" if status == "failed" else "dropped", error=error
+            )
+            self._board.post(change=ended)
+
+    # -- telling and hearing ---------------------------------------------------------------------
+
+    def _publish(self, **changes: object) -> None:
+        live = self._live
+        serving = live.serving
+        if serving:
+            self._board.post(
+                status="ready",
+                workers=serving,
+                error=None,
+                model=live.order.model,
+                version=live.order.version,
+                digest=live.order.digest,
+                wanted=live.order.workers,
+                **changes,
+            )
+        else:
+            self._board.post(status="failed" if live.failing else "starting", workers=(), error=live.fault)
+
+    def _watch(self) -> None:
+        """Listen to workers that were hired since."""
+        watched = self._selector.get_map()
+        for crew in self._crews():
+            for one in crew.workers:
+                if one.report not in watched:
+                    self._selector.register(one.report, selectors.EVENT_READ)
+
+    def _ring_on_signals(self) -> None:
+        for end in (self._bell, self._bell_rope):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._bell_rope, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)  # the bell rings; the turn does the work
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+
+    def _forget(self, wires: Wires) -> None:
+        """Let go, in a forked worker, of all that is not its own.
+
+        A worker that kept a sibling's pipe open would keep the sibling from noticing the supervisor's end.
+        """
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        for descriptor in self._descriptors():
+            os.close(descriptor)
+        for crew in self._crews():
+            if crew.private and crew.private is not wires.private:
+                crew.private.close()
+
+    def _descriptors(self) -> Iterator[int]:
+        yield from (self._bell, self._bell_rope)
+        for crew in self._crews():
+            for one in crew.workers:
+                yield from (one.control, one.report)

@@ -1,0 +1,150 @@
+"""Evaluate: how good a model is on rows it has not seen, how sure that is, and whether it may go further."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_magics.checks.assess import assess
+from mlops_magics.checks.assessment import Assessment
+from mlops_magics.checks.show import blocks
+from mlops_magics.foundation.blocks import Block, Note
+from mlops_magics.foundation.digests import digest
+from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.html import page
+from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking import evaluations, subject
+from mlops_magics.tracking.evaluations import Summary
+from mlops_magics.tracking.records import Dataset
+from mlops_magics.tracking.store import Store, open_store
+from mlops_magics.tracking.subject import Subject
+
+
+@dataclass(frozen=True)
+class Evaluation(Result):
+    """What is known about a model after it was evaluated.
+
+    Attributes:
+        model: What was evaluated.
+        run_id: The run that it is logged with, or None.
+        target: The column that was predicted.
+        data: The rows it was evaluated on.
+        assessment: Metrics with intervals, comparisons, verdicts, slices, curves.
+        against: The version it was compared with, or None.
+        kept: Whether it was written into the store.
+    """
+
+    model: str
+    run_id: str | None
+    target: str
+    data: Dataset
+    assessment: Assessment
+    against: str | None = None
+    kept: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return self.assessment.passed
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics by name."""
+        return {metric.name: metric.value for metric in self.assessment.metrics}
+
+    def blocks(self) -> Iterable[Block]:
+        """Show metrics with their intervals, the gates and the curves."""
+        yield from blocks(self.assessment)
+        if not self.kept:
+            yield Note("Nothing was kept: the model was never logged. Evaluate a run to keep it.", "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the run."""
+        return {"run_id": self.run_id} if self.run_id else {}
+
+
+def evaluate(
+    model: object,
+    data: object,
+    *,
+    target: str,
+    against: str | None = None,
+    gates: Path | None = None,
+    slices: tuple[str, ...] = (),
+    allow_pickle: bool = False,
+    settings: Settings | None = None,
+) -> Evaluation:
+    """Evaluate a model on rows that it has not seen: metrics with 95 % intervals, gates, curves.
+
+    What is evaluated is the model as it was logged, read back from the store. Metrics, verdicts, curves
+    and the digest of the rows are kept with its run; promoting reads them.
+
+    Args:
+        model: A run, a fitted estimator, or an address such as ``flights@champion`` or ``flights/3``.
+        data: The rows, with the target: a DataFrame, or the path of a CSV or parquet file.
+        target: The column that is predicted.
+        against: A version to compare with on the same rows, such as ``flights@champion``. Better only
+            inside the noise is not better.
+        gates: A ``gates.toml`` with bounds; sensible ones by default.
+        slices: Columns whose values are also judged one by one.
+        allow_pickle: Load models that are kept in pickle, which executes code.
+        settings: Where the store is; found from the current folder by default.
+
+    Returns:
+        The evaluation. ``.passed`` says whether no gate failed.
+
+    Raises:
+        NotFoundError: The model, the target or a column is not there.
+        UsageError: The rows cannot be used: none of them, or targets are missing.
+        RefusedError: The model is kept in pickle, and that was not allowed.
+    """
+    settings = settings or Settings.discover()
+    store = open_store(settings)
+    found = subject.find(store, model)
+    frame = Frame.of(data, "the test data")
+    rival = None if against is None else subject.find(store, against)
+    assessment = assess(
+        subject.loaded(store, found, allow_pickle=allow_pickle),
+        frame,
+        target,
+        champion=None if rival is None else subject.loaded(store, rival, allow_pickle=allow_pickle),
+        gates=gates,
+        slices=slices,
+    )
+    rows = Dataset("test", frame.rows, len(frame.names), digest(frame))
+    kept = found.run_id is not None or found.version is not None
+    evaluation = Evaluation(
+        model=found.shown,
+        run_id=found.run_id,
+        target=target,
+        data=rows,
+        assessment=assessment,
+        against=None if rival is None else rival.shown,
+        kept=kept,
+    )
+    if kept:
+        _keep(store, found, evaluation)
+    return evaluation
+
+
+def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:
+    summary = Summary(
+        when=evaluations.moment(),
+        target=evaluation.target,
+        data=evaluation.data.digest,
+        rows=evaluation.data.rows,
+        metrics=evaluation.metrics,
+        gates=tuple(
+            evaluations.gate(item.name, item.outcome, item.value, item.threshold, item.evidence)
+            for item in evaluation.assessment.verdicts
+        ),
+        against=evaluation.against,
+    )
+    files = {
+        "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
+        "mlops/evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
+    }
+    evaluations.write(store, found, summary, files, evaluation.data)

@@ -1,0 +1,8 @@
+"""Where a model can be served: one file a target, found by name."""
+
+from __future__ import annotations
+
+from mlops_magics.foundation.rooms import Room
+from mlops_magics.targets.base import MakeTarget
+
+TARGETS: Room[MakeTarget] = Room("targets", {"local": "mlops_magics.targets.local:LocalTarget"})

@@ -1,0 +1,153 @@
+"""What every serving target can do, and what goes in and out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mlops_magics.artifact.order import Limits
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.targets.standby import Standby
+
+EndpointStatus = Literal["starting", "ready", "failed", "stopping", "down", "elsewhere"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be served, and how.
+
+    Attributes:
+        name: The endpoint's name.
+        model: The registered model's name.
+        version: The registered model's version.
+        digest: The digest of the model's folder, as the registry keeps it (``sha256:...``).
+        model_path: A folder with the model that nobody changes meanwhile; the target copies it.
+        allow_pickle: Whether the user consented to load a pickle.
+        workers: How many processes answer.
+        port: The port wanted; None keeps the endpoint's own, or finds a free one.
+        example: A request's JSON body that the new version must answer before any client meets it.
+        expected: The predictions that it must answer with, exactly.
+        limits: What one request may cost.
+    """
+
+    name: str
+    model: str
+    version: str
+    digest: str
+    model_path: Path
+    allow_pickle: bool = False
+    workers: int = 1
+    port: int | None = None
+    example: bytes | None = None
+    expected: Sequence[Any] | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An endpoint as it is at the moment of asking.
+
+    Attributes:
+        name: Its name.
+        url: Where it answers.
+        model: The registered model's name.
+        version: The version that answers.
+        port: The port it answers at.
+        pid: The process that keeps it alive.
+        started: When that process started, in seconds since the epoch.
+        status: ready, starting, failed, stopping; down where its process is gone, elsewhere where it
+            was started on another machine that shares this state folder.
+        workers: How many processes answer.
+        target: The target that keeps it.
+        store: The store that its model is registered in.
+    """
+
+    name: str
+    url: str
+    model: str
+    version: str
+    port: int
+    pid: int
+    started: float
+    status: EndpointStatus
+    workers: int
+    target: str = "local"
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answered.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body as it came.
+        headers: The headers, their names in small letters.
+        seconds: How long it took, connecting included.
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    seconds: float
+
+
+class Target(Protocol):
+    """A place where models are served."""
+
+    def deploy(self, request: Request, *, standby: Standby | None = None) -> Endpoint:
+        """Serve a model, in place of the version that the endpoint serves now, if it does.
+
+        Args:
+            request: What is to be served.
+            standby: A warm process to start from, for a target that can use one.
+
+        Returns:
+            The endpoint, ready.
+
+        Raises:
+            UnavailableError: It did not work; what was served before still is.
+        """
+        ...
+
+    def remove(self, name: str) -> Endpoint:
+        """Stop an endpoint and forget it.
+
+        Args:
+            name: The endpoint.
+
+        Returns:
+            The endpoint as it was.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            UnavailableError: It cannot be stopped from here.
+        """
+        ...
+
+    def list(self) -> tuple[Endpoint, ...]:
+        """List this store's endpoints by name, with how each is now."""
+        ...
+
+    def call(self, name: str, body: bytes, *, content_type: str = "application/json") -> Answer:
+        """Ask an endpoint for predictions.
+
+        Args:
+            name: The endpoint.
+            body: A request's body.
+            content_type: What the body is.
+
+        Returns:
+            The answer, of status 200.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            MLOpsError: It refused the request, or cannot be reached.
+        """
+        ...
+
+
+MakeTarget = Callable[[Settings, str], Target]
+"""How a target is made: from the settings, and the store's shown address."""

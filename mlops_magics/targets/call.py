@@ -1,0 +1,149 @@
+"""One request to an endpoint: the standard library's client, straight to its address, through no proxy."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
+from mlops_magics.targets.base import Answer, Endpoint
+
+PATH = "/invocations"
+
+_OK = 200
+_REFUSED = frozenset({401, 403})
+_BUSY = frozenset({429, 503})
+_SHOWN = 300  # characters of a message that is not ours
+
+
+def call(
+    endpoint: Endpoint,
+    body: bytes,
+    *,
+    content_type: str = "application/json",
+    token: str,
+    timeout: float = 30,
+) -> Answer:
+    """Ask an endpoint for predictions.
+
+    Args:
+        endpoint: The endpoint.
+        body: The request's body.
+        content_type: What the body is.
+        token: The endpoint's token.
+        timeout: The most seconds to wait for it.
+
+    Returns:
+        The answer, of status 200.
+
+    Raises:
+        UnavailableError: It cannot be reached, took too long, or failed.
+        RefusedError: It did not accept the token or the caller.
+        UsageError: It did not understand the request; the message is its own.
+    """
+    answer = post(endpoint, body, content_type=content_type, token=token, timeout=timeout)
+    if answer.status != _OK:
+        raise failure(endpoint, answer)
+    return answer
+
+
+def post(
+    endpoint: Endpoint,
+    body: bytes,
+    *,
+    content_type: str = "application/json",
+    token: str,
+    timeout: float = 30,
+    port: int | None = None,
+) -> Answer:
+    """Send one request and take whatever answer comes.
+
+    Args:
+        endpoint: The endpoint.
+        body: The request's body.
+        content_type: What the body is.
+        token: The endpoint's token.
+        timeout: The most seconds to wait for it.
+        port: Another port to ask, at which a version waits that is not yet the endpoint's own.
+
+    Raises:
+        UnavailableError: No answer came.
+    """
+    address = urlsplit(endpoint.url)
+    connection = http.client.HTTPConnection(address.hostname or "", port or address.port, timeout=timeout)
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": content_type,
+        "Host": address.netloc,
+        "Connection": "close",
+    }
+    begun = time.perf_counter()
+    try:
+        connection.request("POST", PATH, body, headers)
+        response = connection.getresponse()
+        return Answer(
+            response.status,
+            response.read(),
+            {name.lower(): value for name, value in response.getheaders()},
+            time.perf_counter() - begun,
+        )
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"{endpoint.name} did not answer within {timeout:g} seconds.",
+            "Send fewer rows at once, or deploy it with more workers.",
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise UnavailableError(
+            f"{endpoint.name} cannot be reached at port {port or address.port}: {_reason(error)}.",
+            "Look at its state with %mlops_deploy --list, and deploy it again.",
+        ) from error
+    finally:
+        connection.close()
+
+
+def failure(endpoint: Endpoint, answer: Answer) -> MLOpsError:
+    """Make an error of an answer that is none.
+
+    Args:
+        endpoint: The endpoint.
+        answer: What it answered.
+
+    Returns:
+        The error, with the endpoint's own message.
+    """
+    said = _message(answer)
+    if answer.status in _REFUSED:
+        return RefusedError(
+            f"{endpoint.name} refused the request: {said}",
+            "Its key was changed: deploy it again to bring process and key together.",
+        )
+    if answer.status in _BUSY:
+        return UnavailableError(
+            f"{endpoint.name} has too much to do: {said}", "Try again, or deploy it with more workers."
+        )
+    if answer.status < 500:  # noqa: PLR2004 - 4xx: the caller's side
+        return UsageError(
+            f"{endpoint.name} did not accept the request: {said}",
+            "Send the columns and types of the model's signature.",
+        )
+    return UnavailableError(
+        f"{endpoint.name} failed with status {answer.status}: {said}", "Its log says more."
+    )
+
+
+def _message(answer: Answer) -> str:
+    """Read the message of an error, ours or another program's at this port."""
+    try:
+        told: Any = orjson.loads(answer.body)
+        said = told.get("message") or told.get("detail") or told.get("error")
+    except (orjson.JSONDecodeError, AttributeError):
+        said = None
+    return str(said or answer.body[:_SHOWN].decode(errors="replace") or f"status {answer.status}")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

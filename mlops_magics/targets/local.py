@@ -1,0 +1,172 @@
+"""The local target: endpoints on this machine, each kept alive by a small supervisor process."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NoReturn
+
+from mlops_magics.artifact.order import State
+from mlops_magics.foundation.errors import NotFoundError, UnavailableError, UsageError, nearest
+from mlops_magics.foundation.names import checked_name
+from mlops_magics.foundation.platform import locked
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.targets.base import Answer, Endpoint, EndpointStatus, Request
+from mlops_magics.targets.call import call
+from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
+from mlops_magics.targets.local_files import Depot, Place, store_mark
+from mlops_magics.targets.standby import Standby
+
+_LOCK = 120.0  # seconds: another kernel's deploy may take its own minute
+
+
+class LocalTarget:
+    """Serves models on this machine, on its loopback address.
+
+    Args:
+        settings: The settings; ``state`` is where endpoints, keys, logs and copies of models lie.
+        store: The store's shown address: endpoints of other stores are neither listed nor touched.
+    """
+
+    def __init__(self, settings: Settings, store: str) -> None:
+        self._state = settings.state
+        self._store = store
+        self._depot = Depot(settings.state)
+
+    def deploy(self, request: Request, *, standby: Standby | None = None) -> Endpoint:
+        """Serve a model, in place of the version that the endpoint serves now, if it does.
+
+        The first deploy chooses a port and a token; every later one keeps them. A new version of a
+        living endpoint is loaded beside the old one and answers the example at a port of its own
+        before the first client meets it.
+
+        Args:
+            request: What is to be served.
+            standby: A warm process to start from; it is used when the endpoint has no process yet.
+
+        Returns:
+            The endpoint, ready.
+
+        Raises:
+            UnavailableError: It did not work; what was served before still is.
+            UsageError: The name or the port cannot be had.
+        """
+        if os.name != "posix":
+            raise UnavailableError(
+                "The local target needs Linux or macOS.", "Deploy from there, or from WSL."
+            )
+        place = self._place(checked_name(request.name, "endpoint"))
+        with self._lock():
+            before = State.read(place.state)
+            if before and before.status == "stopping" and _alive(before):
+                end(before)
+            alive = before is not None and _alive(before)
+            if alive and before and request.port not in {None, before.port}:
+                raise UsageError(
+                    f"{request.name} already answers at port {before.port}.",
+                    f"Leave the port out, or remove the endpoint before it moves to {request.port}.",
+                )
+            deployment = Deployment(request=request, place=place, before=before, alive=alive)
+            try:
+                state = deployment.run(self._depot, standby)
+            finally:
+                self._depot.prune()
+            return self._endpoint(state)
+
+    def remove(self, name: str) -> Endpoint:
+        """Stop an endpoint, finish what is under way, and delete its key and its files.
+
+        Args:
+            name: The endpoint.
+
+        Returns:
+            The endpoint as it was.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            UnavailableError: It runs on another machine.
+        """
+        with self._lock():
+            place = self._place(name)
+            state = State.read(place.state) or self._missing(name)
+            endpoint = self._endpoint(state)
+            if _alive(state):
+                end(state)
+            wait_for_workers(state)
+            place.clear()
+            self._depot.prune()
+        return endpoint
+
+    def list(self) -> tuple[Endpoint, ...]:
+        """List this store's endpoints by name, with how each is now."""
+        paths = sorted((self._state / "endpoints").glob(f"*-{store_mark(self._store)}.json"))
+        return tuple(self._endpoint(state) for path in paths if (state := State.read(path)))
+
+    def call(self, name: str, body: bytes, *, content_type: str = "application/json") -> Answer:
+        """Ask an endpoint for predictions.
+
+        Args:
+            name: The endpoint.
+            body: A request's body.
+            content_type: What the body is.
+
+        Returns:
+            The answer, of status 200.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            MLOpsError: It refused the request, or cannot be reached.
+        """
+        place = self._place(name)
+        state = State.read(place.state) or self._missing(name)
+        return call(self._endpoint(state), body, content_type=content_type, token=place.token())
+
+    def key_file(self, name: str) -> Path:
+        """Name the file (0600) that holds an endpoint's token, for clients outside of the notebook."""
+        return self._place(name).token_file
+
+    # -- what is where ---------------------------------------------------------------------------
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return locked(self._state / "deploy.lock", seconds=_LOCK)
+
+    def _place(self, name: str) -> Place:
+        return Place(self._state, f"{checked_name(name, 'endpoint')}-{store_mark(self._store)}")
+
+    def _missing(self, name: str) -> NoReturn:
+        known = [endpoint.name for endpoint in self.list()]
+        raise NotFoundError(
+            f"There is no endpoint {name}.", nearest(name, known) or "Make one with %mlops_deploy."
+        )
+
+    def _endpoint(self, state: State) -> Endpoint:
+        alive = state.process.alive()
+        status: EndpointStatus = "elsewhere" if alive is None else state.status if alive else "down"
+        return Endpoint(
+            name=state.name,
+            url=f"http://{state.host}:{state.port}",
+            model=state.model,
+            version=state.version,
+            port=state.port,
+            pid=state.pid,
+            started=state.started,
+            status=status,
+            workers=len(state.workers) if alive else 0,
+            store=self._store,
+        )
+
+
+def _alive(state: State) -> bool:
+    """Tell whether an endpoint's supervisor runs.
+
+    Raises:
+        UnavailableError: Nobody can tell from here.
+    """
+    alive = state.process.alive()
+    if alive is None:
+        raise UnavailableError(
+            f"{state.name} was deployed from {state.node}, which shares this state folder.",
+            f"Work on {state.node}, or set MLOPS_STATE to a folder of this machine's own.",
+        )
+    return alive

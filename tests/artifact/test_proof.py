@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flights import frame, save
+from sklearn.dummy import DummyClassifier
+
+from mlops_magics.artifact import proof
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
+
+
+def test_a_fresh_process_answers_the_example_as_the_notebook_does(
+    saved: Path, fitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    found = proof.prove(saved)
+    example = frame().head(3)
+    assert found.predictions == fitted.predict(example).tolist()
+    assert found.probabilities == fitted.predict_proba(example).tolist()
+    assert (found.rows, found.types) == (3, ())
+    assert found.seconds > 0
+
+
+def test_secrets_do_not_reach_the_child() -> None:
+    given = {"PATH": "/bin", "HOME": "/h", "AWS_SECRET_ACCESS_KEY": "x", "MLFLOW_TRACKING_TOKEN": "y"}
+    made = proof.environment(given)
+    assert made["PATH"] == "/bin"
+    assert made["OMP_NUM_THREADS"] == "1"
+    assert not {"AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_TOKEN"} & made.keys()
+
+
+def test_a_refusal_comes_back_as_one(tmp_path: Path, fitted: Any) -> None:
+    path = save(fitted, tmp_path / "m", frame(), serialization_format="pickle")
+    with pytest.raises(RefusedError, match="is a pickle"):
+        proof.prove(path)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlops_magics.artifact", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    told = json.loads(done.stdout)["error"]
+    assert "is a pickle" in told["what"]
+    assert told["remedy"]
+
+
+def test_a_model_without_example_says_so(tmp_path: Path) -> None:
+    path = save(DummyClassifier().fit([[0]], [0]), tmp_path / "m", None)
+    with pytest.raises(MLOpsError, match="no input example"):
+        proof.run(path, allow_pickle=False)
+
+
+def test_time_is_bounded(saved: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"0\.05 seconds"):
+        proof.prove(saved, timeout=0.05)
+
+
+@pytest.mark.parametrize("said", [b"", b"no json", b"[]", b"{}"])
+def test_a_child_that_crashes_is_quoted(said: bytes, monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
+    ended = subprocess.CompletedProcess([], -11, said, b"Segmentation fault")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(MLOpsError, match="ended with -11: Segmentation fault"):
+        proof.prove(saved)

@@ -1,0 +1,357 @@
+"""The promotion card in a browser: alone with a fake kernel, and once in a real JupyterLab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Browser, Locator, Page, expect
+from states import empty, failing, many, no_right, ready
+
+pytestmark = pytest.mark.browser
+
+NewCard = Callable[..., Any]
+Scan = Callable[[Page], list[str]]
+
+EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+PROMOTED = """(request, state) => ({
+  message: { tone: "good", what: `v${request.version} is ${request.alias} now.`, remedy: "Deploy it." },
+  holders: { ...state.holders, [request.alias]: request.version },
+})"""
+LOOKED = "(request) => ({ selected: request.version, message: null })"
+
+
+def confirm(page: Page) -> Locator:
+    return page.get_by_role("button", name="Promote v")
+
+
+def row(page: Page | Locator, **which: Any) -> Locator:
+    return page.get_by_role("listbox", name="Versions").get_by_role("option", **which)
+
+
+def reason(page: Page) -> Locator:
+    return page.get_by_label("Reason")
+
+
+def test_a_reason_is_asked_for_and_sent_once(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    expect(page.get_by_text("champion is v2 now")).to_be_visible()
+    expect(confirm(page)).to_be_disabled()
+    expect(page.get_by_text("Write a reason.")).to_be_visible()
+    reason(page).fill("Better on every metric that counts")
+    expect(confirm(page)).to_be_enabled()
+    confirm(page).dblclick()
+    assert [(one["do"], one["version"], one["alias"], one["reason"]) for one in card.sent] == [
+        ("promote", "3", "champion", "Better on every metric that counts")
+    ]
+    expect(confirm(page)).to_be_disabled()
+    expect(page.get_by_text("Promoting…")).to_be_visible()
+
+
+def test_an_answer_is_announced_and_clears_the_reason_but_keeps_the_focus(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    card.answer(PROMOTED)
+    reason(page).fill("Better")
+    confirm(page).click()
+    expect(page.get_by_role("status")).to_contain_text("v3 is champion now.")
+    expect(reason(page)).to_have_value("")
+    expect(confirm(page)).to_be_focused()
+    expect(page.get_by_text("v3 holds champion already.")).to_be_visible()
+
+
+def test_a_refusal_keeps_the_reason(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    card.answer("() => ({ message: { tone: 'bad', what: 'Gate quality failed.', remedy: 'Retrain.' } })")
+    reason(page).fill("Typed with care")
+    confirm(page).click()
+    expect(page.get_by_role("status")).to_contain_text("Gate quality failed.")
+    expect(page.get_by_role("status")).to_contain_text("Retrain.")
+    expect(reason(page)).to_have_value("Typed with care")
+    expect(confirm(page)).to_be_enabled()
+
+
+def test_the_keyboard_reaches_everything(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    card.answer(LOOKED)
+    reached = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.role ?? document.activeElement.tagName"))
+    assert reached == ["BUTTON", "option", "SELECT", "TEXTAREA", "BUTTON", "BUTTON", "SUMMARY"]
+    row(page, selected=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    option = row(page, name="v1")
+    expect(option).to_be_focused()
+    expect(option).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_text("v1 → champion").first).to_be_visible()
+    page.wait_for_function("model.state.selected === '1'")
+    expect(option).to_be_focused()
+    assert [one["version"] for one in card.sent] == ["1"], "running through the list asks once"
+
+
+def test_enter_confirms_and_shift_enter_does_not(new_card: NewCard) -> None:
+    card = new_card(ready())
+    reason(card.page).press_sequentially("One")
+    reason(card.page).press("Shift+Enter")
+    reason(card.page).press_sequentially("two")
+    assert card.sent == []
+    reason(card.page).press("Enter")
+    assert [one["reason"] for one in card.sent] == ["One\ntwo"]
+
+
+def test_nothing_is_confirmed_before_the_version_is_shown(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    reason(page).fill("Hurry")
+    row(page, name="v1").click()
+    expect(confirm(page)).to_be_disabled()
+    expect(page.get_by_text("Looking at v1…")).to_be_visible()
+    card.page.wait_for_function("model.sent.length === 1")
+    page.evaluate("model.push({ selected: '1', click: model.sent[0].click })")
+    expect(confirm(page)).to_be_enabled()
+
+
+def test_typing_survives_a_new_state(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    reason(page).press_sequentially("Half a sen")
+    card.push(holders={"champion": "1"}, compare=[], gates=[], history=[])
+    page.keyboard.type("tence")
+    expect(reason(page)).to_have_value("Half a sentence")
+    expect(reason(page)).to_be_focused()
+    expect(page.get_by_text("champion is v1 now")).to_be_visible()
+
+
+def test_rolling_back_takes_two_steps(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    page.get_by_role("button", name="Roll back…").click()
+    sure = page.get_by_role("button", name="Yes, take champion back from v2")
+    expect(sure).to_be_disabled()
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Roll back…")).to_be_focused()
+    reason(page).fill("Complaints since noon")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(sure).to_be_focused()
+    expect(confirm(page)).to_be_hidden()
+    reason(page).press("Enter")
+    assert card.sent == [], "Enter in the reason only goes to the button"
+    expect(sure).to_be_focused()
+    page.keyboard.press("Enter")
+    assert [(one["do"], one["alias"], one["reason"]) for one in card.sent] == [
+        ("roll_back", "champion", "Complaints since noon")
+    ]
+
+
+def test_a_closed_gate_is_named_beside_the_button(new_card: NewCard) -> None:
+    page = new_card(failing()).page
+    reason(page).fill("Please")
+    expect(confirm(page)).to_be_disabled()
+    assert confirm(page).get_attribute("aria-describedby") == page.locator(".mlp-hint").get_attribute("id")
+    expect(page.locator(".mlp-hint")).to_have_text("Gate quality: auc 0.8312 is below 0.85.")
+
+
+def test_who_may_only_read_is_told_so(new_card: NewCard) -> None:
+    page = new_card(no_right()).page
+    reason(page).fill("Please")
+    expect(confirm(page)).to_be_disabled()
+    expect(page.locator(".mlp-hint")).to_contain_text("ask a manager of the model")
+    expect(page.get_by_role("button", name="Roll back…")).to_be_hidden()
+
+
+def test_another_alias_is_another_question(new_card: NewCard) -> None:
+    card = new_card(ready())
+    card.page.get_by_label("Alias", exact=True).select_option("challenger")
+    expect(card.page.get_by_text("nothing holds challenger yet")).to_be_visible()
+    expect(card.page.get_by_role("button", name="Roll back…")).to_be_hidden()
+    reason(card.page).fill("Watch it in the shadow first")
+    card.page.get_by_role("button", name="Promote v3 to challenger").click()
+    assert card.sent[0]["alias"] == "challenger"
+
+
+@pytest.mark.parametrize("how", ["disconnect()", "model.answer = 'broken'"])
+def test_a_lost_kernel_closes_the_card(new_card: NewCard, how: str) -> None:
+    card = new_card(ready())
+    page = card.page
+    reason(page).fill("Kept for copying")
+    page.evaluate(f"() => {{ {how} }}")
+    confirm(page).click(force=True)
+    expect(page.get_by_role("status")).to_have_text("The kernel is gone; run the cell again.")
+    expect(reason(page)).to_be_disabled()
+    expect(page.get_by_label("Alias", exact=True)).to_be_disabled()
+    expect(confirm(page)).to_be_disabled()
+    assert card.sent == []
+
+
+def test_what_a_store_holds_is_text(new_card: NewCard) -> None:
+    state = ready(model=EVIL, aliases=[EVIL], to=EVIL, holders={EVIL: "2"}, why_not=EVIL)
+    state["versions"][0] |= {
+        "aliases": [EVIL],
+        "run": EVIL,
+        "made": EVIL,
+        "metrics": {EVIL: 1},
+        "format": EVIL,
+    }
+    state["compare"] = [{"metric": EVIL, "candidate": EVIL, "champion": EVIL, "better": True}]
+    state["gates"] = [{"name": EVIL, "verdict": EVIL, "value": EVIL, "threshold": EVIL, "evidence": EVIL}]
+    state["history"] = [{"when": EVIL, "who": EVIL, "what": EVIL, "reason": EVIL}]
+    state["message"] = {"tone": EVIL, "what": EVIL, "remedy": EVIL}
+    page = new_card(state).page
+    expect(page.locator(".mlp-name")).to_have_text(EVIL)
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".mlp :is(img, script)").count() == 0
+    assert page.locator(".mlp").inner_text().count("onerror") > 10
+
+
+def test_many_versions_paint_at_once(new_card: NewCard) -> None:
+    card = new_card()
+    state = many(500)
+    took = card.page.evaluate("(state) => timed(state)", state)
+    assert took < 500
+    page = card.page
+    assert row(page).count() == 60
+    page.get_by_role("button", name="Show more").click()
+    assert row(page).count() == 260
+    page.get_by_label("Filter versions").fill("champion")
+    expect(row(page, name="v2")).to_be_visible()
+    page.get_by_label("Filter versions").fill("no such")
+    expect(page.get_by_text("None of 500 versions matches.")).to_be_visible()
+
+
+def test_cleaning_up_leaves_nothing(new_card: NewCard) -> None:
+    page = new_card(ready()).page
+    assert page.evaluate("model.listening()") > 0
+    page.evaluate("clean()")
+    assert page.evaluate("model.listening()") == 0
+    assert page.locator(".mlp").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "state", [ready(), failing(), empty(), {}], ids=["ready", "failing", "empty", "loading"]
+)
+def test_the_card_is_accessible(new_card: NewCard, violations: Scan, scheme: str, state: object) -> None:
+    card = new_card(state, color_scheme=scheme)
+    assert violations(card.page) == []
+    if state == ready():
+        reason(card.page).fill("Better")
+        card.page.locator("details").evaluate("(details) => { details.open = true }")
+        card.push(message={"tone": "bad", "what": "It failed.", "remedy": "Try again."})
+        assert violations(card.page) == []
+        card.page.evaluate("disconnect()")
+        assert violations(card.page) == []
+
+
+def test_a_narrow_page_needs_no_sideways_scrolling(new_card: NewCard) -> None:
+    page = new_card(
+        ready(),
+    ).page
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    for part in page.locator(".mlp *:visible").all():
+        box = part.bounding_box()
+        if box and box["width"] > 1:
+            assert box["x"] + box["width"] <= 320, part.evaluate("(element) => element.outerHTML")[:200]
+
+
+CELL = """\
+from memory_desk import MemoryDesk, Review
+from mlops_magics.frontends.widgets import CARDS
+review = Review(desk=MemoryDesk())
+card = CARDS.get("Review")(review)
+card"""
+
+# The notebook's own sign says "idle" too early: running then opens the kernel dialog.
+KERNEL_READY = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  return context?.isReady && context.session?.kernel?.status === "idle";
+}"""
+
+
+def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 1000})
+    page = context.new_page()
+    try:
+        page.goto(lab.notebook("promote.ipynb", CELL, "import ipywidgets\nipywidgets.VBox([card])"))
+        page.wait_for_function(KERNEL_READY, timeout=40_000)
+        _command(page, "notebook:run-all-cells")
+        first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
+        first.wait_for(timeout=20_000)
+        second.wait_for()
+        first.get_by_label("Reason").fill("a forbidden wish")
+        first.get_by_label("Reason").press("Enter")
+        expect(first.get_by_role("status")).to_contain_text("asks for a second approval")
+        first.get_by_label("Reason").fill("crash")
+        first.get_by_label("Reason").press("Enter")
+        expect(first.get_by_role("status")).to_contain_text("Something went wrong in the kernel.")
+        assert "secret" not in first.inner_text()
+        first.get_by_label("Reason").fill("Better on the test set")
+        first.get_by_role("button", name="Promote v3 to champion").click()
+        expect(first.get_by_role("status")).to_contain_text("v3 is champion now.")
+        expect(second.get_by_role("status")).to_contain_text("v3 is champion now.")
+        _keys_stay_in_the_card(page, first)
+        _roll_back(first)
+        assert violations(page) == []
+        _command(page, "apputils:change-theme", theme="JupyterLab Dark")
+        page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+        page.wait_for_timeout(400)
+        assert violations(page) == []
+        _shot(page, "lab_dark")
+        _lose_the_kernel(page, first)
+    finally:
+        context.close()
+
+
+def _command(page: Page, name: str, **arguments: str) -> None:
+    """Start a command of JupyterLab; what it leads to is waited for on the page."""
+    page.evaluate("([name, args]) => { jupyterapp.commands.execute(name, args) }", [name, arguments])
+
+
+def _keys_stay_in_the_card(page: Page, card: Locator) -> None:
+    """Arrow keys and letters mean something to the notebook too: it must not hear them."""
+    cells = page.locator(".jp-Cell").count()
+    row(card, selected=True).focus()
+    page.keyboard.press("ArrowUp")
+    expect(row(card, name="v4")).to_be_focused()
+    expect(card.locator(".mlp-hint")).to_have_text("Gate quality: auc 0.702 is below 0.85.")
+    page.keyboard.press("b")
+    page.keyboard.press("ArrowDown")
+    expect(row(card, name="v3")).to_be_focused()
+    assert page.locator(".jp-Cell").count() == cells
+    page.keyboard.press("Control+s")  # with a modifier a key is the notebook's own
+    expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)
+
+
+def _roll_back(card: Locator) -> None:
+    card.get_by_label("Reason").fill("Complaints since noon")
+    card.get_by_role("button", name="Roll back…").click()
+    card.get_by_role("button", name="Yes, take champion back from v3").click()
+    expect(card.get_by_role("status")).to_contain_text("champion is v2 again.")
+    card.locator("summary").click()
+    expect(card.get_by_role("table", name="History")).to_contain_text("Complaints since noon")
+
+
+def _lose_the_kernel(page: Page, card: Locator) -> None:
+    page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
+    expect(card.get_by_role("status")).to_have_text("The kernel is gone; run the cell again.", timeout=15_000)
+    expect(card.get_by_label("Reason")).to_be_disabled()
+
+
+def _shot(page: Page, name: str) -> None:
+    """Keep a picture where MLOPS_SHOTS points: how the card looks is judged by eye."""
+    if folder := os.environ.get("MLOPS_SHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")

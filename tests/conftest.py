@@ -1,0 +1,74 @@
+"""What every test may use: a project of its own, a ready store, a shell with the magics loaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh project folder that is the current one; the settings of this process are put back after."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("MLOPS_", "MLFLOW_", "JPY_")):
+            del os.environ[name]
+    os.environ["MLOPS_STATE"] = str(tmp_path / "state")
+    folder = tmp_path / "project"
+    (folder / ".mlops").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    yield folder
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def store_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with MLflow's tables: making them takes seconds, so it is done once and copied."""
+    from mlops_magics.foundation.settings import Settings
+    from mlops_magics.tracking.store import open_store
+
+    folder = tmp_path_factory.mktemp("template")
+    environ = {"MLOPS_STATE": str(folder / "state"), "MLOPS_STORE": f"sqlite:///{folder}/mlflow.db"}
+    open_store(Settings.discover(folder, environ))
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def store_file(project: Path, store_template: Path) -> Path:
+    """A ready store in the project."""
+    return Path(shutil.copy(store_template, project / "mlflow.db"))
+
+
+@pytest.fixture
+def shell(project: Path, tmp_path: Path) -> Iterator[Any]:
+    """A fresh IPython shell in the project, with the magics loaded; nothing of it is left after the test."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    assert project.is_dir()
+    config = Config()
+    config.HistoryManager.enabled = False
+    made = InteractiveShell(config=config, ipython_dir=str(tmp_path / "ipython"))
+    made.run_line_magic("load_ext", "mlops_magics")
+    yield made
+    made.run_line_magic("unload_ext", "mlops_magics")
+    made.restore_sys_module_state()
+
+
+@pytest.fixture
+def run() -> Callable[[Any, str], Any]:
+    """Run a cell in a shell; what it raises is raised here."""
+
+    def run_cell(shell: Any, source: str) -> Any:
+        result = shell.run_cell(source)
+        result.raise_error()
+        return result
+
+    return run_cell

@@ -1,0 +1,34 @@
+"""Real kernels in a project of their own, the way nbval, nbclient and papermill start them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NotebookOf = Callable[..., Path]
+
+
+@pytest.fixture
+def notebook_of(project: Path) -> NotebookOf:
+    """Write a notebook of some cells into the project."""
+
+    def write(*cells: str, name: str = "a.ipynb") -> Path:
+        made = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
+        )
+        path = project / name
+        nbformat.write(made, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def quiet_jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the machine's own Jupyter and IPython settings out."""
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

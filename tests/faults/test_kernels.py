@@ -1,0 +1,174 @@
+"""Kernels that are killed, interrupted, doubled; cells that are run fifty times."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.store import open_store
+
+pytestmark = pytest.mark.usefixtures("quiet_jupyter")
+
+FIT = """%%mlops_track --name {name} -o run
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+X = np.arange(40.0).reshape(20, 2)
+model = LogisticRegression().fit(X, [0, 1] * 10)
+{more}
+"""
+
+
+def _statuses(experiment: str) -> dict[str, str]:
+    store = open_store(Settings.discover())
+    runs = store.client.search_runs([store.experiment_id(experiment)])
+    return {run.info.run_name: run.info.status for run in runs}
+
+
+class Kernel:
+    """A real kernel, asked one cell at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manager: KernelManager
+        self.manager, self.client = start_new_kernel(cwd=str(folder), startup_timeout=60)
+        self.run("%load_ext mlops_magics\n%config MLOps.standby = False")
+
+    @property
+    def pid(self) -> int:
+        return int(self.manager.provisioner.pid)  # type: ignore[union-attr]
+
+    def run(self, code: str) -> dict[str, Any]:
+        reply = self.client.execute_interactive(code, timeout=120, output_hook=lambda _: None)
+        return dict(reply["content"])
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        if self.manager.is_alive():
+            self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(store_file: Path) -> Any:
+    made = Kernel(store_file.parent)
+    yield made
+    made.close()
+
+
+def test_a_killed_kernel_leaves_no_open_run_behind(kernel: Kernel) -> None:
+    assert kernel.run("%mlops_track e")["status"] == "ok"
+    kernel.client.execute(FIT.format(name="doomed", more="import time; time.sleep(60)"))
+    _until(lambda: _statuses("e").get("doomed") == "RUNNING")
+    os.kill(kernel.pid, signal.SIGKILL)
+    second = Kernel(Path.cwd())
+    try:
+        second.run("t = %mlops_track e")
+        assert second.run("assert t.closed == 1")["status"] == "ok"
+    finally:
+        second.close()
+    assert _statuses("e") == {"doomed": "KILLED"}
+
+
+def test_an_interrupted_cell_is_killed_and_the_kernel_goes_on(kernel: Kernel) -> None:
+    kernel.run("%mlops_track e")
+    request = kernel.client.execute(FIT.format(name="slow", more="import time; time.sleep(60)"))
+    _until(lambda: _statuses("e").get("slow") == "RUNNING")
+    time.sleep(0.5)
+    os.kill(kernel.pid, signal.SIGINT)
+    while (reply := kernel.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != request:
+        pass
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    assert _statuses("e") == {"slow": "KILLED"}
+    assert kernel.run(FIT.format(name="next", more=""))["status"] == "ok"
+    assert _statuses("e") == {"slow": "KILLED", "next": "FINISHED"}
+
+
+def test_two_kernels_write_to_one_store_and_lose_nothing(store_file: Path) -> None:
+    kernels = [Kernel(store_file.parent) for _ in range(2)]
+
+    def work(numbered: tuple[int, Kernel]) -> list[str]:
+        number, kernel = numbered
+        kernel.run("%mlops_track e")
+        return [str(kernel.run(FIT.format(name=f"k{number}r{i}", more=""))["status"]) for i in range(5)]
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            replies = list(pool.map(work, enumerate(kernels)))
+    finally:
+        for kernel in kernels:
+            kernel.close()
+    assert replies == [["ok"] * 5] * 2
+    assert _statuses("e") == {f"k{number}r{i}": "FINISHED" for number in range(2) for i in range(5)}
+
+
+def test_fifty_runs_of_a_cell_leave_no_thread_file_process_or_handler(
+    shell: Any, run: Callable[..., Any], store_file: Path
+) -> None:
+    assert store_file
+    shell.run_cell("%config MLOps.standby = False")
+    run(shell, "%mlops_track e")
+
+    def counts() -> tuple[int, int, int, int]:
+        gc.collect()
+        me = psutil.Process()
+        handlers = sum(len(found) for found in shell.events.callbacks.values())
+        return threading.active_count(), len(me.open_files()), len(me.children()), handlers
+
+    for i in range(3):
+        run(shell, FIT.format(name=f"w{i}", more=""))
+    before = counts()
+    for i in range(50):
+        run(shell, FIT.format(name=f"r{i}", more=""))
+    assert counts() == before
+
+
+def test_a_store_that_is_down_at_the_start_is_told_before_the_cell_runs(
+    shell: Any, run: Callable[..., Any]
+) -> None:
+    from mlops_magics.foundation.errors import UnavailableError
+
+    os.environ["MLOPS_STORE"] = "http://127.0.0.1:9"  # the discard port: nothing listens there
+    os.environ["MLOPS_EXPERIMENT"] = "e"
+    begun = time.monotonic()
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        run(shell, "%%mlops_track\nran = True")
+    assert time.monotonic() - begun < 5
+    assert "ran" not in shell.user_ns
+
+
+def test_a_read_only_project_is_told(project: Path) -> None:
+    """As a user without rights: the kernel runs as nobody where these tests run as root."""
+    code = (
+        "import os\n"
+        "if os.geteuid() == 0: os.setegid(65534); os.seteuid(65534)\n"
+        "from mlops_magics.foundation.errors import UnavailableError\n"
+        "import mlops_magics\n"
+        "try: mlops_magics.track('e')\n"
+        "except UnavailableError as error: print(error.what)\n"
+    )
+    project.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=project
+        )
+    finally:
+        project.chmod(0o755)
+    assert "cannot be made" in done.stdout, done.stderr[-2000:]
+    assert not (project / "mlflow.db").exists()
+
+
+def _until(done: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

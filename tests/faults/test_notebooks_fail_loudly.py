@@ -1,0 +1,80 @@
+"""A failing magic or cell fails nbval, nbclient and papermill alike, with one short message."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+pytestmark = pytest.mark.usefixtures("quiet_jupyter", "store_file")
+
+LOAD = "%load_ext mlops_magics"
+FAILING = {
+    "a bad flag": ("%mlops_track --bset x", "UsageError: %mlops_track has no option --bset."),
+    "an open quote": ('%mlops_promote "flights', "UsageError: A quote is not closed in"),
+    "an unknown model": ("%mlops_promote nothing", "NotFoundError: There is no registered model 'nothing'."),
+    "a name with code in it": ('%mlops_promote "x; import os"', "UsageError: 'x; import os' cannot be"),
+    "braces that would call": (
+        "%mlops_track {__import__('os').system('id')}",
+        "is not the name of a variable; braces only look a name up.",
+    ),
+    "a raising cell": ("%%mlops_track e\nx = 1\ny = x / 0", "ZeroDivisionError: division by zero"),
+    "a cell that does not parse": ("%%mlops_track e\nx = = 1", "SyntaxError: invalid syntax"),
+}
+
+
+@pytest.mark.parametrize("fault", FAILING)
+def test_nbclient_stops_with_one_short_message(
+    notebook_of: Callable[..., Path], project: Path, fault: str
+) -> None:
+    cell, message = FAILING[fault]
+    notebook = nbformat.read(notebook_of(LOAD, cell, "never = 1"), as_version=4)
+    with pytest.raises(CellExecutionError):
+        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(project)}}).execute()
+    errors = [output for output in notebook.cells[1].outputs if output.output_type == "error"]
+    assert len(errors) == 1
+    shown = "\n".join(errors[0].traceback)
+    plain = _plain(shown)
+    assert message in plain
+    assert "mlops_magics/" not in plain, "frames of ours help nobody"
+    assert len(plain.splitlines()) <= 14
+    assert notebook.cells[2].execution_count is None
+
+
+def test_nbval_fails(notebook_of: Callable[..., Path], project: Path) -> None:
+    cells = [cell for cell, _ in FAILING.values()]
+    path = notebook_of(LOAD, *cells, "1 + 1")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", str(path)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert f"{len(cells)} failed, 2 passed" in done.stdout
+
+
+def test_papermill_fails(notebook_of: Callable[..., Path], project: Path) -> None:
+    path = notebook_of(LOAD, FAILING["an unknown model"][0], "never = 1")
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", str(path), str(project / "out.ipynb"), "--no-progress-bar"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "There is no registered model 'nothing'." in done.stderr
+    out = nbformat.read(project / "out.ipynb", as_version=4)
+    assert not any(cell.source == "never = 1" and cell.execution_count for cell in out.cells)
+
+
+def _plain(text: str) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -1,0 +1,109 @@
+"""The quickstart, as a user's CI would validate it: twice on one store, leaving nothing running."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A project with the notebooks in it, its store and state kept over the tests of this module."""
+    folder = tmp_path_factory.mktemp("user")
+    project = folder / "project"
+    (project / ".mlops").mkdir(parents=True)
+    shutil.copytree(ROOT / "notebooks", project / "notebooks")
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MLOPS_", "MLFLOW_", "JPY_"))
+    } | {
+        "MLOPS_STATE": str(folder / "state"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+    }
+    yield project, environment
+    left = [
+        name for name in ("flights",) if mlops(project, environment, "deploy", name, "--remove").returncode
+    ]
+    assert not left
+    here = [
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline", "environ"])
+        if (process.info["environ"] or {}).get("MLOPS_STATE") == str(folder / "state")
+    ]
+    assert not here, f"left running: {here}"
+
+
+def mlops(project: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlops_magics.frontends.cli.command", *words]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("time", ["on a new store", "on a used store"])
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nbval_passes(used: tuple[Path, dict[str, str]], notebook: Path, time: str) -> None:
+    project, environment = used
+    copy = project / "notebooks" / notebook.name
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", str(copy)]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{time}:\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
+    assert "passed" in done.stdout
+
+
+def test_the_endpoint_outlived_the_notebook_and_answers_from_a_shell(
+    used: tuple[Path, dict[str, str]],
+) -> None:
+    project, environment = used
+    rows = project / "rows.csv"
+    rows.write_text(
+        "carrier,origin,dest,weekday,plane_type,hour,distance,temp,humid,wind_speed,wind_gust,precip,"
+        "pressure,visib,plane_year,seats\n"
+        "B6,JFK,BOS,Fri,Fixed wing multi engine,19,187,84.2,71,13.81,24.17,0.12,1006.4,4,2006,200\n"
+    )
+    asked = mlops(project, environment, "predict", "flights", str(rows), "--json")
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout)
+    assert answer["values"] == [1]
+    assert len(answer["request_id"]) == 32
+
+
+def test_what_the_issue_promises_is_in_mlflow(used: tuple[Path, dict[str, str]]) -> None:
+    """The run with all its facts; the version with aliases; the promotion; the deployment."""
+    project, _ = used
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("flights")
+    runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    assert len(runs) == 2
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.params["random_state"] == "0"
+        assert run.data.metrics["test_roc_auc"] == pytest.approx(0.7529, abs=5e-4)
+        assert run.data.tags["mlops.cell.sha256"]
+        assert Path(run.data.tags["mlflow.source.name"]).name == "01_quickstart.ipynb"
+        contexts = {item.tags[0].value: item.dataset for item in run.inputs.dataset_inputs}
+        assert set(contexts) == {"training", "evaluation"}
+        assert contexts["training"].digest != contexts["evaluation"].digest
+        files = {item.path for item in client.list_artifacts(run.info.run_id, "mlops")}
+        assert {"mlops/cell.py", "mlops/environment.txt", "mlops/evaluation.json"} <= files
+    model = client.get_registered_model("flights")
+    assert model.aliases == {"candidate": "2", "champion": "2"}
+    moves = [json.loads(value) for key, value in sorted(model.tags.items()) if "promotion" in key]
+    assert [(move["alias"], move["old"], move["new"]) for move in moves if move["kind"] == "promotion"] == [
+        ("champion", None, "1"),
+        ("champion", "1", "2"),
+    ]
+    version = client.get_model_version("flights", "2")
+    assert json.loads(version.tags["mlops.deployment.flights"])["what"] == "deployed"
+    assert version.tags["mlops.manifest"].startswith("sha256:")
+    assert version.run_id in {run.info.run_id for run in runs}

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from mlops_magics.serving.access import Access
+from mlops_magics.serving.codec import RequestError
+
+TOKEN = "correct-horse"  # noqa: S105 - made up here
+ACCESS = Access(hashlib.sha256(TOKEN.encode()).hexdigest(), ["10.0.0.7", "[fe80::1]"])
+GOOD = {"host": "127.0.0.1:5000", "authorization": f"Bearer {TOKEN}"}
+
+
+def status(method: str = "POST", path: str = "/invocations", **headers: str | None) -> int:
+    merged = {**GOOD, **headers}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in merged.items() if value is not None]
+    try:
+        ACCESS.check(method, path, raw)
+    except RequestError as error:
+        return error.status
+    return 200
+
+
+def test_the_token_opens() -> None:
+    assert status() == 200
+    assert status(authorization=f"bearer  {TOKEN}") == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer wrong",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN} x",
+        "Bearer ünïcode",
+        f"Bearer {hashlib.sha256(TOKEN.encode()).hexdigest()}",
+    ],
+)
+def test_anything_else_does_not(value: str | None) -> None:
+    assert status(authorization=value) == 401
+
+
+def test_two_tokens_are_no_token() -> None:
+    bearer = (b"authorization", f"Bearer {TOKEN}".encode())
+    with pytest.raises(RequestError) as caught:
+        ACCESS.check("POST", "/invocations", [(b"host", b"localhost"), bearer, bearer])
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/metrics", "/version", "/docs", "/ping/", "//ping", "/PING"]
+)
+def test_everything_but_two_routes_needs_the_token(path: str) -> None:
+    assert status("GET", path, authorization=None) == 401
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health"])
+def test_two_routes_are_open_for_reading_only(path: str) -> None:
+    assert status("GET", path, authorization=None) == 200
+    assert status("HEAD", path, authorization=None) == 200
+    assert status("POST", path, authorization=None) == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:80", "10.0.0.7:9", "[fe80::1]"]
+)
+def test_near_hosts_pass(host: str) -> None:
+    assert status(host=host) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None,
+        "",
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+        "evil@localhost",
+        "localhost:80:80",
+        "localhost/evil",
+        "127.0.0.2",
+        "[::2]",
+    ],
+)
+def test_foreign_hosts_do_not_even_ping(host: str | None) -> None:
+    assert status("GET", "/ping", host=host) == 403
+
+
+def test_two_hosts_are_refused() -> None:
+    with pytest.raises(RequestError) as caught:
+        ACCESS.check("GET", "/ping", [(b"host", b"localhost"), (b"host", b"evil.example")])
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8888", "https://127.0.0.1", "http://[::1]:80"])
+def test_near_origins_pass(origin: str) -> None:
+    assert status(origin=origin) == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "", "http://evil.example", "http://localhost.evil.example", "http://localhost@evil.example",
+     "file://localhost", "http://10.0.0.7", "http://localhost/evil"],
+)  # fmt: skip
+def test_foreign_origins_do_not(origin: str) -> None:
+    assert status(origin=origin) == 403
+    assert status("GET", "/ping", origin=origin) == 403

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops_magics.artifact.loading import Method
+from mlops_magics.serving.batcher import Batcher, Job
+from mlops_magics.serving.codec import Batch, Columns, RequestError
+
+
+class Doubler:
+    """Doubles a column, remembers what it was asked at once, and can be held up."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Method, list[float]]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        assert self.gate.wait(5)
+        values = columns["x"]
+        assert rows == len(values)
+        self.calls.append((method, values.tolist()))
+        if (values < 0).any():
+            raise ValueError("the secret is -1")
+        return values * 2
+
+
+def batch(*values: float, method: Method = "predict") -> Batch:
+    return Batch({"x": np.array(values, dtype=float)}, len(values), method)
+
+
+def play(scene: Callable[[Batcher, Doubler], Coroutine[Any, Any, None]], **options: int) -> Doubler:
+    predictor = Doubler()
+
+    async def run() -> None:
+        batcher = Batcher(predictor, **options)
+        try:
+            await asyncio.wait_for(scene(batcher, predictor), 10)
+        finally:
+            predictor.gate.set()
+            await batcher.stop()
+
+    asyncio.run(run())
+    return predictor
+
+
+async def first(batcher: Batcher, predictor: Doubler) -> Job:
+    """Let one request occupy the worker, so that others queue."""
+    predictor.gate.clear()
+    job = batcher.submit(batch(0), "first")
+    await asyncio.sleep(0.05)
+    return job
+
+
+def test_what_queued_meanwhile_goes_together_and_comes_back_apart() -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        jobs = [batcher.submit(batch(*[n] * n), str(n)) for n in (1, 2, 3)]
+        assert batcher.waiting == 3
+        predictor.gate.set()
+        answers = [(await job.answer).tolist() for job in jobs]
+        assert answers == [[2], [4, 4], [6, 6, 6]]
+        assert all(job.queued <= job.started <= job.ended for job in jobs)
+
+    assert play(scene).calls == [("predict", [0]), ("predict", [1, 2, 2, 3, 3, 3])]
+
+
+def test_methods_do_not_mix_and_keep_their_turn() -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        jobs = [
+            batcher.submit(batch(n, method="predict_proba" if n % 2 else "predict"), "") for n in range(1, 5)
+        ]
+        predictor.gate.set()
+        assert [(await job.answer).tolist() for job in jobs] == [[2], [4], [6], [8]]
+
+    assert play(scene).calls[1:] == [("predict_proba", [1, 3]), ("predict", [2, 4])]
+
+
+@pytest.mark.parametrize(("options", "sizes"), [({"requests": 2}, [2, 2, 1]), ({"rows": 3}, [3, 2])])
+def test_a_group_has_a_largest_size(options: dict[str, int], sizes: list[int]) -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        jobs = [batcher.submit(batch(n), "") for n in range(5)]
+        predictor.gate.set()
+        await asyncio.gather(*(job.answer for job in jobs))
+
+    assert [len(values) for _, values in play(scene, **options).calls[1:]] == sizes
+
+
+def test_a_full_queue_is_a_429_until_somebody_leaves() -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        jobs = [batcher.submit(batch(n), "") for n in range(2)]
+        with pytest.raises(RequestError) as caught:
+            batcher.submit(batch(9), "")
+        assert caught.value.status == 429
+        jobs[0].answer.cancel()
+        last = batcher.submit(batch(7), "")
+        predictor.gate.set()
+        assert (await last.answer).tolist() == [14]
+
+    assert play(scene, queue=2).calls[1:] == [("predict", [1, 7])]
+
+
+def test_a_dropped_request_is_never_computed() -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        gone, stays = batcher.submit(batch(1), ""), batcher.submit(batch(2), "")
+        gone.answer.cancel()
+        assert batcher.waiting == 1
+        predictor.gate.set()
+        await stays.answer
+
+    assert play(scene).calls[1:] == [("predict", [2])]
+
+
+def test_one_bad_row_hurts_only_its_own_request(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        jobs = [batcher.submit(batch(n), f"id{n}") for n in (1, -1, 3, 4, 5)]
+        predictor.gate.set()
+        answers = await asyncio.gather(*(job.answer for job in jobs), return_exceptions=True)
+        bad = answers.pop(1)
+        assert isinstance(bad, RequestError)
+        assert bad.status == 500
+        assert "secret" not in bad.message
+        assert [answer.tolist() for answer in answers if isinstance(answer, np.ndarray)] == [
+            [2],
+            [6],
+            [8],
+            [10],
+        ]
+
+    with caplog.at_level(logging.ERROR):
+        play(scene)
+    assert [record.getMessage().split(" in ")[0] for record in caplog.records] == ["request id-1: ValueError"]
+    assert "secret" not in caplog.text
+
+
+def test_too_few_answers_are_an_error_and_not_mixed_up() -> None:
+    class Short(Doubler):
+        def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+            return super().predict(columns, rows, method)[:-1]
+
+    async def run() -> None:
+        batcher = Batcher(Short())
+        with pytest.raises(RequestError):
+            await batcher.submit(batch(1, 2), "").answer
+        await batcher.stop()
+
+    asyncio.run(run())
+
+
+def test_stopping_answers_what_waits_and_takes_no_more() -> None:
+    async def scene(batcher: Batcher, predictor: Doubler) -> None:
+        await first(batcher, predictor)
+        waits = batcher.submit(batch(1), "")
+        predictor.gate.set()
+        await batcher.stop()
+        assert waits.answer.result().tolist() == [2]
+        with pytest.raises(RequestError) as caught:
+            batcher.submit(batch(2), "")
+        assert caught.value.status == 503
+
+    play(scene)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlops-predict")]

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "targets"))
+
+from served import EXAMPLE, family, make_model, runs, until
+
+from mlops_magics.artifact.order import Order, State
+from mlops_magics.artifact.proof import environment
+from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.targets.base import Endpoint
+from mlops_magics.targets.call import call
+
+TOKEN = "token"  # noqa: S105 - of a server that ends with the test
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Iterator[Order]:
+    digest = make_model(tmp_path / "model", 7.0)
+    made = Order(
+        name="flights",
+        model_path=tmp_path / "model",
+        model="flights",
+        version="7",
+        digest=digest,
+        token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest(),
+        state_path=tmp_path / "endpoints" / "flights.json",
+        log_path=tmp_path / "logs" / "flights.log",
+    )
+    yield made
+    state = State.read(made.state_path)
+    if state and state.process.alive():
+        members = family(state.pid)
+        os.kill(state.pid, signal.SIGKILL)
+        until(lambda: not any(map(runs, members)))
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", *words],
+        stdin=subprocess.PIPE,
+        env=environment(os.environ),
+        start_new_session=True,
+    )
+
+
+def state_after(order: Order, seconds: float = 20) -> State:
+    def settled() -> bool:
+        state = State.read(order.state_path)
+        return state is not None and state.status != "starting"
+
+    until(settled, seconds)
+    state = State.read(order.state_path)
+    assert state is not None
+    return state
+
+
+def ask(state: State) -> bytes:
+    endpoint = Endpoint(
+        name=state.name,
+        url=f"http://{state.host}:{state.port}",
+        model=state.model,
+        version=state.version,
+        port=state.port,
+        pid=state.pid,
+        started=state.started,
+        status="ready",
+        workers=1,
+    )
+    return call(endpoint, EXAMPLE, token=TOKEN).body
+
+
+def test_an_order_survives_its_line(order: Order) -> None:
+    assert Order.from_json(order.to_json()) == order
+    for line in (b"", b"{}", b"[]", order.to_json()[:-1]):
+        with pytest.raises(MLOpsError):
+            Order.from_json(line)
+
+
+def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:
+    with start("-m", "mlops_magics.serving", "serve") as process:
+        process.communicate(order.to_json() + b"\n")
+        assert process.returncode == 0  # it goes on as a child of init
+    state = state_after(order)
+    assert state.status == "ready"
+    assert b"7.0" in ask(state)
+    assert os.getsid(state.pid) == state.pid
+    members = family(state.pid)
+    os.kill(state.pid, signal.SIGINT)
+    os.kill(state.pid, signal.SIGHUP)  # with no mail
+    assert b"7.0" in ask(state)
+    os.kill(state.pid, signal.SIGTERM)
+    until(lambda: not any(map(runs, members)), 5)
+    assert state_after(order).status == "stopping"
+    with socket.create_server((state.host, state.port)):
+        pass  # the port is free
+
+
+_FRESH = """
+from mlops_magics.serving import posix
+posix.can_fork = lambda: False
+from mlops_magics.serving.__main__ import main
+raise SystemExit(main(["serve"]))
+"""
+
+
+def test_where_forking_is_unsafe_workers_are_started_afresh(order: Order) -> None:
+    with start("-c", _FRESH) as process:
+        process.communicate(order.to_json() + b"\n")
+    state = state_after(order, 40)
+    assert state.status == "ready", order.log_path.read_text()
+    (worker,) = state.workers
+    assert b"\0worker\0" in Path(f"/proc/{worker}/cmdline").read_bytes()
+    assert b"7.0" in ask(state)
+    os.kill(state.pid, signal.SIGKILL)
+    assert until(lambda: not runs(worker), 5) < 2
+
+
+def test_a_standby_ignores_interrupts_and_ends_with_its_stdin() -> None:
+    with start("-m", "mlops_magics.serving", "standby") as process:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        assert process.poll() is None
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(5) == 0
+
+
+_KERNEL = """
+import os, time
+from mlops_magics.targets.standby import Standby
+standby = Standby()
+standby.start()
+if not os.fork():
+    time.sleep(60)  # holds the standby's pipe open, as a multiprocessing worker does
+    os._exit(0)
+print(standby.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_standby_ends_with_its_kernel_even_if_a_child_of_it_holds_the_pipe() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _KERNEL], stdout=subprocess.PIPE, start_new_session=True
+    ) as kernel:
+        assert kernel.stdout is not None
+        standby = int(kernel.stdout.readline())
+        try:
+            os.kill(kernel.pid, signal.SIGKILL)
+            kernel.wait()
+            until(lambda: not runs(standby), 6)
+        finally:
+            os.killpg(kernel.pid, signal.SIGKILL)
+
+
+_MODULES = """
+import sys
+from mlops_magics.serving import worker
+from mlops_magics.serving.standby import imports
+missing = [name for name in imports() if name not in sys.modules and name != "a rehearsal"]
+heavy = {"mlflow", "IPython", "anywidget", "ipywidgets", "matplotlib", "sqlalchemy"} & set(sys.modules)
+print(missing, heavy)
+"""
+
+
+def test_a_worker_never_meets_mlflow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _MODULES],
+        env=environment(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[] set()"
+    assert done.stderr == ""

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.tracking import models, registry, runs
+from mlops_magics.tracking.glance import model_addresses
+from mlops_magics.tracking.provenance import Source
+from mlops_magics.tracking.store import Store
+
+
+@pytest.fixture
+def flights(store: Store, model: Any, table: pd.DataFrame) -> str:
+    experiment = store.experiment_id("e")
+    run_id, _ = runs.start(store, experiment, name="n", source=Source("x"), git=None)
+    logged = models.log_model(store, run_id, experiment, model, data=table[["town", "size", "age"]])
+    for _ in range(3):
+        registry.create_version(
+            store, "flights", source=logged.uri, run_id=run_id, model_id=logged.model_id, tags={"a": "b"}
+        )
+    return "flights"
+
+
+def test_an_address_is_resolved_to_what_it_points_to_now(store: Store, flights: str) -> None:
+    registry.move_alias(store, flights, registry.event("champion", None, "2", "because"))
+    assert registry.resolve(store, ModelAddress.parse("flights@champion")).version == "2"
+    assert registry.resolve(store, ModelAddress.parse("flights/1")).version == "1"
+    newest = registry.resolve(store, ModelAddress.parse("models:/flights"))
+    assert (newest.version, newest.tags["a"], newest.model_id is not None) == ("3", "b", True)
+    assert [item.version for item in registry.versions(store, flights)] == ["3", "2", "1"]
+    assert list(model_addresses(store.uri)) == ["flights", "flights@champion"]
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [("flihgts", "flights"), ("flights/9", "1, 2, 3"), ("flights@champoin", "%mlops_promote")],
+)
+def test_what_is_not_there_is_named_with_the_nearest(
+    store: Store, flights: str, address: str, hint: str
+) -> None:
+    assert flights
+    with pytest.raises(NotFoundError) as caught:
+        registry.resolve(store, ModelAddress.parse(address))
+    assert hint in str(caught.value)
+
+
+def test_the_history_holds_every_move_in_order(store: Store, flights: str) -> None:
+    moves = [
+        ("champion", None, "1"),
+        ("champion", "1", "3"),
+        ("challenger", None, "2"),
+        ("champion", "3", None),
+    ]
+    for alias, old, new in moves:
+        registry.move_alias(store, flights, registry.event(alias, old, new, 'say "why" — ✓'))
+    found = registry.history(store, flights)
+    assert [(item.alias, item.old, item.new) for item in found] == moves
+    assert found[0].reason == 'say "why" — ✓'
+    assert found[0].verified is False
+    assert registry.aliases_of(store, flights) == {"challenger": "2"}
+
+
+def test_a_move_that_another_process_overtook_is_told(
+    store: Store, flights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_tag = store.client.set_registered_model_tag
+
+    def overtaken(*arguments: Any) -> None:
+        set_tag(*arguments)
+        store.client.set_registered_model_alias(flights, "champion", "1")
+
+    monkeypatch.setattr(store.client, "set_registered_model_tag", overtaken)
+    with pytest.raises(MLOpsError, match="moved champion of flights to version 1"):
+        registry.move_alias(store, flights, registry.event("champion", None, "3", "because"))
+
+
+def test_fetching_files_that_are_gone_says_so(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="not at"):
+        models.fetch(store, str(tmp_path / "nowhere"), tmp_path)

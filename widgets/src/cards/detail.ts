@@ -1,0 +1,155 @@
+// What the choice rests on: the candidate beside the champion, and the gates.
+
+import { fill, h, unseen } from "./dom";
+import type { Comparison, Gate, Move, Value, Verdict, View } from "./model";
+import { day, difference, plural, shown } from "./shown";
+
+const MARKS: Record<Verdict, [mark: string, words: string, tone: string]> = {
+  pass: ["✓", "pass", "good"],
+  fail: ["✗", "fail", "bad"],
+  "not applicable": ["–", "not applicable", "quiet"],
+};
+
+/** Rebuild an area only when what it shows has changed. */
+class Area {
+  private drawn = "";
+
+  constructor(readonly element: HTMLElement) {}
+
+  draw(about: unknown, make: () => (Node | null)[]): void {
+    const now = JSON.stringify(about);
+    if (now === this.drawn) return;
+    this.drawn = now;
+    fill(this.element, ...make());
+  }
+}
+
+export class Detail {
+  private readonly facts = new Area(h("p", { class: "mlp-facts mlp-quiet" }));
+  private readonly compare = new Area(h("div", {}));
+  private readonly gates = new Area(h("div", {}));
+  readonly elements = [this.facts.element, this.compare.element, this.gates.element];
+
+  update(view: View): void {
+    const version = view.versions.find((one) => one.version === view.selected);
+    const rival = view.holders[view.to];
+    this.facts.draw(version ?? null, () =>
+      version
+        ? [
+            h("strong", {}, `v${version.version}`),
+            h("span", {}, `made ${day(version.made, true)}`),
+            h("span", { title: version.run }, `run ${version.run.slice(0, 8) || "–"}`),
+            h("span", {}, version.format),
+          ]
+        : [],
+    );
+    this.compare.draw([view.compare, view.selected, view.to, rival], () => comparison(view, rival));
+    this.gates.draw(view.gates, () => gateTable(view.gates));
+  }
+}
+
+function comparison(view: View, rival: string | undefined): Node[] {
+  if (!view.compare.length) {
+    return [heading("Comparison"), h("p", { class: "mlp-quiet" }, "No metric is known for this version.")];
+  }
+  const itself = rival === view.selected;
+  const head = [
+    h("th", { scope: "col" }, "Metric"),
+    h("th", { scope: "col", class: "mlp-number" }, `v${view.selected}`),
+    h("th", { scope: "col", class: "mlp-number" }, rival ? `${view.to} v${rival}` : `no ${view.to} yet`),
+    h("th", { scope: "col" }, "Change"),
+  ];
+  const title = rival && !itself ? `v${view.selected} against ${view.to} v${rival}` : `v${view.selected}`;
+  return [heading(title), table(title, head, view.compare.map(compared))];
+}
+
+function compared(row: Comparison): HTMLElement {
+  const verdict = row.better === null ? "" : row.better ? "better" : "worse";
+  const tone = row.better === null ? "mlp-quiet" : row.better ? "mlp-good" : "mlp-bad";
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, row.metric),
+    number(row.candidate),
+    number(row.champion),
+    h("td", { class: tone }, [difference(row.candidate, row.champion), verdict].filter(Boolean).join(" ") || "–"),
+  );
+}
+
+function gateTable(gates: Gate[]): Node[] {
+  if (!gates.length) return [heading("Gates"), h("p", { class: "mlp-quiet" }, "No gates guard this alias.")];
+  const failed = gates.filter((gate) => gate.verdict === "fail").length;
+  const standing = failed ? `${plural(failed, "gate")} of ${gates.length} failed` : "All gates hold";
+  const head = [
+    h("th", { scope: "col" }, "Gate"),
+    h("th", { scope: "col", class: "mlp-number" }, "Value"),
+    h("th", { scope: "col", class: "mlp-number" }, "Threshold"),
+    h("th", { scope: "col", class: "mlp-wide" }, "Evidence"),
+  ];
+  const rows = table("Gates", head, gates.map(gateRow));
+  rows.className = "mlp-gates";
+  return [heading("Gates", h("span", { class: failed ? "mlp-bad" : "mlp-good" }, standing)), rows];
+}
+
+function gateRow(gate: Gate): HTMLElement {
+  const [mark, words, tone] = MARKS[gate.verdict] ?? MARKS["not applicable"];
+  return h(
+    "tr",
+    {},
+    h(
+      "th",
+      { scope: "row" },
+      h("span", { class: `mlp-mark mlp-${tone}`, "aria-hidden": "true" }, mark),
+      gate.name,
+      unseen(`: ${words}`),
+    ),
+    number(gate.value, gate.verdict === "fail" ? "mlp-bad" : ""),
+    number(gate.threshold),
+    h("td", { class: "mlp-quiet mlp-wide" }, gate.verdict === "not applicable" ? gate.evidence || words : gate.evidence),
+  );
+}
+
+export class History {
+  private readonly title = h("summary", {});
+  private readonly body = new Area(h("div", { class: "mlp-scroll", tabindex: "0", role: "group", "aria-label": "History" }));
+  readonly element = h("details", { class: "mlp-history" }, this.title, this.body.element);
+
+  update(moves: Move[]): void {
+    this.element.hidden = moves.length === 0;
+    const now = `History (${moves.length.toLocaleString("en-US")})`;
+    if (this.title.textContent !== now) this.title.textContent = now;
+    const head = ["When", "Who", "What", "Why"].map((text) => h("th", { scope: "col" }, text));
+    this.body.draw(moves, () => [table("History", head, moves.map(moved))]);
+  }
+}
+
+function moved(move: Move): HTMLElement {
+  return h(
+    "tr",
+    {},
+    h("td", { class: "mlp-when" }, h("time", { datetime: move.when, title: move.when }, day(move.when, true))),
+    h("td", {}, move.who),
+    h("td", {}, move.what),
+    h("td", { class: "mlp-wide" }, move.reason),
+  );
+}
+
+/** A cell set to the right; a number stays on one line, words may break. */
+function number(value: Value, tone = ""): HTMLElement {
+  return h("td", { class: `mlp-number ${typeof value === "number" ? "mlp-whole" : ""} ${tone}` }, shown(value));
+}
+
+function heading(text: string, after?: Node): HTMLElement {
+  return h("div", { class: "mlp-heading" }, h("span", { role: "heading", "aria-level": "4" }, text), after);
+}
+
+function table(name: string, head: HTMLElement[], rows: HTMLElement[]): HTMLElement {
+  const table = h("table", { "aria-label": name }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
+  // On a narrow page the rows become grids, and Chromium then forgets what they are.
+  const roles = { "thead, tbody": "rowgroup", tr: "row", td: "cell", "th[scope=col]": "columnheader", "th[scope=row]": "rowheader" };
+  for (const [which, role] of Object.entries(roles)) {
+    for (const part of table.querySelectorAll(which)) part.setAttribute("role", role);
+  }
+  table.setAttribute("role", "table");
+  return table;
+}

@@ -1,0 +1,97 @@
+// The view model that the kernel sends, and the little of anywidget's model that a card uses.
+
+export type Verdict = "pass" | "fail" | "not applicable";
+export type Tone = "good" | "bad" | "plain";
+export type Value = string | number | boolean | null;
+
+export interface Version {
+  version: string;
+  aliases: string[];
+  run: string;
+  made: string;
+  metrics: Record<string, number | null>;
+  format: string;
+}
+
+export interface Comparison {
+  metric: string;
+  candidate: Value;
+  champion: Value;
+  better: boolean | null;
+}
+
+export interface Gate {
+  name: string;
+  verdict: Verdict;
+  value: Value;
+  threshold: Value;
+  evidence: string;
+}
+
+export interface Move {
+  when: string;
+  who: string;
+  what: string;
+  reason: string;
+}
+
+export interface Message {
+  tone: Tone;
+  what: string;
+  remedy: string;
+}
+
+export interface View {
+  model: string;
+  to: string;
+  aliases: string[];
+  holders: Record<string, string>;
+  versions: Version[];
+  selected: string;
+  compare: Comparison[];
+  gates: Gate[];
+  history: Move[];
+  can: { promote: boolean; roll_back: boolean };
+  why_not: string;
+  message: Message | null;
+  busy: boolean;
+  /** The last click that the kernel has answered. */
+  click: string;
+}
+
+export interface Model {
+  get(name: "state"): Partial<View> | undefined;
+  on(event: string, listener: () => void): void;
+  off(event: string, listener: () => void): void;
+  send(content: Request): void;
+}
+
+export interface Request {
+  do: "select" | "promote" | "roll_back" | "refresh";
+  click: string;
+  version?: string;
+  alias?: string;
+  reason?: string;
+}
+
+const EMPTY: View = {
+  model: "",
+  to: "",
+  aliases: [],
+  holders: {},
+  versions: [],
+  selected: "",
+  compare: [],
+  gates: [],
+  history: [],
+  can: { promote: false, roll_back: false },
+  why_not: "",
+  message: null,
+  busy: false,
+  click: "",
+};
+
+/** Complete what the kernel sent; undefined while nothing has arrived yet. */
+export function readView(state: Partial<View> | undefined): View | undefined {
+  return state && state.model !== undefined ? { ...EMPTY, ...state } : undefined;
+}

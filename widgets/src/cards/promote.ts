@@ -1,0 +1,202 @@
+// The promotion card: anywidget's entry. The kernel holds the truth; this page shows it and asks.
+//
+// Nothing is promoted here. A press sends a request with the id of the click; the kernel checks all of
+// it again, acts once, and answers with a new state that carries that id.
+
+import { Action } from "./action";
+import { Detail, History } from "./detail";
+import { fill, fresh, h, say } from "./dom";
+import { type Model, type Request, type View, readView } from "./model";
+import { VersionList } from "./versions";
+
+const SETTLE = 120; // ms: running through the list with the arrow keys asks once, at the end
+const SLOW = 8000; // ms without an answer, after which the card says what it waits for
+const GONE = "jupyter-widgets-disconnected"; // ipywidgets marks a view so when its kernel is gone
+
+class Card {
+  readonly element: HTMLElement;
+  private readonly title = h("div", { class: "mlp-title" });
+  private readonly status = h("div", { class: "mlp-status", role: "status" });
+  private readonly refresh = h("button", { type: "button", class: "mlp-icon", "aria-label": "Refresh", title: "Refresh" }, "↻");
+  private readonly versions = new VersionList((version) => this.choose(version));
+  private readonly detail = new Detail();
+  private readonly history = new History();
+  private readonly action = new Action({
+    promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, "Promoting…"),
+    rollBack: (alias, reason) => this.ask({ do: "roll_back", alias, reason }, "Rolling back…"),
+  });
+  private readonly pane: HTMLElement;
+  private readonly body: HTMLElement;
+  private chosen = "";
+  private asked: { click: string; act: Request["do"]; words: string } | undefined;
+  private settle = 0;
+  private slow = 0;
+  private gone = false;
+  private note = "";
+
+  constructor(
+    private readonly model: Model,
+    private readonly host: HTMLElement,
+  ) {
+    this.pane = h("div", { class: "mlp-pane" }, ...this.detail.elements, this.action.element);
+    this.body = h("div", { class: "mlp-body" }, this.versions.element, this.pane);
+    this.element = h(
+      "div",
+      { class: "mlp", role: "group", "aria-label": "Promotion" },
+      h("div", { class: "mlp-head" }, this.title, this.refresh),
+      this.body,
+      this.status,
+      this.history.element,
+    );
+    // A key alone is meant for the card, else "b" on a version would insert a cell below; with a modifier it is
+    // the notebook's (save, find). Lumino's data-lm-suppress-shortcuts would take those away as well.
+    this.element.addEventListener("keydown", (event) => {
+      const chord = event.ctrlKey || event.metaKey || event.altKey;
+      if (event.key === "Enter" || !(chord || event.key === "Escape")) event.stopPropagation();
+    });
+    this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh" }, "Looking again…"));
+    this.action.element.addEventListener("mlp-alias", () => this.show());
+  }
+
+  /** The kernel sent a new state, or went away, or came back. */
+  update = (): void => {
+    const view = readView(this.model.get("state"));
+    this.gone = this.host.closest(`.${GONE}`) !== null;
+    if (view && this.asked && view.click === this.asked.click && !view.busy) {
+      const { act } = this.asked;
+      this.settled();
+      if (view.message?.tone === "good" && act !== "select") this.action.clear();
+    }
+    if (view && !this.asked && !this.settle) this.chosen = view.selected;
+    if (this.gone) this.settled();
+    this.show();
+  };
+
+  stop(): void {
+    clearTimeout(this.settle);
+    clearTimeout(this.slow);
+  }
+
+  /** An alias is being moved, on behalf of this page or another. */
+  private acting(view: View | undefined): boolean {
+    return view?.busy === true || (this.asked !== undefined && this.asked.act !== "select");
+  }
+
+  private idle(): boolean {
+    return !this.gone && !this.asked && !this.acting(readView(this.model.get("state")));
+  }
+
+  private choose(version: string): void {
+    // While the kernel promotes, a change of mind would show one version and promote another.
+    if (this.acting(readView(this.model.get("state")))) return;
+    this.chosen = version;
+    clearTimeout(this.settle);
+    this.settle = window.setTimeout(() => {
+      this.settle = 0;
+      this.ask({ do: "select", version }, `Looking at v${version}…`);
+    }, SETTLE);
+    this.show();
+  }
+
+  private ask(request: Omit<Request, "click">, words: string): void {
+    if (this.gone || (this.asked && this.asked.act !== "select")) return;
+    const click = fresh();
+    this.asked = { click, act: request.do, words };
+    clearTimeout(this.slow);
+    this.slow = window.setTimeout(() => {
+      this.note = "The kernel has not answered yet: it is busy with a cell, or it has stopped.";
+      this.show();
+    }, SLOW);
+    try {
+      this.model.send({ ...request, click });
+    } catch {
+      this.gone = true; // there is no connection to send on
+      this.settled();
+    }
+    this.show();
+  }
+
+  private settled(): void {
+    clearTimeout(this.slow);
+    this.asked = undefined;
+    this.note = "";
+  }
+
+  private waiting(view: View): string {
+    if (this.settle) return `Looking at v${this.chosen}…`;
+    if (this.asked) return this.asked.words;
+    return view.busy ? "The kernel is at work…" : "";
+  }
+
+  private show(): void {
+    const view = readView(this.model.get("state"));
+    this.element.toggleAttribute("data-gone", this.gone);
+    if (!view) {
+      this.body.hidden = this.history.element.hidden = true;
+      fill(this.title, h("span", { class: "mlp-quiet" }, this.gone ? "Promotion" : "Loading the versions…"));
+      this.tell(undefined);
+      return;
+    }
+    const waiting = this.waiting(view);
+    const acting = this.acting(view);
+    this.element.setAttribute("aria-busy", String(waiting !== ""));
+    this.body.hidden = view.versions.length === 0;
+    this.head(view);
+    this.refresh.disabled = this.gone;
+    this.versions.update(view, this.chosen, this.gone || acting);
+    this.detail.update(view);
+    this.action.update({ view, chosen: this.chosen, waiting, acting, gone: this.gone });
+    this.history.update(view.history);
+    this.tell(view);
+  }
+
+  private head(view: View): void {
+    const alias = this.action.target(view);
+    const holder = view.holders[alias];
+    const words = JSON.stringify([view.model, view.versions.length, this.chosen, alias, holder]);
+    if (this.title.dataset["words"] === words) return;
+    this.title.dataset["words"] = words;
+    const standing = !alias ? "" : holder ? `${alias} is v${holder} now` : `nothing holds ${alias} yet`;
+    fill(
+      this.title,
+      h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, view.model),
+      this.chosen && holder !== this.chosen && h("span", { class: "mlp-move" }, `v${this.chosen} → ${alias}`),
+      h("span", { class: "mlp-quiet" }, view.versions.length ? standing : "no versions yet"),
+    );
+  }
+
+  private tell(view: View | undefined): void {
+    const message = this.gone
+      ? { tone: "bad", what: "The kernel is gone; run the cell again.", remedy: "" }
+      : this.note
+        ? { tone: "plain", what: this.note, remedy: "If it has stopped, run the cell again." }
+        : this.asked
+          ? null // an old answer beside a new question misleads
+          : (view?.message ?? (view && !view.versions.length ? nothing(view) : null));
+    const words = message ? JSON.stringify([message.tone, message.what, message.remedy]) : "";
+    if (this.status.dataset["words"] === words) return;
+    this.status.dataset["words"] = words;
+    this.status.className = `mlp-status mlp-tone-${message?.tone ?? "none"}`;
+    if (!message) return say(this.status, "");
+    fill(this.status, h("span", {}, message.what), message.remedy ? h("span", { class: "mlp-remedy" }, message.remedy) : null);
+  }
+}
+
+function nothing(view: View): { tone: string; what: string; remedy: string } {
+  return { tone: "plain", what: `${view.model} has no versions yet.`, remedy: "Register one with %mlops_register." };
+}
+
+function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+  const card = new Card(model, el);
+  el.append(card.element);
+  card.update();
+  const events = ["change:state", "comm_live_update", "comm:close"];
+  for (const event of events) model.on(event, card.update);
+  return () => {
+    for (const event of events) model.off(event, card.update);
+    card.stop();
+    card.element.remove();
+  };
+}
+
+export default { render };
