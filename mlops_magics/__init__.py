@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from mlops_magics.foundation.version import VERSION
 from mlops_magics.road import VERBS
 
-__version__ = "0.1.0"
-__all__ = ["load_ipython_extension", "unload_ipython_extension", *VERBS]  # noqa: PLE0604 - the road is a table of names
+__version__ = VERSION
+__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *VERBS]  # noqa: PLE0604 - the road is a table of names
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a verb's own function

@@ -46,7 +46,7 @@ def main() -> None:
         sys.exit(f"The endpoint answered {answer['values']}: a late and a punctual flight were expected.")
     print(
         f"Done in {time.monotonic() - begun:.0f} s: tracked, evaluated, registered, promoted, served.\n"
-        f"  the live endpoint said   late, punctual (request {answer['request_id']})\n"
+        f"  the live endpoint said   late, punctual (request {answer['request_ids'][0]})\n"
         f"  executed notebook        {EXECUTED.relative_to(ROOT)}\n"
         "  open it in JupyterLab    make lab\n"
         "  runs, models, history    .venv/bin/mlflow server --backend-store-uri sqlite:///mlflow.db"

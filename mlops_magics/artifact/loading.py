@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, cast
 
-
 from mlops_magics.artifact import trust
 from mlops_magics.artifact.schema import Schema, read
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UnavailableError
@@ -272,7 +271,7 @@ def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None
         data, names = (found["data"], found.get("columns")) if split else (found, None)
         frame = pd.DataFrame(data, columns=names, dtype=object if schema else None)
         return _typed(frame, schema, null) if schema else frame
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise MLOpsError(f"The input example {file.name} cannot be read.", _AGAIN) from error
 
 

@@ -13,8 +13,8 @@ from mlops_magics.foundation.blocks import Figure, shown
 
 _WIDTH, _HEIGHT = 300, 264
 _LEFT, _TOP, _ACROSS, _DOWN = 40, 46, 246, 180
-_TICKS = 4
-_LABEL_CHARACTERS = 12
+_TICKS = 5
+_LABEL_CHARACTERS = 10
 _ROOMY = 4  # up to this many classes a cell has room for its share
 _WIDE = 8  # beyond this many, counts are abbreviated
 
@@ -24,8 +24,8 @@ _STYLE = (
     "margin:4px 22px 10px 0;vertical-align:top"
 )
 _CSS = (
-    ".q{fill:var(--q,currentColor)}.g{stroke:var(--l,#8884);fill:none}.r{stroke:var(--q,#888);fill:none}"
-    ".c{stroke:var(--a);fill:none}.f{fill:var(--a)}"
+    ".mlc .q{fill:var(--q,currentColor)}.mlc .g{stroke:var(--l,#8884);fill:none}"
+    ".mlc .r{stroke:var(--q,#888);fill:none}.mlc .c{stroke:var(--a);fill:none}.mlc .f{fill:var(--a)}"
 )
 
 
@@ -74,13 +74,14 @@ def _figure(title: str, upward: str, across: str, words: str, parts: Iterable[st
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
         f'height="{_HEIGHT}" role="img" aria-label="{escape(words)}" class="mlc" style="{_STYLE}" '
         f'fill="currentColor" font-size="11" font-family="var(--jp-ui-font-family,system-ui,sans-serif)">'
-        f"<style>{_CSS.replace('.', '.mlc .')}</style>"
+        f"<style>{_CSS}</style>"
         f'<text x="0" y="14" font-size="13" font-weight="600">{escape(title)}</text>'
         f'<text class="q" x="0" y="32">{escape(upward)}</text>'
-        f'<text class="q" x="{_LEFT + _ACROSS}" y="{_TOP + _DOWN + 33}" text-anchor="end">{escape(across)}</text>'
+        f'<text class="q" x="{_LEFT + _ACROSS}" y="{_TOP + _DOWN + 33}" text-anchor="end">'
+        f"{escape(across)}</text>"
         f"{body}</svg>"
     )
-    return Figure(svg.replace("..mlc", "."), words)
+    return Figure(svg, words)
 
 
 def _axes(x: _Scale, y: _Scale, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
@@ -97,7 +98,7 @@ def _axes(x: _Scale, y: _Scale, x_ticks: Sequence[float], y_ticks: Sequence[floa
 
 
 def _tick(value: float) -> str:
-    return escape(shown(value).replace("-", "−"))
+    return escape(shown(value).replace("-", "\N{MINUS SIGN}"))
 
 
 def _unit() -> tuple[_Scale, _Scale, str]:
@@ -175,42 +176,45 @@ def _calibration(curve: Curve) -> Figure:
 
 def _matrix(confusion: Confusion) -> Figure:
     count = len(confusion.labels)
-    wide, high = _ACROSS / count, (_DOWN - 8) / count
-    parts = list[str]()
-    for row, (label, counts) in enumerate(zip(confusion.labels, confusion.counts, strict=True)):
+    short = [_short(label, count) for label in confusion.labels]
+    start = max(_LEFT, 10 + 7 * max(map(len, short)))
+    wide, high = (_LEFT + _ACROSS - start) / count, (_DOWN - 8) / count
+    box = f"h{wide - 2:.0f}v{high - 2:.0f}h{2 - wide:.0f}z"
+    labels, texts, shades = list[str](), list[str](), dict[int, str]()
+    for row, (label, counts) in enumerate(zip(short, confusion.counts, strict=True)):
         middle = _TOP + high * (row + 0.5)
-        parts.append(_cell_text(_LEFT - 7, middle, _short(label, count), "q", "end"))
-        parts.append(_cell_text(_LEFT + wide * (row + 0.5), _TOP + _DOWN + 8, _short(label, count), "q"))
+        labels.append(_text(start - 7, middle, label, ' text-anchor="end"'))
+        labels.append(_text(start + wide * (row + 0.5), _TOP + _DOWN + 8, label))
         for place, number in enumerate(counts):
-            share = number / max(1, sum(counts))
-            left = _LEFT + wide * place
-            parts.append(
-                f'<rect class="f" x="{left + 1:.1f}" y="{_TOP + high * row + 1:.1f}" width="{wide - 2:.1f}" '
-                f'height="{high - 2:.1f}" rx="3" fill-opacity="{0.04 + 0.5 * share:.2f}"/>'
+            share, left = number / max(1, sum(counts)), start + wide * place
+            shade = 4 + round(10 * share) * 5
+            cell = (
+                f"M{left + 1:.0f} {_TOP + high * row + 1:.0f}h{wide - 2:.0f}v{high - 2:.0f}h{2 - wide:.0f}z"
             )
-            parts += _cell(left + wide / 2, middle, number, share, count)
+            shades[shade] = shades.get(shade, "") + cell
+            texts += _cell(left + wide / 2, middle, number, share, count)
+    parts = [_path(d, "f", f' fill-opacity=".{shade:02}"') for shade, d in sorted(shades.items())]
+    parts.append(f'<g class="q" text-anchor="middle">{"".join(labels)}</g>')
+    parts.append(f'<g text-anchor="middle">{"".join(texts)}</g>')
     right = sum(counts[i] for i, counts in enumerate(confusion.counts))
     total = sum(map(sum, confusion.counts))
     words = f"Confusion matrix of {count} classes: {right:,} of {total:,} on the diagonal"
-    return _figure("Confusion", "true class, its share in each row", "predicted class", words, parts)
+    return _figure("Confusion", "true class, shaded by its share of the row", "predicted class", words, parts)
 
 
 def _cell(x: float, y: float, number: int, share: float, count: int) -> list[str]:
     if count > _ROOMY:
-        return [_cell_text(x, y, _brief(number) if count > _WIDE else f"{number:,}", "")] if number else []
+        return [_text(x, y, _brief(number) if count > _WIDE else f"{number:,}")] if number else []
     percent = f"{100 * share:.0f} %"
-    return [_cell_text(x, y - 8, f"{number:,}", "", bold=True), _cell_text(x, y + 8, percent, "q")]
+    return [_text(x, y - 8, f"{number:,}", ' font-weight="600"'), _text(x, y + 8, percent)]
 
 
-def _cell_text(
-    x: float, y: float, text: str, kind: str, anchor: str = "middle", *, bold: bool = False
-) -> str:
-    marked = (f' class="{kind}"' if kind else "") + (' font-weight="600"' if bold else "")
-    return f'<text{marked} x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, more: str = "") -> str:
+    return f'<text x="{x:.0f}" y="{y + 4:.0f}"{more}>{escape(text)}</text>'
 
 
 def _short(label: str, count: int) -> str:
-    room = max(3, _LABEL_CHARACTERS * 2 // count) if count > 2 else 6  # noqa: PLR2004 - as wide as its cell
+    room = max(3, min(_LABEL_CHARACTERS, 28 // count))
     return label if len(label) <= room else label[: room - 1] + "…"
 
 

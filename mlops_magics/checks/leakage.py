@@ -57,7 +57,7 @@ class Leakage:
             return overlap
         single = self._single(facts)
         if overlap is None:
-            unknown = " Which rows it was fitted on is not known."
+            unknown = " Overlap with training rows is not known."
             return Verdict(
                 self.name, single.outcome, single.value, single.threshold, single.evidence + unknown
             )

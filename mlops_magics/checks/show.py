@@ -20,7 +20,7 @@ _KINDS = {
     "multiclass": "classification",
     "regression": "regression",
 }
-_MARKS: dict[Outcome, str] = {"pass": "✓", "fail": "✗", "not applicable": "–"}
+_MARKS: dict[Outcome, str] = {"pass": "✓", "fail": "✗", "not applicable": "\N{EN DASH}"}
 _TONES: dict[Outcome, Tone] = {"pass": "plain", "fail": "bad", "not applicable": "quiet"}
 _MACHINE = frozenset({"ms", "MB"})  # units of what differs from machine to machine
 _SLICES = 12
@@ -87,7 +87,7 @@ def _number(verdict: Verdict) -> str:
 def _bound(verdict: Verdict) -> str:
     if verdict.threshold is None:
         return ""
-    return f"{_rounded(verdict.threshold)} {verdict.unit}".rstrip()
+    return f"{_rounded(verdict.threshold)}\N{NO-BREAK SPACE}{verdict.unit}".rstrip()
 
 
 def _metrics(assessment: Assessment) -> Table:
@@ -117,7 +117,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> Table:
         for one in comparisons
     ]
     tones: list[Tone] = [
-        "plain" if one.better is None else "good" if one.better else "bad" for one in comparisons
+        "quiet" if one.better is None else "plain" if one.better else "bad" for one in comparisons
     ]
     headings = (
         "metric",

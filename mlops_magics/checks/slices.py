@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_magics.checks.base import Verdict, failed, not_applicable, passed
 from mlops_magics.checks.facts import Facts
+from mlops_magics.checks.metrics import HIGHER_IS_BETTER
 from mlops_magics.checks.slicing import Slice, allowed_drop
 from mlops_magics.foundation.blocks import shown
 
@@ -29,11 +30,12 @@ class Slices:
             f"{worst.column} = {worst.level}: {worst.metric} {shown(worst.value)} "
             f"({shown(worst.low)} to {shown(worst.high)}, {worst.rows:,} rows)"
         )
+        far = shown(allowed) if HIGHER_IS_BETTER[worst.metric] else f"{shown(100 * allowed)} %"
+        below = f"more than {far} worse than the mean"
         if bad:
-            more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-            found = f"Surely worse than the mean: {words}{more}."
-            return failed(self.name, worst.drop, allowed, found)
-        found = f"Of {len(tested)} slices the lowest is {words}; not surely too low."
+            more = f"; so are {len(bad) - 1} more" if len(bad) > 1 else ""
+            return failed(self.name, worst.drop, allowed, f"{words} is surely {below}{more}.")
+        found = f"{words} is the lowest of {len(tested)}, not surely {below}."
         return passed(self.name, worst.drop, allowed, found)
 
 

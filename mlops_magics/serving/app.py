@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from mlops_magics import __version__
 from mlops_magics.artifact.order import Limits
+from mlops_magics.foundation.version import VERSION
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
 from mlops_magics.serving.codec import Batch, RequestError
@@ -108,7 +108,7 @@ class App:
         self._limits = limits
         self._metrics = metrics
         self._batcher = Batcher(predictor, queue=limits.queue)
-        server = f"mlops-magics/{__version__}"
+        server = f"mlops-magics/{VERSION}"
         self._version = orjson.dumps({"model": model, "version": version, "server": server})
         self._fixed = (
             (b"x-model-version", _printable(version).encode()),

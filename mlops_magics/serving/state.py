@@ -55,6 +55,8 @@ class Board:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]
         if self.state == self._written:
             return
+        if not self._path.parent.is_dir():
+            return  # deleted with all in it: there is nobody to tell
         try:
             write_atomic(self._path, self.state.to_json(), private=True)
         except UnavailableError:

@@ -25,6 +25,7 @@ from mlops_magics.serving.worker import Wires
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds until a change that nobody takes or drops is dropped
+_LOOK = 15.0  # seconds between two looks at whether the state folder is still there
 _PAUSE = 0.2  # seconds after an error of our own, so that it cannot spin
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
@@ -64,6 +65,7 @@ class Supervisor:
         self._trial: _Trial | None = None
         self._leaving: list[Crew] = []
         self._answered = False
+        self._look_at = time.monotonic() + _LOOK
         self._code: int | None = None
 
     def run(self, warming: Iterable[object] = ()) -> int:
@@ -89,11 +91,10 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._watch()
-        alarms = [alarm for crew in self._crews() for alarm in crew.alarms()]
+        alarms = [self._look_at, *(alarm for crew in self._crews() for alarm in crew.alarms())]
         if self._trial:
             alarms.append(self._trial.until)
-        wait = max(0.0, min(alarms) - time.monotonic()) if alarms else None
-        for key, _ in self._selector.select(wait):
+        for key, _ in self._selector.select(max(0.0, min(alarms) - time.monotonic())):
             if key.fd == self._bell:
                 for number in os.read(self._bell, 4096):
                     self._heed(number)
@@ -105,8 +106,18 @@ class Supervisor:
             crew.ring()
         self._leaving = [crew for crew in self._leaving if crew.workers]
         self._advance()
+        self._look()
         if self._code is None:
             self._publish()
+
+    def _look(self) -> None:
+        """End where nobody can find this endpoint any more: its state folder was deleted."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK
+        if self._code is None and not self._mail.parent.is_dir():
+            _log.warning("The state folder is gone.")
+            self._stop(0)
 
     def _crews(self) -> list[Crew]:
         trial = [self._trial.crew] if self._trial else []

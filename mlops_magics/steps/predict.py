@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,8 +17,11 @@ from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import Deployment
 from mlops_magics.targets import TARGETS
+from mlops_magics.targets.base import Answer
 
 _SHOWN_ROWS = 10
+_PART_ROWS = 20_000
+_PART_CELLS = 500_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Prediction(Result):
         model: The registered model behind it.
         version: The version that answered.
         values: A prediction a row: a label, a number, or a probability a class.
-        request_id: The answer's lineage id: the endpoint's log and the version know it.
+        request_ids: The lineage id of each request that it took; one up to 20,000 rows.
         seconds: How long the answer took.
     """
 
@@ -38,7 +41,7 @@ class Prediction(Result):
     model: str
     version: str
     values: tuple[Any, ...]
-    request_id: str
+    request_ids: tuple[str, ...]
     seconds: float
 
     volatile: ClassVar[bool] = False
@@ -58,6 +61,11 @@ class Prediction(Result):
     def ids(self) -> Mapping[str, str]:
         """Name the request and the version that answered."""
         return {"request_id": self.request_id, "version": self.version}
+
+    @property
+    def request_id(self) -> str:
+        """The lineage id of the first request: the endpoint knows it as ``x-request-id``."""
+        return self.request_ids[0]
 
 
 def predict(
@@ -89,24 +97,41 @@ def predict(
     settings = settings or Settings.discover()
     name = (endpoint if isinstance(endpoint, str) else endpoint.name).partition("@")[0]
     target = TARGETS.get(to)(settings, masked(settings.store))
-    body = split_body(Frame.of(data), "predict_proba" if proba else "predict")
-    answer = target.call(name, body)
+    frame = Frame.of(data)
+    answers = [
+        target.call(name, split_body(part, "predict_proba" if proba else "predict")) for part in _parts(frame)
+    ]
     live = next((item for item in target.list() if item.name == name), None)
+    return Prediction(
+        endpoint=name,
+        model="" if live is None else live.model,
+        version=answers[0].headers.get("x-model-version", ""),
+        values=tuple(value for answer in answers for value in _values(name, answer)),
+        request_ids=tuple(answer.headers.get("x-request-id", "") for answer in answers),
+        seconds=sum(answer.seconds for answer in answers),
+    )
+
+
+def _parts(frame: Frame) -> Iterator[Frame]:
+    """Cut a table into requests that every endpoint takes: its limits are 100,000 rows and 16 MiB."""
+    rows = max(1, min(_PART_ROWS, _PART_CELLS // max(1, len(frame.names))))
+    if frame.rows <= rows:
+        yield frame
+        return
+    table = frame.to_pandas()
+    for begin in range(0, frame.rows, rows):
+        yield Frame(table.iloc[begin : begin + rows], "pandas", frame.source)
+
+
+def _values(name: str, answer: Answer) -> list[Any]:
     try:
-        values = tuple(orjson.loads(answer.body)["predictions"])
+        values: list[Any] = orjson.loads(answer.body)["predictions"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise UnavailableError(
             f"{name} answered with something that is no prediction.",
             "Another program may be listening at its port: deploy it again.",
         ) from error
-    return Prediction(
-        endpoint=name,
-        model="" if live is None else live.model,
-        version=answer.headers.get("x-model-version", ""),
-        values=values,
-        request_id=answer.headers.get("x-request-id", ""),
-        seconds=answer.seconds,
-    )
+    return values
 
 
 def _cell(value: object) -> Cell:

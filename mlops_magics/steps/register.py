@@ -16,6 +16,7 @@ from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import evaluations, registry, subject
+from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, open_store
 from mlops_magics.tracking.subject import Subject
@@ -69,7 +70,10 @@ def register(
         private = Path(copy, "model")
         shutil.copytree(folder, private, symlinks=True)
         tags, checks = _proved(private, allow_pickle=allow_pickle)
-    checks += (_evaluated(store, found),)
+    summary = evaluations.read(store, found.version or ModelVersion("", "", model_id=found.model_id))
+    checks += (_evaluated(summary),)
+    if summary is not None:
+        tags |= evaluations.as_tags(summary)
     version = _written(store, found, name, tags)
     if standby is not None and settings.standby:
         standby.start()
@@ -113,10 +117,8 @@ def _answers(model: LoadedModel) -> list[Any]:
     return answers
 
 
-def _evaluated(store: Store, found: Subject) -> tuple[str, str]:
+def _evaluated(summary: Summary | None) -> tuple[str, str]:
     """Say how the newest evaluation of this model went."""
-    version = found.version or ModelVersion("", "", model_id=found.model_id)
-    summary = evaluations.read(store, version)
     if summary is None:
         return ("evaluation", "none yet: %mlops_evaluate makes one, and promoting needs it")
     failed = ", ".join(gate.name for gate in summary.failed)

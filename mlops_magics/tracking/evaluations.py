@@ -69,26 +69,37 @@ def write(store: Store, subject: Subject, summary: Summary, files: Mapping[str, 
 
     An estimator that was never logged keeps nothing.
     """
-    text = json.dumps(asdict(summary), ensure_ascii=False)
+    tags = as_tags(summary)
     if subject.run_id is not None:
         runs.log_files(store, subject.run_id, files)
         runs.log(store, subject.run_id, metrics={f"test_{k}": v for k, v in summary.metrics.items()})
         runs.log_datasets(store, subject.run_id, [data], "evaluation")
     if subject.model_id is not None:
         with door(f"The model {subject.model_id}"):
-            store.client.set_logged_model_tags(subject.model_id, {_TAG: text})
+            store.client.set_logged_model_tags(subject.model_id, tags)
     if subject.version is not None:
-        registry.tag_version(store, subject.version, {_TAG: text})
+        registry.tag_version(store, subject.version, tags)
+
+
+def as_tags(summary: Summary) -> dict[str, str]:
+    """Write an evaluation as a tag."""
+    return {_TAG: json.dumps(asdict(summary), ensure_ascii=False)}
+
+
+def of_tags(version: ModelVersion) -> Summary | None:
+    """Read the evaluation that a version's own tags hold; asks the store nothing."""
+    text = version.tags.get(_TAG)
+    return _read(text) if text else None
 
 
 def read(store: Store, version: ModelVersion) -> Summary | None:
     """Read the newest evaluation of a version; None where it was never evaluated."""
-    texts = [version.tags.get(_TAG)]
+    found = [of_tags(version)]
     if version.model_id is not None:
         with door(f"The model {version.model_id}"):
-            texts.append(store.client.get_logged_model(version.model_id).tags.get(_TAG))
-    found = [summary for text in texts if text and (summary := _read(text)) is not None]
-    return max(found, key=lambda summary: summary.when, default=None)
+            text = store.client.get_logged_model(version.model_id).tags.get(_TAG)
+        found.append(_read(text) if text else None)
+    return max((one for one in found if one is not None), key=lambda one: one.when, default=None)
 
 
 def moment() -> str:

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Locator, Page, expect
-from states import empty, failing, many, no_right, ready
+
+from .states import empty, failing, many, no_right, ready
 
 pytestmark = pytest.mark.browser
 

@@ -23,7 +23,10 @@ from mlops_magics.artifact.order import Change, Fault, State
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.targets.base import Endpoint
 
-warm_pool = pytest.fixture(scope="module", name="warm")(pool)
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Pool]:
+    yield from pool(3)
 
 
 @pytest.fixture
@@ -191,7 +194,7 @@ def test_a_killed_supervisor_takes_its_workers_along_and_comes_back_as_it_was(
     token = local.key_file("flights").read_text()
     workers = state_of(shared).workers
     os.kill(endpoint.pid, signal.SIGKILL)
-    assert until(lambda: not any(map(runs, workers)), 5) < 2
+    assert until(lambda: not any(map(runs, (*workers, endpoint.pid))), 5) < 2
     assert [found.status for found in local.list()] == ["down"]
     with pytest.raises(UnavailableError, match="cannot be reached"):
         answer_of(local)

@@ -73,7 +73,7 @@ def test_the_endpoint_outlived_the_notebook_and_answers_from_a_shell(
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
     assert answer["values"] == [1]
-    assert len(answer["request_id"]) == 32
+    assert len(answer["request_ids"][0]) == 32
 
 
 def test_what_the_issue_promises_is_in_mlflow(used: tuple[Path, dict[str, str]]) -> None:

@@ -76,11 +76,17 @@ def served(estimator: Any, table: pd.DataFrame, path: Path) -> Predictor:
             estimator,
             str(path),
             signature=infer_signature(table),
-            input_example=table.head(5),
+            input_example=table.head(40),  # with gaps of each kind
             pip_requirements=["scikit-learn"],
             skops_trusted_types=sorted(trust.TRUSTED),
         )
-    return Predictor(load(path))
+    loaded = load(path)
+    example = table.head(40)
+    np.testing.assert_array_equal(loaded.estimator.predict(loaded.example), estimator.predict(example))
+    if hasattr(estimator, "predict_proba"):
+        found = loaded.estimator.predict_proba(loaded.example)
+        np.testing.assert_array_equal(found, estimator.predict_proba(example))
+    return Predictor(loaded)
 
 
 CASES = [(kind, name) for kind in ("str", "object") for name in ("boosted", "linear")]

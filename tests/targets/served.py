@@ -123,24 +123,30 @@ def end_family(pid: int) -> None:
 
 
 class Pool:
-    """Keeps a warm process ahead of the tests: what they wait for is not importing."""
+    """Keeps a warm process ahead of so many tests: what they wait for is not importing."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self._left = count
         self._next = Standby()
-        self._next.start()
+        self._start()
+
+    def _start(self) -> None:
+        if self._left:
+            self._left -= 1
+            self._next.start()
 
     def take(self) -> Standby:
         taken, self._next = self._next, Standby()
-        self._next.start()
+        self._start()
         return taken
 
     def close(self) -> None:
         self._next.stop()
 
 
-def pool() -> Iterator[Pool]:
+def pool(count: int) -> Iterator[Pool]:
     """The body of a fixture."""
-    kept = Pool()
+    kept = Pool(count)
     try:
         yield kept
     finally:

@@ -29,7 +29,10 @@ from mlops_magics.targets import TARGETS
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.targets.standby import Standby
 
-warm_pool = pytest.fixture(scope="module", name="warm")(pool)
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Pool]:
+    yield from pool(2)
 
 
 @pytest.fixture
@@ -149,7 +152,8 @@ def test_an_endpoint_outlives_its_kernel_and_a_standby_does_not(tmp_path: Path, 
 def test_two_stores_keep_endpoints_of_one_name(tmp_path: Path, state: Path, warm: Pool) -> None:
     ours, theirs = target(state), target(state, "sqlite:///other.db")
     ours.deploy(ask_for(tmp_path), standby=warm.take())
-    dead = warm.take()
+    dead = Standby()
+    dead.start()
     os.kill(dead.pid or 0, signal.SIGKILL)
     until(lambda: dead.pid is None)
     theirs.deploy(ask_for(tmp_path, 2.0), standby=dead)  # it starts without
@@ -160,8 +164,9 @@ def test_two_stores_keep_endpoints_of_one_name(tmp_path: Path, state: Path, warm
     assert len(list((state / "models").iterdir())) == 1
 
 
-def test_standby_starts_once_and_stops(warm: Pool) -> None:
-    standby = warm.take()
+def test_standby_starts_once_and_stops() -> None:
+    standby = Standby()
+    standby.start()
     pid = standby.pid
     standby.start()
     assert standby.pid == pid

@@ -39,9 +39,9 @@ def _answer(words: list[str]) -> str:
     if words[:1] in (["-h"], ["--help"]):
         return _overview()
     if words[:1] == ["--version"]:
-        from mlops_magics import __version__
+        from mlops_magics.foundation.version import VERSION
 
-        return f"mlops-magics {__version__}\n"
+        return f"mlops-magics {VERSION}\n"
     verb = words.pop(0) if words and not words[0].startswith("-") else "status"
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", f"{nearest(verb, VERBS)} mlops --help lists them.")

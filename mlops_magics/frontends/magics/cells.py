@@ -129,4 +129,4 @@ def _shown_from(shell: Any, error: BaseException, frames: TracebackType) -> None
         return list(lines)
 
     with contextlib.suppress(AttributeError):  # an exception with slots is shown in full
-        error._render_traceback_ = render  # type: ignore[attr-defined] # noqa: SLF001 - IPython's own seam
+        error._render_traceback_ = render  # type: ignore[attr-defined]

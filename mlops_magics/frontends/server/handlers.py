@@ -9,7 +9,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-import mlops_magics
+from mlops_magics.foundation.version import VERSION
 
 
 class AboutHandler(APIHandler):
@@ -19,7 +19,7 @@ class AboutHandler(APIHandler):
     def get(self) -> None:
         """Answer with our version and Python's."""
         python = ".".join(map(str, sys.version_info[:3]))
-        self.finish({"mlops_magics": mlops_magics.__version__, "python": python})
+        self.finish({"mlops_magics": VERSION, "python": python})
 
 
 def routes(base_url: str) -> list[tuple[str, Any]]:

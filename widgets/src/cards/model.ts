@@ -61,6 +61,8 @@ export interface View {
 
 export interface Model {
   get(name: "state"): Partial<View> | undefined;
+  /** ipywidgets' own model of the view's layout: it lives and dies with the same kernel. */
+  get(name: "layout"): { comm_live?: boolean } | undefined;
   on(event: string, listener: () => void): void;
   off(event: string, listener: () => void): void;
   send(content: Request): void;

@@ -31,6 +31,7 @@ class Card {
   private asked: { click: string; act: Request["do"]; words: string } | undefined;
   private settle = 0;
   private slow = 0;
+  private heard = 0;
   private gone = false;
   private note = "";
 
@@ -61,7 +62,7 @@ class Card {
   /** The kernel sent a new state, or went away, or came back. */
   update = (): void => {
     const view = readView(this.model.get("state"));
-    this.gone = this.host.closest(`.${GONE}`) !== null;
+    this.gone = this.lost();
     if (view && this.asked && view.click === this.asked.click && !view.busy) {
       const { act } = this.asked;
       this.settled();
@@ -72,7 +73,22 @@ class Card {
     this.show();
   };
 
+  /** A lost connection is told to each model in turn: look once all have heard. */
+  soon = (): void => {
+    this.heard = window.setTimeout(this.update);
+  };
+
+  /**
+   * anywidget hands out no `comm_live`, and removes the listener by which ipywidgets keeps its own mark on the view
+   * up to date. The layout's model does have it; the mark is right at the start, and where there is no layout.
+   */
+  private lost(): boolean {
+    const live = this.model.get("layout")?.comm_live;
+    return live === undefined ? this.host.closest(`.${GONE}`) !== null : !live;
+  }
+
   stop(): void {
+    clearTimeout(this.heard);
     clearTimeout(this.settle);
     clearTimeout(this.slow);
   }
@@ -190,10 +206,14 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const card = new Card(model, el);
   el.append(card.element);
   card.update();
-  const events = ["change:state", "comm_live_update", "comm:close"];
-  for (const event of events) model.on(event, card.update);
+  const listeners: [event: string, listener: () => void][] = [
+    ["change:state", card.update],
+    ["comm_live_update", card.soon],
+    ["comm:close", card.soon],
+  ];
+  for (const [event, listener] of listeners) model.on(event, listener);
   return () => {
-    for (const event of events) model.off(event, card.update);
+    for (const [event, listener] of listeners) model.off(event, listener);
     card.stop();
     card.element.remove();
   };

@@ -1,0 +1,119 @@
+"""What the promotion card shows and does, on top of the step ``promote``: results in, view models out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops_magics.checks.metrics import HIGHER_IS_BETTER
+from mlops_magics.foundation.blocks import shown
+from mlops_magics.steps.promote import Desk, Promotion, Review
+from mlops_magics.tracking import evaluations
+from mlops_magics.tracking.evaluations import Gate
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.registry import ALIASES, Event
+
+View = dict[str, Any]
+
+
+class StoreDesk:
+    """A promotion desk of a registered model. Each answer is read from the store anew.
+
+    Args:
+        desk: The step's own desk.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, version: str | None) -> View:
+        """Show how a version stands now."""
+        return _view(self._desk.review(version))
+
+    def promote(self, version: str, alias: str, reason: str) -> View:
+        """Check every gate again, move the alias, and show how things stand then."""
+        return self._after(self._desk.move(version, alias, reason), version)
+
+    def roll_back(self, alias: str, reason: str) -> View:
+        """Give the alias back to the version before, and show how things stand then."""
+        done = self._desk.back(alias, reason)
+        return self._after(done, done.version)
+
+    def _after(self, done: Promotion, version: str) -> View:
+        what = f"{done.model}@{done.alias} is version {done.version} now."
+        remedy = f"It was version {done.before}." if done.before else "It is the first one."
+        return self.look(version) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
+
+
+def _view(review: Review) -> View:
+    return {
+        "model": review.model,
+        "to": review.to,
+        "aliases": list(reversed(ALIASES)),
+        "holders": dict(review.holders),
+        "versions": [_version(item) for item in review.versions],
+        "selected": review.selected,
+        "compare": _compared(review),
+        "gates": [_gate(gate) for gate in review.gates],
+        "history": [_move(event) for event in review.history],
+        "can": {"promote": review.refusal is None, "roll_back": review.previous is not None},
+        "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
+        "message": None,
+        "busy": False,
+    }
+
+
+def _version(item: ModelVersion) -> View:
+    summary = evaluations.of_tags(item)
+    return {
+        "version": item.version,
+        "aliases": list(item.aliases),
+        "run": item.run_id or "",
+        "made": item.made,
+        "metrics": {} if summary is None else _main(summary.metrics),
+        "format": item.format,
+    }
+
+
+def _main(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Keep the metric that a list has room for: the first, which the evaluation puts there."""
+    return dict(list(metrics.items())[:1])
+
+
+def _compared(review: Review) -> list[View]:
+    """Put the version beside the alias's holder; which is better is said only where both are known."""
+    same = review.holders.get(review.to) == review.selected
+    return [
+        {
+            "metric": name,
+            "candidate": value,
+            "champion": None if same else review.champion_metrics.get(name),
+            "better": None if same else _better(name, value, review.champion_metrics.get(name)),
+        }
+        for name, value in review.metrics.items()
+    ]
+
+
+def _better(name: str, candidate: float, champion: float | None) -> bool | None:
+    if champion is None or candidate == champion or name not in HIGHER_IS_BETTER:
+        return None
+    return (candidate > champion) is HIGHER_IS_BETTER[name]
+
+
+def _gate(gate: Gate) -> View:
+    threshold = "" if gate.threshold is None else shown(gate.threshold)
+    return {
+        "name": gate.name,
+        "verdict": gate.outcome,
+        "value": gate.value,
+        "threshold": threshold,
+        "evidence": gate.evidence,
+    }
+
+
+def _move(event: Event) -> View:
+    claimed = "" if event.verified else " (unverified)"
+    what = f"{event.alias}: {event.old or '-'} → {event.new or '-'}"
+    if event.kind != "promotion":
+        what = f"{what} · {event.kind}"
+    return {"when": event.when, "who": f"{event.who}{claimed}", "what": what, "reason": event.reason}
