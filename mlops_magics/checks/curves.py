@@ -188,10 +188,8 @@ def _matrix(confusion: Confusion) -> Figure:
         for place, number in enumerate(counts):
             share, left = number / max(1, sum(counts)), start + wide * place
             shade = 4 + round(10 * share) * 5
-            cell = (
-                f"M{left + 1:.0f} {_TOP + high * row + 1:.0f}h{wide - 2:.0f}v{high - 2:.0f}h{2 - wide:.0f}z"
-            )
-            shades[shade] = shades.get(shade, "") + cell
+            corner = f"M{left + 1:.0f} {_TOP + high * row + 1:.0f}"
+            shades[shade] = f"{shades.get(shade, '')}{corner}{box}"
             texts += _cell(left + wide / 2, middle, number, share, count)
     parts = [_path(d, "f", f' fill-opacity=".{shade:02}"') for shade, d in sorted(shades.items())]
     parts.append(f'<g class="q" text-anchor="middle">{"".join(labels)}</g>')

@@ -7,6 +7,7 @@ number generator has a fixed seed.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -183,8 +184,15 @@ def resampled(columns: Numbers) -> Numbers:
         blocks[: rows - whole] += columns[whole:]
     else:
         blocks = columns
-    weights = np.random.default_rng(_SEED).poisson(1.0, size=(_REPLICATES, len(blocks)))
-    return np.asarray(weights.astype(np.float64) @ blocks)
+    return np.asarray(_weights(len(blocks)).astype(np.float64) @ blocks)
+
+
+@lru_cache(maxsize=4)
+def _weights(units: int) -> npt.NDArray[np.uint8]:
+    """Draw how often each unit counts in each replicate: the same for every table of that length."""
+    drawn = np.random.default_rng(_SEED).poisson(1.0, size=(_REPLICATES, units)).astype(np.uint8)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def percentile(value: float, replicates: Numbers) -> Estimate:
@@ -198,4 +206,5 @@ def percentile(value: float, replicates: Numbers) -> Estimate:
     if not math.isfinite(value) or len(finite) < len(replicates) / 2:
         return Estimate(value, math.nan, math.nan)
     low, high = np.quantile(finite, (0.025, 0.975))
-    return Estimate(value, float(low), float(high))
+    # Where nothing varies, rounding alone would put the value outside.
+    return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -150,7 +150,7 @@ def _update(hashed: Any, array: Any) -> None:  # noqa: ANN401 - pyarrow ships no
     elif pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type):
         _text(hashed, array, np.int64)
     elif pa.types.is_boolean(array.type):
-        filled = array.fill_null(value=False) if array.null_count else array
+        filled = array.fill_null(False) if array.null_count else array  # noqa: FBT003 - it has no keyword
         hashed.update(np.packbits(filled.to_numpy(zero_copy_only=False)).data)
     elif pa.types.is_primitive(array.type):
         _numbers(hashed, array)

@@ -186,6 +186,16 @@ def _spoil_boosting(field: str, value: int) -> Any:
     return model
 
 
+def _spoil_bits() -> Any:
+    data = np.column_stack([np.arange(40) % 4, X[:, 0]])
+    model = HistGradientBoostingClassifier(max_iter=1, min_samples_leaf=3, categorical_features=[0])
+    model.fit(data, np.arange(40) % 4 == 2)
+    tree = model._predictors[0][0]
+    assert len(tree.raw_left_cat_bitsets) > 0
+    tree.raw_left_cat_bitsets = tree.raw_left_cat_bitsets[:, :1]
+    return model
+
+
 def _spoil_width(estimator: Any) -> Any:
     model = estimator.fit(X, Y)
     wide = DecisionTreeClassifier().fit(np.hstack([X, X[:, ::-1]]), Y)
@@ -223,6 +233,7 @@ SPOILED = {
     "boosted child outside": lambda: _spoil_boosting("left", 10**6),
     "boosted feature outside": lambda: _spoil_boosting("feature_idx", 3),
     "boosted category without categories": lambda: _spoil_boosting("is_categorical", 1),
+    "categories cut short": _spoil_bits,
     "wider tree in a forest": lambda: _spoil_width(RandomForestClassifier(2)),
     "wider tree in a bag": lambda: _spoil_width(BaggingClassifier(n_estimators=2)),
     "neighbours outside": _spoil_neighbours,

@@ -151,7 +151,9 @@ def test_names_may_be_anything_and_repeat() -> None:
 
 def test_an_index_of_levels_with_one_name_counts() -> None:
     def indexed(last: int) -> pd.DataFrame:
-        return pd.DataFrame({"x": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, 2), (3, last)], names=["k", "k"]))
+        return pd.DataFrame(
+            {"x": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, 2), (3, last)], names=["k", "k"])
+        )
 
     assert of(indexed(4)) == of(indexed(4)) != of(indexed(5))
 
@@ -165,16 +167,16 @@ from mlops_magics.foundation.frames import Frame
 print(*[digest(Frame.of(table)) for table in (frame, polars, arrow)])
 """
     )
-    told = [
-        subprocess.run(
+    processes = [
+        subprocess.Popen(
             [sys.executable, "-c", program],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
-        ).stdout
+        )
         for seed in ("1", "2")
     ]
+    told = [process.communicate()[0] for process in processes]
     assert told[0] == told[1]
     assert len(set(told[0].split())) == 3
 

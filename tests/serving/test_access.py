@@ -113,3 +113,11 @@ def test_near_origins_pass(origin: str) -> None:
 def test_foreign_origins_do_not(origin: str) -> None:
     assert status(origin=origin) == 403
     assert status("GET", "/ping", origin=origin) == 403
+
+
+@pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer "])
+def test_an_empty_token_never_opens(value: bytes) -> None:
+    careless = Access(hashlib.sha256(b"").hexdigest())
+    with pytest.raises(RequestError) as caught:
+        careless.check("POST", "/invocations", [(b"host", b"localhost"), (b"authorization", value)])
+    assert caught.value.status == 401

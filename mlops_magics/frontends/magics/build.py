@@ -136,6 +136,8 @@ class CellMagic(LineMagic):
     """``%%mlops_<verb>``: the same, and the step is handed the cell to execute."""
 
     _sign = "%%"
+    # A ; at the end of the body silences the body's last expression; one on the magic's line, the result.
+    _ipython_magic_output_can_be_silenced = False
 
     def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
         """Compile the cell, and call the step, which executes it."""

@@ -17,6 +17,7 @@ import traitlets
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.result import Result
+from mlops_magics.frontends.widgets.desk import StoreDesk
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_REASON = 2000  # characters; the page's field has the same limit
@@ -218,7 +219,7 @@ def card(review: Result) -> PromotionCard:
             "This review has no connection to a store: it can be read, not acted on.",
             "Make a new one with %mlops_promote in this notebook.",
         )
-    return PromotionCard(review, desk)
+    return PromotionCard(review, StoreDesk(desk))
 
 
 def _bundle(name: str) -> str:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_magics.checks.policy import Bounds, Policy
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UsageError
+
+KNOWN = ("quality", "champion")
+
+
+def test_a_policy_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "gates.toml"
+    path.write_text(
+        'gates = ["quality"]\nmargin = 0.02\nrequire = "better"\nprimary = "f1"\nslice_drop = 0\n'
+        "[metrics]\nroc_auc = { min = 0.8 }\nlog_loss = 0.5\n"
+    )
+    policy = Policy.read(path, KNOWN)
+    assert policy.gates == ("quality",)
+    assert policy.thresholds == {"roc_auc": Bounds(min=0.8), "log_loss": Bounds(max=0.5)}
+    assert (policy.margin, policy.require, policy.primary, policy.slice_drop) == (0.02, "better", "f1", 0.0)
+    assert policy.with_thresholds({"f1": 0.3}).thresholds["f1"] == Bounds(min=0.3)
+    assert policy.with_thresholds(None) is policy
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "words"),
+    [
+        ({"gates": ["qualty"]}, NotFoundError, "Did you mean 'quality'?"),
+        ({"gates": "quality"}, UsageError, "not a list"),
+        ({"metrics": {"roc_acu": 1}}, NotFoundError, "Did you mean 'roc_auc'?"),
+        ({"metrics": 3}, UsageError, "not a table"),
+        ({"metrics": {"f1": {"mim": 1}}}, NotFoundError, "Did you mean 'min'?"),
+        ({"metrics": {"f1": "__import__('os')"}}, UsageError, "not a number"),
+        ({"metrics": {"f1": float("nan")}}, UsageError, "not a number"),
+        ({"metrics": {"f1": True}}, UsageError, "not a number"),
+        ({"margn": 0.1}, NotFoundError, "Did you mean 'margin'?"),
+        ({"margin": -0.1}, UsageError, "above 0"),
+        ({"alpha": 0.9}, UsageError, "at most 0.5"),
+        ({"alpha": 0}, UsageError, "above 0"),
+        ({"require": "luck"}, UsageError, "not worse"),
+        ({"primary": "auc"}, NotFoundError, "primary"),
+    ],
+)
+def test_what_is_not_understood_is_refused(table: dict[str, Any], kind: type[MLOpsError], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        Policy.of(table, KNOWN)
+    assert words in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_files_that_are_no_policy(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        Policy.read(tmp_path / "none.toml", KNOWN)
+    path = tmp_path / "gates.toml"
+    path.write_bytes(b"gates = [\xff")
+    with pytest.raises(UsageError):
+        Policy.read(path, KNOWN)
