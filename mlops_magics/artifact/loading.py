@@ -74,18 +74,9 @@ def load(path: Path, *, allow_pickle: bool = False) -> LoadedModel:
     description = _description(path)
     flavor, general = _flavors(description)
     form = str(flavor.get("serialization_format", "pickle"))
-    file = _member(path, flavor.get("pickled_model"), "model file")
-    if form == "skops":
-        estimator = _safe(file)
-    elif form not in _PICKLES:
-        raise RefusedError(f"The model's format {form!r} is not known.", _AGAIN)
-    elif not allow_pickle:
-        raise RefusedError(
-            f"{file.name} is a {form}: loading it runs any code that it holds.",
-            "Log the model in the safe format, or consent with --allow-pickle if you trust its author.",
-        )
-    else:
-        estimator = _pickled(file)
+    estimator = _estimator(
+        _member(path, flavor.get("pickled_model"), "model file"), form, allow_pickle=allow_pickle
+    )
     schema, null = read(description.get("signature"), "inputs"), _null(estimator)
     told = {name: description[name] for name in _TOLD if description.get(name) is not None}
     return LoadedModel(
@@ -196,6 +187,19 @@ def _member(folder: Path, name: object, what: str) -> Path:
     if not (folder / name).is_file():
         raise NotFoundError(f"The {what} {name[:80]!r} is missing.", _AGAIN)
     return folder / name
+
+
+def _estimator(file: Path, form: str, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
+    if form == "skops":
+        return _safe(file)
+    if form not in _PICKLES:
+        raise RefusedError(f"The model's format {form!r} is not known.", _AGAIN)
+    if not allow_pickle:
+        raise RefusedError(
+            f"{file.name} is a {form}: loading it runs any code that it holds.",
+            "Log the model in the safe format, or consent with --allow-pickle if you trust its author.",
+        )
+    return _pickled(file)
 
 
 def _safe(file: Path) -> Any:  # noqa: ANN401 - any estimator

@@ -88,6 +88,6 @@ def _judge(check: Check, facts: Facts) -> Verdict:
     if not isinstance(verdict, Verdict) or verdict.outcome not in {"pass", "fail", "not applicable"}:
         return failed(check.name, None, None, "The gate gave no verdict.")
     if verdict.value is not None and not math.isfinite(verdict.value):
-        found = f"The gate looked at a number that is not finite ({verdict.value}). {verdict.evidence}"
+        found = f"The gate looked at a number that is not finite. {verdict.evidence}"
         return replace(verdict, outcome="fail", value=None, evidence=found)
     return verdict

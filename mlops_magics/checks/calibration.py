@@ -98,7 +98,7 @@ class Calibration:
         if facts.given.proba is None:
             return not_applicable(self.name, "The model gives no probabilities.")
         if facts.given.unusable:
-            return failed(self.name, math.nan, None, "Probabilities are missing or not finite.")
+            return failed(self.name, None, None, "Probabilities are missing or not finite.")
         proba = facts.given.proba
         if facts.given.score is not None:
             said, happened = proba[:, 1], facts.truth == 1

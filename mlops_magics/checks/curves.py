@@ -179,7 +179,6 @@ def _matrix(confusion: Confusion) -> Figure:
     short = [_short(label, count) for label in confusion.labels]
     start = max(_LEFT, 10 + 7 * max(map(len, short)))
     wide, high = (_LEFT + _ACROSS - start) / count, (_DOWN - 8) / count
-    box = f"h{wide - 2:.0f}v{high - 2:.0f}h{2 - wide:.0f}z"
     labels, texts, shades = list[str](), list[str](), dict[int, str]()
     for row, (label, counts) in enumerate(zip(short, confusion.counts, strict=True)):
         middle = _TOP + high * (row + 0.5)
@@ -188,10 +187,11 @@ def _matrix(confusion: Confusion) -> Figure:
         for place, number in enumerate(counts):
             share, left = number / max(1, sum(counts)), start + wide * place
             shade = 4 + round(10 * share) * 5
-            corner = f"M{left + 1:.0f} {_TOP + high * row + 1:.0f}"
-            shades[shade] = f"{shades.get(shade, '')}{corner}{box}"
+            # A cell is a thick stroke: half the letters of a rectangle.
+            shades[shade] = f"{shades.get(shade, '')}M{left + 1:.0f} {middle:.0f}h{wide - 2:.0f}"
             texts += _cell(left + wide / 2, middle, number, share, count)
-    parts = [_path(d, "f", f' fill-opacity=".{shade:02}"') for shade, d in sorted(shades.items())]
+    thick = f'stroke-width="{high - 2:.0f}" stroke-opacity'
+    parts = [_path(d, "c", f' {thick}=".{shade:02}"') for shade, d in sorted(shades.items())]
     parts.append(f'<g class="q" text-anchor="middle">{"".join(labels)}</g>')
     parts.append(f'<g text-anchor="middle">{"".join(texts)}</g>')
     right = sum(counts[i] for i, counts in enumerate(confusion.counts))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from mlops_magics.checks.base import Verdict, failed, passed
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.policy import Bounds
@@ -26,7 +24,7 @@ class Quality:
         """Judge the metrics; a bound that is missed says so first."""
         if facts.given.unusable:
             rows = f"{facts.given.unusable:,} of {len(facts.truth):,} rows"
-            return failed(self.name, math.nan, None, f"The model gave no usable prediction for {rows}.")
+            return failed(self.name, None, None, f"The model gave no usable prediction for {rows}.")
         for name, bounds in facts.policy.thresholds.items():
             if (missed := self._missed(facts, name, bounds)) is not None:
                 return missed

@@ -85,24 +85,25 @@ def post(
     try:
         connection.request("POST", PATH, body, headers)
         response = connection.getresponse()
-        return Answer(
-            response.status,
-            response.read(),
-            {name.lower(): value for name, value in response.getheaders()},
-            time.perf_counter() - begun,
-        )
-    except TimeoutError as error:
-        raise UnavailableError(
-            f"{endpoint.name} did not answer within {timeout:g} seconds.",
-            "Send fewer rows at once, or deploy it with more workers.",
-        ) from error
+        content = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise UnavailableError(
-            f"{endpoint.name} cannot be reached at port {port or address.port}: {_reason(error)}.",
-            "Look at its state with %mlops_deploy --list, and deploy it again.",
-        ) from error
+        raise _unreached(endpoint, error, port or address.port, timeout) from error
     finally:
         connection.close()
+    found = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, content, found, time.perf_counter() - begun)
+
+
+def _unreached(endpoint: Endpoint, error: Exception, port: int | None, timeout: float) -> UnavailableError:
+    if isinstance(error, TimeoutError):
+        return UnavailableError(
+            f"{endpoint.name} did not answer within {timeout:g} seconds.",
+            "Send fewer rows at once, or deploy it with more workers.",
+        )
+    return UnavailableError(
+        f"{endpoint.name} cannot be reached at port {port}: {_reason(error)}.",
+        "Look at its state with %mlops_deploy --list, and deploy it again.",
+    )
 
 
 def failure(endpoint: Endpoint, answer: Answer) -> MLOpsError:

@@ -27,7 +27,8 @@ PROMOTED = """(request, state) => ({
 # Both keys in one go: on a busy machine two presses may be further apart than a person's.
 RUN_DOWN = """() => {
   for (const key of ["ArrowDown", "End"]) {
-    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    const press = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+    document.activeElement.dispatchEvent(press);
   }
 }"""
 LOOKED = "(request) => ({ selected: request.version, message: null })"
@@ -279,9 +280,8 @@ def test_a_narrow_page_needs_no_sideways_scrolling(new_card: NewCard) -> None:
 
 CELL = """\
 from memory_desk import MemoryDesk, Review
-from mlops_magics.frontends.widgets import CARDS
-review = Review(desk=MemoryDesk())
-card = CARDS.get("Review")(review)
+from mlops_magics.frontends.widgets.promote import PromotionCard
+card = PromotionCard(Review(), MemoryDesk())
 card"""
 
 # The notebook's own sign says "idle" too early: running then opens the kernel dialog.
@@ -322,6 +322,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
         _shot(page, "lab_dark")
         _lose_the_kernel(page, first)
     finally:
+        _shot(page, "lab_end")
         context.close()
 
 

@@ -43,6 +43,13 @@ class Said:
         return np.asarray(rows[self.column].to_numpy(dtype=float) > 0.5)
 
 
+class Steady(Said):
+    """The same, and a missing probability is a half."""
+
+    def predict_proba(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        return super().predict_proba(rows.fillna(0.5))
+
+
 class Number:
     """A regression that answers a column of the table."""
 
@@ -52,7 +59,7 @@ class Number:
         self.n_features_in_ = 1
 
     def predict(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-        return rows[self.column].to_numpy(dtype=float)
+        return np.asarray(rows[self.column].fillna(0.0).to_numpy(dtype=float))
 
 
 def said_table(rows: int = 4000, seed: int = 0, noise: float = 1.0) -> pd.DataFrame:

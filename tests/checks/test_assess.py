@@ -92,13 +92,13 @@ def test_the_same_truth_in_other_types(cast: Any) -> None:
 
 
 def test_tables_of_other_libraries_and_files(tmp_path: Path) -> None:
-    import polars
+    import polars as pl
     import pyarrow as pa
 
     frame = said_table(300)
     plain = assess(Said(), frame, "late", gates=["quality"]).metrics
     frame.to_parquet(tmp_path / "test.parquet")
-    for other in (polars.DataFrame(frame), pa.Table.from_pandas(frame), str(tmp_path / "test.parquet")):
+    for other in (pl.DataFrame(frame), pa.Table.from_pandas(frame), str(tmp_path / "test.parquet")):
         assert assess(Said(), other, "late", gates=["quality"]).metrics == plain
 
 
@@ -179,6 +179,7 @@ def test_a_model_fitted_on_an_array_is_given_one() -> None:
 
 class Unfitted(Said):
     def predict_proba(self, rows: Any) -> Any:
+        del rows
         raise AttributeError("coef_")
 
 

@@ -19,6 +19,7 @@ class Raises:
     name = "raises"
 
     def judge(self, facts: Any) -> Verdict:
+        del facts
         raise ZeroDivisionError("a gate's own fault")
 
 
@@ -109,6 +110,7 @@ def test_the_champion_gate() -> None:
 def test_a_champion_that_cannot_answer_fails_the_gate_only() -> None:
     class Broken(Said):
         def predict_proba(self, rows: Any) -> Any:
+            del rows
             raise OSError("weights are gone")
 
     found = assess(Said(), said_table(), "late", champion=Broken(), gates=["quality", "champion"])

@@ -66,7 +66,8 @@ def test_an_address_is_read_and_written_back(text: str, address: ModelAddress) -
 
 @pytest.mark.parametrize(
     "text", ["flights@", "flights@Champion", "flights@a b", "flights@a@b", "flights/", "flights/x",
-             "flights/-1", "flights/٣", "a/b/3", "/3", "@champion", "flights/3@champion", "models:/", "runs:/x"],
+             "flights/-1", "flights/٣", "a/b/3", "/3", "@champion", "flights/3@champion", "models:/",
+             "runs:/x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

@@ -62,5 +62,5 @@ def test_an_unknown_name_is_answered_with_the_nearest(room: Room[Any]) -> None:
 
 def test_an_empty_room_still_says_what_to_do() -> None:
     with pytest.raises(NotFoundError) as caught:
-        Room[Any]("empty", {}).get("x")
+        Room("empty", {}).get("x")
     assert caught.value.remedy == "Install a package that brings one (entry point mlops_magics.empty)."

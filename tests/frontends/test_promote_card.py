@@ -83,7 +83,9 @@ def desk() -> Desk:
 
 @pytest.fixture
 def card(desk: Desk) -> Any:
-    made = CARDS.get("Review")(Review(desk=desk))
+    from mlops_magics.frontends.widgets.promote import PromotionCard
+
+    made = PromotionCard(Review(), desk)
     desk.card = made
     desk.asked.clear()
     return made
@@ -270,7 +272,7 @@ def test_a_missing_bundle_names_the_remedy(
 
     monkeypatch.setattr(module, "_STATIC", tmp_path)
     with pytest.raises(UnavailableError, match="make widgets") as caught:
-        module.card(Review(desk=desk))
+        module.PromotionCard(Review(), desk)
     assert isinstance(caught.value, MLOpsError)
 
 
