@@ -76,7 +76,7 @@ def assess(
     truth = truth_of(problem, truth_column, target)
     given = predict(model, rows, problem.classes)
     measured = None if given.unusable else measure(problem, truth, given)
-    rival = None if champion is None else _rival(champion, table, target, problem, truth)
+    rival = None if champion is None else _rival(champion, model, table, target, (problem, truth))
     facts = Facts(
         model=model,
         problem=problem,
@@ -118,10 +118,18 @@ def _column(table: Frame, name: str) -> Any:  # noqa: ANN401 - a pandas column
     return table.select([table.position(name)]).to_pandas().iloc[:, 0]
 
 
-def _rival(champion: Any, table: Frame, target: str, problem: Problem, truth: Numbers) -> _Rival:  # noqa: ANN401 - any object
+def _rival(
+    champion: Any,  # noqa: ANN401 - any object
+    candidate: Model,
+    table: Frame,
+    target: str,
+    asked: tuple[Problem, Numbers],
+) -> _Rival:
     """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
+    problem, truth = asked
+    own = hasattr(champion, "feature_names_in_")
     try:
-        model = model_of(champion, table.names, target, None)
+        model = model_of(champion, table.names, target, None if own else candidate.features)
         given = predict(model, _rows(table, model), problem.classes)
     except MLOpsError as error:
         return _Rival(trouble=f"The champion could not be compared: {error.what}")

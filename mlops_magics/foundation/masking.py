@@ -56,7 +56,7 @@ _RULES = tuple(
         (False, r"\bgithub_pat_[A-Za-z0-9_]{40,}\b"),
         (False, r"\b(?:hf_[A-Za-z0-9]{30,}|dapi[0-9a-f]{32}|glpat-[\w-]{20,}|AIza[\w-]{35})"),
         # scikit-learn's pages have classes such as sk-estimator-doc-link
-        (False, r"\bsk-(?!(?:container|estimator|text|toggleable)\b|toggleable__)(?=[\w-]{0,80}\d)[\w-]{16,}"),
+        (False, r"\bsk-(?!(?:container|estimator|text)\b|toggleable)(?=[\w-]{0,80}\d)[\w-]{16,}"),
         (False, r"\bxox[abprs]-[A-Za-z0-9-]{10,}\b"),
         (False, r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\b"),
         (False, r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----"),

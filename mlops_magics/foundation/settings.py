@@ -8,6 +8,7 @@ project's ``pyproject.toml``, the default.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -106,8 +107,9 @@ def project_root(start: Path) -> Path:
     """
     start = start.resolve()
     for folder in (start, *start.parents):
-        if (folder / ".mlops").is_dir() or (folder / ".git").exists() or _has_table(folder):
-            return folder
+        with contextlib.suppress(PermissionError):  # what may not be looked at is nobody's root
+            if (folder / ".mlops").is_dir() or (folder / ".git").exists() or _has_table(folder):
+                return folder
     return start
 
 

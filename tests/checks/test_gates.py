@@ -119,6 +119,18 @@ def test_a_champion_that_cannot_answer_fails_the_gate_only() -> None:
     assert judged("champion", Said(), said_table(), champion=Said("gone")).outcome == "fail"
 
 
+def test_a_champion_that_names_no_columns_takes_those_of_the_candidate() -> None:
+    class Bare:
+        def predict(self, rows: pd.DataFrame) -> Any:
+            assert list(rows.columns) == ["said"]
+            return np.asarray(rows.said > 0.5)
+
+    found = assess(
+        Said(), said_table(), "late", champion=Bare(), gates=Policy(gates=("champion",), primary="f1")
+    )
+    assert found.passed
+
+
 def test_nan_predictions_fail_quality_champion_and_slices() -> None:
     frame = said_table()
     frame["part"] = "a"

@@ -23,7 +23,10 @@ FAILING = {
         "is not the name of a variable; braces only look a name up.",
     ),
     "a raising cell": ("%%mlops_track e\nx = 1\ny = x / 0", "ZeroDivisionError: division by zero"),
-    "a cell that does not parse": ("%%mlops_track e\nx = = 1", "SyntaxError: invalid syntax"),
+    "a cell that does not parse": (
+        "%%mlops_track e\nx = = 1",
+        "UsageError: The cell is not Python: invalid syntax, line 1.",
+    ),
 }
 
 

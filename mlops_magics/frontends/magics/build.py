@@ -155,7 +155,13 @@ class CellMagic(LineMagic):
         from mlops_magics.tracking.provenance import Source
 
         shell = self._extension.shell
-        body = compiled(shell, cell)
+        try:
+            body = compiled(shell, cell)
+        except SyntaxError as error:  # IPython would show our frames above it
+            raise UsageError(
+                f"The cell is not Python: {error.msg}, line {error.lineno}.",
+                f"Correct it, nothing was executed: {(error.text or '').strip()}",
+            ) from None
         source = Source(
             code=cell,
             line=f"{self._sign}{self.__name__} {line}".strip(),

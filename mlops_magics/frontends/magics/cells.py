@@ -14,9 +14,10 @@ import contextlib
 import contextvars
 import inspect
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, TracebackType
+from functools import partial
+from types import CodeType
 from typing import Any
 
 
@@ -66,7 +67,8 @@ class Cell:
             while frames is not None and frames.tb_frame.f_code.co_filename != self.name:
                 frames = frames.tb_next
             if frames is not None and not hasattr(error, "_render_traceback_"):
-                _shown_from(self.shell, error, frames)
+                shown = self.shell.InteractiveTB.structured_traceback
+                _rendered_by(error, partial(shown, type(error), error, frames, tb_offset=0))
             raise
 
 
@@ -123,10 +125,7 @@ def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
     return box["value"]
 
 
-def _shown_from(shell: Any, error: BaseException, frames: TracebackType) -> None:  # noqa: ANN401 - as above
-    def render() -> list[str]:
-        lines = shell.InteractiveTB.structured_traceback(type(error), error, frames, tb_offset=0)
-        return list(lines)
-
+def _rendered_by(error: BaseException, render: Callable[[], Sequence[str]]) -> None:
+    """Let an exception say how it is shown: IPython asks it for that, and our frames stay out."""
     with contextlib.suppress(AttributeError):  # an exception with slots is shown in full
-        error._render_traceback_ = render  # type: ignore[attr-defined]
+        error._render_traceback_ = lambda: list(render())  # type: ignore[attr-defined]
