@@ -20,7 +20,7 @@ _CLOSE = 1e-6
 
 
 class Robustness:
-    """A usable answer to missing numbers, to unseen categories and to one row alone.
+    """A usable answer to gaps in columns that have gaps here, to unseen categories, and to one row alone.
 
     The order of the columns must not change an answer; to refuse another order is as good. Only a
     few rows, spread over the table, are asked.
@@ -32,7 +32,7 @@ class Robustness:
         """Ask the model again, each time with one thing odd."""
         rows = facts.rows.iloc[np.unique(np.linspace(0, len(facts.rows) - 1, _ROWS).astype(int))]
         with one_thread():
-            asked, faults = _faults(facts.model, rows)
+            asked, faults = _faults(facts.model, rows, facts.rows.isna().any().to_numpy())
         if faults:
             found = "; ".join(faults)
             return failed(self.name, float(len(faults)), 0.0, f"Not withstood: {found}.")
@@ -42,10 +42,10 @@ class Robustness:
         return passed(self.name, 0.0, 0.0, f"{words}: {asked} trials{more}.")
 
 
-def _faults(model: Model, rows: Any) -> tuple[int, list[str]]:  # noqa: ANN401 - a pandas table
+def _faults(model: Model, rows: Any, gaps: npt.NDArray[np.bool_]) -> tuple[int, list[str]]:  # noqa: ANN401 - a pandas table
     plain, asked, faults = model.answer(rows), 2, list[str]()
     for title, trials in (
-        ("a missing value in", _without(rows)),
+        ("a missing value in", _without(rows, gaps)),
         ("an unseen category in", _with_unseen(rows)),
     ):
         columns, why, count = _unanswered(model, trials)
@@ -56,10 +56,11 @@ def _faults(model: Model, rows: Any) -> tuple[int, list[str]]:  # noqa: ANN401 -
     return asked, faults
 
 
-def _without(rows: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - pandas tables
+def _without(rows: Any, gaps: npt.NDArray[np.bool_]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - pandas tables
+    """Empty one column at a time, of those that have gaps in these data: in others none is to be expected."""
     for place in range(min(rows.shape[1], _COLUMNS)):
         column = rows.iloc[:, place]
-        if column.dtype.kind in "iuf":
+        if gaps[place] and column.dtype.kind in "iuf":
             empty = column.astype(np.float64) if isinstance(column.dtype, np.dtype) else column
             yield (
                 str(rows.columns[place]),

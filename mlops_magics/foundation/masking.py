@@ -13,6 +13,8 @@ MASK = "****"
 _WORDS = r"(?:passw(?:or)?d|secret|api[_-]?key|access[_-]?key|token|credential)s?"
 _NAMES = r"[A-Z0-9_]{0,60}(?:PASSW(?:OR)?D|SECRET|API_?KEY|ACCESS_?KEY|TOKEN|CREDENTIAL)[A-Z0-9_]{0,40}"
 
+_SECRET_NAME = re.compile(rf"(?:^|[_.-]){_WORDS}$", re.IGNORECASE)
+
 # Each rule keeps its group "keep", where it has one, and masks the rest.
 _RULES = tuple(
     re.compile(pattern, re.IGNORECASE if insensitive else re.MULTILINE)
@@ -76,6 +78,16 @@ def masked(text: str) -> str:
     for rule in _RULES:
         text = rule.sub(_hide, text)
     return text
+
+
+def masked_value(name: str, value: str) -> str:
+    """Replace a named value where its name says that it is a secret, and each secret in it otherwise.
+
+    Args:
+        name: The name of a parameter or a tag, such as ``api_key``.
+        value: Its value as text.
+    """
+    return MASK if _SECRET_NAME.search(name) else masked(value)
 
 
 def _hide(match: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
+from mlops_magics.foundation.masking import masked_value
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings, remember
@@ -256,6 +257,7 @@ class _Attempt:
             chosen += tuple(key for key in differing if key not in params)
             params = of_model | params
             logged = self._model(fit, notes, allow_pickle=allow_pickle)
+        params = {key: masked_value(key, value) for key, value in params.items()}
         numbers_ = self._metrics(asked, notes)
         timing = {} if fit is None else {"fit_seconds": fit.seconds}
         runs.log(self.store, self.run_id, params=params, metrics=numbers_ | timing)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from mlops_magics.artifact import trust
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tracking.provenance import pins
-from mlops_magics.tracking.store import Store, door
+from mlops_magics.tracking.store import Store, door, switched
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://..., mlflow-artifacts:/...; not a drive's C:/
 _EXAMPLE_ROWS = 5
 _SIGNATURE_ROWS = 200  # types show in few rows; which columns may be empty is read from all
 _ALWAYS = ("sklearn", "skops", "numpy", "scipy", "pandas")
@@ -171,12 +173,12 @@ def fetch(store: Store, uri: str, folder: Path) -> Path:
         NotFoundError: The files are not there.
     """
     local = uri.removeprefix("file://")
-    if "://" not in local:
+    if not _SCHEME.match(local):
         path = Path(local)
     else:
         from mlflow.artifacts import download_artifacts
 
-        with door(f"The model's files ({uri})"), _without_progress():
+        with door(f"The model's files ({uri})"), switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
             path = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=store.uri))
     if not (path / "MLmodel").is_file():
         raise NotFoundError(
@@ -244,16 +246,3 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _without_progress() -> Iterator[None]:
-    """Keep MLflow's progress bar out of the cell: its times would never be the same twice."""
-    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as shown  # noqa: N811
-
-    before = shown.get_raw()
-    shown.set("false")
-    try:
-        yield
-    finally:
-        shown.unset() if before is None else shown.set(before)

@@ -65,7 +65,7 @@ def create_version(
             store.client.create_registered_model(model)
         known = {} if model_id is None else {_MODEL_ID: model_id}
         made = store.client.create_model_version(
-            model, source, run_id=run_id, model_id=model_id, tags=dict(tags) | known
+            model, source, run_id, dict(tags) | known, model_id=model_id, await_creation_for=0
         )
     return str(made.version)
 

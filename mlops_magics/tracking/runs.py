@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.masking import masked, masked_value
 from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
 from mlops_magics.tracking.records import Dataset
-from mlops_magics.tracking.store import Store, door
+from mlops_magics.tracking.store import Store, door, switched
 
 TRACKED = "mlops.tracked"
 _PROCESS = "mlops.process"
@@ -73,7 +73,7 @@ def finish(store: Store, run_id: str, status: str) -> None:
         run_id: Which run.
         status: FINISHED, FAILED or KILLED.
     """
-    with door(f"The run {run_id}"):
+    with door(f"The run {run_id}"), switched(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
         store.client.set_terminated(run_id, status=status)
 
 
@@ -96,8 +96,12 @@ def log(
     now = int(time.time() * 1000)
     items: dict[str, list[Any]] = {
         "metrics": [Metric(key, float(value), now, step) for key, value in (metrics or {}).items()],
-        "params": [Param(key, masked(value)[:_PARAM_CHARACTERS]) for key, value in (params or {}).items()],
-        "tags": [RunTag(key, masked(value)[:_PARAM_CHARACTERS]) for key, value in (tags or {}).items()],
+        "params": [
+            Param(key, masked_value(key, value)[:_PARAM_CHARACTERS]) for key, value in (params or {}).items()
+        ],
+        "tags": [
+            RunTag(key, masked_value(key, value)[:_PARAM_CHARACTERS]) for key, value in (tags or {}).items()
+        ],
     }
     with door(f"The run {run_id}"):
         calls = max(math.ceil(len(items[kind]) / size) for kind, size in _BATCH.items())
@@ -194,7 +198,7 @@ def reap(store: Store, experiment_id: str) -> int:
         How many runs were marked KILLED.
     """
     found = orphans(store, experiment_id)
-    with door("The experiment's open runs"):
+    with door("The experiment's open runs"), switched(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
         for run_id in found:
             store.client.set_terminated(run_id, status="KILLED")
             store.client.set_tag(run_id, "mlops.reaped", "its kernel is gone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -163,6 +164,27 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def switched(**variables: str) -> Iterator[None]:
+    """Set some of MLflow's environment variables for the length of a ``with`` block.
+
+    It prints progress bars and addresses into the cell, where they would never be the same twice.
+
+    Args:
+        **variables: The variables, whatever the user has set them to.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

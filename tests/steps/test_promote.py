@@ -134,7 +134,7 @@ def test_two_promotions_at_once_leave_one_champion_and_both_records(
         ("flihgts", "no registered model 'flihgts'"),
         ("flights --version 9", "no version 9"),
         ("flights --version x", "not a version number"),
-        ("flights --to king --reason x", "invalid choice: 'king'"),
+        ("flights --to king --reason x", "--to cannot be 'king'"),
     ],
 )
 def test_what_is_not_there_is_named(book: Book, registered: ModelVersion, line: str, message: str) -> None:

@@ -74,7 +74,18 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
     nbformat.write(book, folder / "cases.ipynb")
-    words = ["-m", "pytest", "--nbval", "cases.ipynb", "-p", "mlops_magics.testing.plugin", "-p", "no:cacheprovider", "-rA", "-q"]
+    words = [
+        "-m",
+        "pytest",
+        "--nbval",
+        "cases.ipynb",
+        "-p",
+        "mlops_magics.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+        "-q",
+    ]
     environ = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "JUPYTER_PLATFORM_DIRS": "1"}
     told = subprocess.run(
         [sys.executable, *words], check=False, capture_output=True, text=True, cwd=folder, env=environ
