@@ -26,7 +26,7 @@ def kind_of(data: object) -> Kind | None:
         ("arrow", "pyarrow", ("Table",)),
     ):
         library = sys.modules.get(module)
-        if library is not None and isinstance(data, tuple(getattr(library, c) for c in classes)):
+        if library is not None and issubclass(type(data), tuple(getattr(library, c) for c in classes)):
             return name  # type: ignore[return-value]
     return None
 

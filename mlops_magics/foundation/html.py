@@ -17,21 +17,25 @@ from mlops_magics.foundation.blocks import (
     shown,
 )
 
-# JupyterLab's variables follow its theme; light-dark() follows the system everywhere else.
+# JupyterLab's variables follow its theme; light-dark() follows the system everywhere else. The class
+# is doubled for tables, or JupyterLab's own rules for them would win; colours of a theme are mixed with its
+# text colour, or green on a dark ground would be too faint to read.
 _STYLE = """
 .mlm{color-scheme:light dark;--i:var(--jp-ui-font-color1,light-dark(#1f2328,#e6e6e6));
 --q:var(--jp-ui-font-color2,light-dark(#59636e,#a9b1ba));--l:var(--jp-border-color2,light-dark(#d9dee3,#444c56));
---g:var(--jp-success-color0,light-dark(#1a7f37,#57c46b));--b:var(--jp-error-color1,light-dark(#cf222e,#ff7b72));
+--g:color-mix(in srgb,var(--jp-success-color1,light-dark(#1a7f37,#57c46b)) 72%,var(--i));
+--b:color-mix(in srgb,var(--jp-error-color1,light-dark(#cf222e,#ff7b72)) 80%,var(--i));
 font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--i);max-width:64em;padding:2px 0 6px}
 .mlm .t{font-weight:600;font-size:14px;margin:2px 0 6px}
 .mlm .t span{font-weight:400;color:var(--q);margin-left:.6em}
 .mlm .t.good span{color:var(--g)}.mlm .t.bad span{color:var(--b)}
 .mlm dl{display:grid;grid-template-columns:max-content 1fr;gap:1px 1.2em;margin:0 0 6px}
-.mlm dt{color:var(--q);font-weight:400}.mlm dd{margin:0;overflow-wrap:anywhere}
+.mlm dt{color:var(--q);font-weight:400;white-space:nowrap}.mlm dd{margin:0;overflow-wrap:anywhere}
 .mlm table{border-collapse:collapse;margin:2px 0 8px;font-variant-numeric:tabular-nums;color:inherit}
-.mlm th,.mlm td{padding:2px 1.1em 2px 0;text-align:left;border:0;vertical-align:top;background:none}
-.mlm th{font-weight:500;color:var(--q);border-bottom:1px solid var(--l)}
-.mlm tr{background:none!important}.mlm .n{text-align:right}
+.mlm.mlm table th,.mlm.mlm table td{padding:2px 1.1em 2px 0;text-align:left;
+border:0;vertical-align:top;background:none}
+.mlm.mlm table th{font-weight:500;color:var(--q);border-bottom:1px solid var(--l)}
+.mlm tr{background:none!important}.mlm.mlm table .n{text-align:right;white-space:nowrap}
 .mlm .good{color:var(--g)}.mlm .bad{color:var(--b)}.mlm .quiet{color:var(--q)}
 .mlm p{margin:2px 0 4px}
 .mlm code{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);

@@ -58,8 +58,9 @@ class Promotion(Result):
         """Show what moved, from where to where, why, and past which gates."""
         yield Title(f"{self.model}@{self.alias} is version {self.version}", self.kind, "good")
         claimed = "" if self.verified else " (unverified: the store does not authenticate)"
-        yield Facts([("before", self.before), ("reason", self.reason), ("by", f"{self.who}{claimed}")])
-        yield from _gate_blocks(self.gates)
+        passed = sum(gate.outcome == "pass" for gate in self.gates)
+        facts = [("before", self.before), ("reason", self.reason), ("by", f"{self.who}{claimed}")]
+        yield Facts([*facts, ("gates", f"{passed} passed")] if self.gates else facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,9 @@ def test_loading_again_leaves_one_of_each_and_unloading_none(shell: Any, run: Ru
     assert threading.active_count() == threads
     gc.collect()
     ours = [
-        item for item in gc.get_objects() if type(item).__module__.startswith("mlops_magics.frontends.magics")
+        item
+        for item in gc.get_objects()
+        if str(type(item).__module__).startswith("mlops_magics.frontends.magics")
     ]
     assert sum(type(item).__name__ == "Extension" and item.shell is shell for item in ours) == 1
     run(shell, "%unload_ext mlops_magics")

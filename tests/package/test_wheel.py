@@ -22,8 +22,8 @@ print(shell.run_line_magic("mlops_track", "e"))
 import anywidget
 from mlops_magics.frontends.widgets import CARDS
 CARDS.get("Review")
-from importlib.metadata import entry_points
-print(sorted(point.name for point in entry_points() if point.value.startswith("mlops_magics.")))
+from importlib.metadata import distribution
+print(sorted(point.name for point in distribution("mlops-magics").entry_points))
 """
 
 

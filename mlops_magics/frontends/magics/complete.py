@@ -28,7 +28,10 @@ class Matcher:
     def __call__(self, context: Any) -> dict[str, Any]:  # noqa: ANN401 - IPython's CompletionContext
         """Answer a Tab. Whatever goes wrong, nothing is offered: an exception would print on each Tab."""
         try:
-            found = list(self._found(context.line_with_cursor[: context.cursor_position]))
+            line = context.line_with_cursor[: context.cursor_position]
+            # IPython replaces its token only, which begins after an @: what stands before it is cut off.
+            before = len(line.rpartition(" ")[2]) - len(context.token)
+            found = [item[max(before, 0) :] for item in self._found(line)]
         except Exception:  # noqa: BLE001 - see above
             found = []
         return _answer(found)
@@ -80,7 +83,7 @@ def _is_ours(value: object) -> bool:
     from mlops_magics.foundation.frames import kind_of
     from mlops_magics.foundation.result import Result
 
-    return isinstance(value, Result) or kind_of(value) is not None
+    return issubclass(type(value), Result) or kind_of(value) is not None
 
 
 def _answer(found: list[str]) -> dict[str, Any]:

@@ -56,20 +56,25 @@ function comparison(view: View, rival: string | undefined): Node[] {
   const head = [
     h("th", { scope: "col" }, "Metric"),
     h("th", { scope: "col", class: "mlp-number" }, `v${view.selected}`),
-    h("th", { scope: "col", class: "mlp-number" }, rival ? `${view.to} v${rival}` : `no ${view.to} yet`),
-    h("th", { scope: "col" }, "Change"),
   ];
-  const title = rival && !itself ? `v${view.selected} against ${view.to} v${rival}` : `v${view.selected}`;
-  return [heading(title), table(title, head, view.compare.map(compared))];
+  // Without another version at the alias there is nothing to stand beside: two columns of dashes say less.
+  const beside = rival !== undefined && !itself;
+  if (beside) {
+    head.push(h("th", { scope: "col", class: "mlp-number" }, `${view.to} v${rival}`), h("th", { scope: "col" }, "Change"));
+  }
+  const title = beside ? `v${view.selected} against ${view.to} v${rival}` : `v${view.selected}`;
+  return [heading(title), table(title, head, view.compare.map((row) => compared(row, beside)))];
 }
 
-function compared(row: Comparison): HTMLElement {
+function compared(row: Comparison, beside: boolean): HTMLElement {
+  const name = h("th", { scope: "row" }, row.metric);
+  if (!beside) return h("tr", {}, name, number(row.candidate));
   const verdict = row.better === null ? "" : row.better ? "better" : "worse";
   const tone = row.better === null ? "mlp-quiet" : row.better ? "mlp-good" : "mlp-bad";
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, row.metric),
+    name,
     number(row.candidate),
     number(row.champion),
     h("td", { class: tone }, [difference(row.candidate, row.champion), verdict].filter(Boolean).join(" ") || "–"),
