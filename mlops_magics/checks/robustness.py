@@ -38,7 +38,7 @@ class Robustness:
             return failed(self.name, float(len(faults)), 0.0, f"Not withstood: {found}.")
         skipped = max(0, rows.shape[1] - _COLUMNS)
         more = f" ({skipped} columns beyond {_COLUMNS} were not tried)" if skipped else ""
-        words = "Missing values, unseen categories, a single row and another order of columns are withstood"
+        words = "Gaps where some occur, unseen categories, one row alone and another column order hold"
         return passed(self.name, 0.0, 0.0, f"{words}: {asked} trials{more}.")
 
 

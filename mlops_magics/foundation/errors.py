@@ -34,10 +34,6 @@ class MLOpsError(Exception):
     def __str__(self) -> str:
         return f"{self.what}\n{self.remedy}"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel between processes as the two sentences, whatever arguments a subclass takes."""
-        return _again, (type(self), self.what, self.remedy)
-
     def _render_traceback_(self) -> list[str]:
         """Show two lines in a notebook: the traceback of our own code helps nobody."""
         return [f"{type(self).__name__}: {self.what}", f"→ {self.remedy}"]
@@ -72,12 +68,6 @@ class MissingExtraError(MLOpsError):
             f"{package} is not installed.",
             f"Install it with: pip install 'mlops-magics[{extra}]'",
         )
-
-
-def _again(cls: type[MLOpsError], what: str, remedy: str) -> MLOpsError:
-    error = cls.__new__(cls)
-    MLOpsError.__init__(error, what, remedy)
-    return error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from mlops_magics import road
 from mlops_magics.foundation.blocks import Block, Title
-from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 
@@ -95,34 +95,26 @@ def test_a_failed_magic_binds_nothing(shell: Any, greeting: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "error", "told"),
+    ("line", "told"),
     [
         (
             "%mlops_greet x --tims 3",
-            UsageError,
-            "%mlops_greet has no option --tims.\n→ Did you mean '--times'?",
+            "UsageError: %mlops_greet has no option --tims.\n→ Did you mean '--times'?",
         ),
-        ("%mlops_greet 'x", UsageError, "A quote is not closed"),
-        ("%mlops_greet", UsageError, "the following arguments are required: THING"),
-        ("%mlops_greet x -o 1", UsageError, "-o needs the name of a variable"),
-        ("%mlops_greet x --refuse", RefusedError, "RefusedError: A rule said no.\n→ Ask."),
-        ("%mlops_greet {taable}", NotFoundError, "Did you mean 'table'?"),
+        ("%mlops_greet 'x", "UsageError: A quote is not closed"),
+        ("%mlops_greet", "UsageError: %mlops_greet: the following arguments are required: THING"),
+        ("%mlops_greet x -o 1", "UsageError: -o needs the name of a variable"),
+        ("%mlops_greet x --refuse", "RefusedError: A rule said no.\n→ Ask."),
+        ("%mlops_greet {taable}", "NotFoundError: {taable} is not the name of a variable"),
     ],
 )
 def test_an_error_is_ours_and_two_lines(
-    shell: Any,
-    greeting: Run,
-    capsys: pytest.CaptureFixture[str],
-    line: str,
-    error: type[Exception],
-    told: str,
+    shell: Any, greeting: Run, capsys: pytest.CaptureFixture[str], line: str, told: str
 ) -> None:
-    shell.user_ns["table"] = 1
-    with pytest.raises(error) as caught:
+    with pytest.raises(MLOpsError):  # not IPython's class, which nbval lets pass
         greeting(shell, line)
-    assert type(caught.value).__module__ == "mlops_magics.foundation.errors"
     out = _told(capsys)
-    assert told in out
+    assert out.startswith(told)
     assert len(out.strip().splitlines()) == 2
 
 
