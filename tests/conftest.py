@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -60,6 +61,8 @@ def shell(project: Path, tmp_path: Path) -> Iterator[Any]:
     yield made
     made.run_line_magic("unload_ext", "mlops_magics")
     made.restore_sys_module_state()
+    # At exit each shell would collect all garbage once more: seconds, for a hundred shells.
+    atexit.unregister(made.atexit_operations)
 
 
 @pytest.fixture

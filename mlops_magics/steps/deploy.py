@@ -248,8 +248,8 @@ def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bo
             f"The files of {address} are not those that were registered: their sha256 differs.",
             "Somebody changed them. Register the model again from its run, or restore the files.",
         )
-    example = load(folder, allow_pickle=allow_pickle).example
     answers = version.tags.get("mlops.example.predictions")
+    example = _example(version, folder, allow_pickle=allow_pickle)
     return Request(
         name=name,
         model=version.model,
@@ -257,9 +257,18 @@ def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bo
         digest=version.digest,
         model_path=folder,
         allow_pickle=allow_pickle,
-        example=None if example is None else split_body(Frame.of(example, "the stored example")),
+        example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )
+
+
+def _example(version: ModelVersion, folder: Path, *, allow_pickle: bool) -> bytes | None:
+    """Find the request that the new version must answer: registering wrote it down unless it was too wide."""
+    request = version.tags.get("mlops.example.request")
+    if request is not None:
+        return request.encode()
+    example = load(folder, allow_pickle=allow_pickle).example
+    return None if example is None else split_body(Frame.of(example, "the stored example"))
 
 
 def _removed(store: Store, target: Target, name: str) -> Removal:

@@ -114,7 +114,8 @@ def evaluate(
         gates=gates,
         slices=slices,
     )
-    rows = Dataset("test", frame.rows, len(frame.names), digest(frame))
+    # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
+    rows = Dataset("evaluation", frame.rows, len(frame.names), digest(frame))
     kept = found.run_id is not None or found.version is not None
     evaluation = Evaluation(
         model=found.shown,

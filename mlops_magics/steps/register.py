@@ -11,7 +11,9 @@ from typing import Any
 
 from mlops_magics.artifact import manifest, proof
 from mlops_magics.artifact.loading import LoadedModel, load
+from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.errors import RefusedError, UsageError
+from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
@@ -20,6 +22,8 @@ from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, open_store
 from mlops_magics.tracking.subject import Subject
+
+_TAG_CHARACTERS = 50_000  # half of what MLflow lets a tag hold; a wider example is read from the files
 
 
 def register(
@@ -97,6 +101,10 @@ def _proved(folder: Path, *, allow_pickle: bool) -> tuple[dict[str, str], tuple[
         "mlops.format": form,
         "mlops.example.predictions": json.dumps(answers),
     }
+    if here.example is not None:
+        request = split_body(Frame.of(here.example, "the stored example")).decode()
+        if len(request) <= _TAG_CHARACTERS:
+            tags["mlops.example.request"] = request
     if form != "skops":
         tags["mlops.consent.pickle"] = "yes"
     files = sum(1 for path in folder.rglob("*") if path.is_file()) - 1

@@ -102,7 +102,7 @@ def _unreached(endpoint: Endpoint, error: Exception, port: int | None, timeout: 
         )
     return UnavailableError(
         f"{endpoint.name} cannot be reached at port {port}: {_reason(error)}.",
-        "Look at its state with %mlops_deploy --list, and deploy it again.",
+        "Look at its state with %mlops_deploy, and deploy it again.",
     )
 
 
@@ -141,9 +141,11 @@ def _message(answer: Answer) -> str:
     try:
         told: Any = orjson.loads(answer.body)
         said = told.get("message") or told.get("detail") or told.get("error")
+        places = [f"{name} {told[name]!r}" for name in ("column", "row") if told.get(name) is not None]
     except (orjson.JSONDecodeError, AttributeError):
-        said = None
-    return str(said or answer.body[:_SHOWN].decode(errors="replace") or f"status {answer.status}")
+        said, places = None, []
+    text = str(said or answer.body[:_SHOWN].decode(errors="replace") or f"status {answer.status}")
+    return f"{text} ({', '.join(places)})" if places else text
 
 
 def _reason(error: Exception) -> str:

@@ -38,7 +38,7 @@ def _missing(words: str) -> None:
     pytest.skip(words)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright holds this thread's event loop until it is closed
 def browser() -> Iterator[Browser]:
     if not (program := shutil.which("chromium")):
         _missing("No Chromium. Install it with: apt-get install chromium")

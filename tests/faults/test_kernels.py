@@ -60,8 +60,7 @@ class Kernel:
 
     def close(self) -> None:
         self.client.stop_channels()
-        if self.manager.is_alive():
-            self.manager.shutdown_kernel(now=True)
+        self.manager.shutdown_kernel(now=True)  # of a killed kernel too: it closes the sockets
 
 
 @pytest.fixture

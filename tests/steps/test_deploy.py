@@ -1,0 +1,82 @@
+"""Deploying through the road; what the local target does with processes is tested in tests/targets."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking import registry
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import open_store
+
+Book = Callable[[str], Any]
+
+
+@pytest.fixture
+def cleaned(book: Book) -> Iterator[None]:
+    """Take every endpoint away at the end."""
+    yield
+    for endpoint in book("%mlops_deploy").endpoints:
+        book(f"%mlops_deploy {endpoint.name} --remove")
+
+
+@pytest.mark.usefixtures("cleaned")
+def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered: ModelVersion) -> None:
+    with pytest.raises(NotFoundError, match="no champion yet"):
+        book("%mlops_deploy flights")
+    book('%mlops_promote flights --to champion --reason "first"')
+    first = book("%mlops_deploy flights")
+    assert (first.name, first.version, first.target) == ("flights", registered.version, "local")
+    assert first.url.startswith("http://127.0.0.1:")
+    book("%mlops_register run flights")
+    second = book("%mlops_deploy flights/2 -o live")
+    assert (second.url, second.version) == (first.url, "2")
+    (listed,) = book("%mlops_deploy").endpoints
+    assert (listed.name, listed.status, listed.version) == ("flights", "ready", "2")
+    tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
+    assert '"what": "deployed"' in tags["mlops.deployment.flights"]
+    book("%mlops_deploy flights --remove")
+    assert book("%mlops_deploy").endpoints == ()
+    tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
+    assert '"what": "removed"' in tags["mlops.deployment.flights"]
+    with pytest.raises(NotFoundError):
+        book("%mlops_deploy flights --remove")
+
+
+@pytest.mark.usefixtures("cleaned", "registered")
+def test_files_that_were_changed_after_registering_are_refused(book: Book, project: Path) -> None:
+    (file,) = project.glob("mlartifacts/**/requirements.txt")
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(RefusedError, match="not those that were registered"):
+        book("%mlops_deploy flights/1")
+    assert book("%mlops_deploy").endpoints == ()
+
+
+@pytest.mark.usefixtures("cleaned", "registered")
+def test_another_scikit_learn_is_refused_with_the_remedy(book: Book, project: Path) -> None:
+    (file,) = project.glob("mlartifacts/**/requirements.txt")
+    file.write_text("scikit-learn==0.1.0\n")
+    with pytest.raises(RefusedError, match=r"scikit-learn 0\.1\.0 made the model") as caught:
+        book("%mlops_deploy flights/1")
+    assert "pip install 'scikit-learn==0.1.0'" in caught.value.remedy
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("line", "error", "message"),
+    [
+        ("flights/9", NotFoundError, "no version 9"),
+        ("flihgts@champion", NotFoundError, "no registered model"),
+        ("flights/1 --to moon", NotFoundError, "no part 'moon'"),
+        ("flights/1 --name ../x", UsageError, "cannot be the name"),
+        ("flights/1 --port nine", UsageError, "--port"),
+        ("--remove", UsageError, "Which endpoint"),
+        ("flights/1 --token abc", UsageError, "no option --token"),
+    ],
+)
+def test_what_is_not_there_is_named(book: Book, line: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        book(f"%mlops_deploy {line}")

@@ -1,0 +1,84 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking import evaluations
+from mlops_magics.tracking.records import ModelVersion, Run
+from mlops_magics.tracking.store import open_store
+
+Book = Callable[[str], Any]
+
+
+def test_an_evaluation_is_kept_with_the_run(book: Book, fitted: Run) -> None:
+    found = book("%mlops_evaluate run test --target late")
+    assert found.passed
+    assert found.run_id == fitted.id
+    store = open_store(Settings.discover())
+    run = store.client.get_run(fitted.id)
+    assert run.data.metrics["test_roc_auc"] == pytest.approx(found.metrics["roc_auc"])
+    inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
+    assert inputs["evaluation"] == found.data.digest
+    whole = json.loads(Path(store.client.download_artifacts(fitted.id, "mlops/evaluation.json")).read_text())
+    assert whole["assessment"]["primary"] == "roc_auc"
+    page = Path(store.client.download_artifacts(fitted.id, "mlops/evaluation.html")).read_text()
+    assert "<svg" in page
+    assert "<script" not in page
+
+
+def test_what_is_evaluated_is_what_was_logged_not_what_it_became(book: Book, fitted: Run) -> None:
+    assert fitted
+    before = book("%mlops_evaluate run test --target late").metrics["roc_auc"]
+    book("model.fit(test[['town', 'size', 'age']], 1 - test['late'])")
+    assert book("%mlops_evaluate run test --target late").metrics["roc_auc"] == before
+    assert book("%mlops_evaluate model test --target late").metrics["roc_auc"] < 0.5
+
+
+def test_an_estimator_that_was_never_logged_keeps_nothing(book: Book, fitted: Run) -> None:
+    assert fitted
+    found = book("%mlops_evaluate model test --target late")
+    assert not found.kept
+    assert "Nothing was kept" in str(found)
+
+
+def test_a_version_is_compared_with_the_champion_on_the_same_rows(
+    book: Book, fit: Callable[..., Run], registered: ModelVersion
+) -> None:
+    book('%mlops_promote flights --to champion --reason "first"')
+    fit("second", depth=2)
+    found = book("%mlops_evaluate run test --target late --against flights@champion --slices town")
+    assert found.against == f"flights/{registered.version}"
+    verdicts = {item.name: item.outcome for item in found.assessment.verdicts}
+    assert verdicts["champion"] in {"pass", "fail"}
+    assert {item.metric for item in found.assessment.comparisons} >= {"roc_auc", "accuracy"}
+    book("%mlops_register run flights")
+    version = book("%mlops_promote flights").versions[0]
+    summary = evaluations.of_tags(version)
+    assert summary is not None
+    assert summary.against == "flights/1"
+
+
+def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:
+    assert fitted
+    (project / "gates.toml").write_text("[metrics]\nroc_auc = { min = 0.999 }\n")
+    found = book("%mlops_evaluate run test --target late --gates gates.toml")
+    assert not found.passed
+    assert "quality" in found.assessment.failed
+
+
+def test_what_cannot_be_used_is_said_with_the_nearest_name(book: Book, fitted: Run) -> None:
+    assert fitted
+    with pytest.raises(NotFoundError, match="no column 'lat'") as caught:
+        book("%mlops_evaluate run test --target lat")
+    assert "late" in caught.value.remedy
+    book("few = test[['town', 'size', 'late']]")
+    with pytest.raises(NotFoundError, match="age"):
+        book("%mlops_evaluate run few --target late")
+    with pytest.raises(UsageError, match="rows"):
+        book("none = test[:0]\n%mlops_evaluate run none --target late")
+    with pytest.raises(UsageError, match="required: --target"):
+        book("%mlops_evaluate run test")

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.status import status
+
+Book = Callable[[str], Any]
+
+
+def test_the_next_command_follows_the_road(book: Book, fit: Callable[..., Any]) -> None:
+    def following() -> str:
+        return str(book("%mlops").next_step)
+
+    assert following().startswith("%%mlops_track")
+    fit()
+    assert following() == "%mlops_evaluate baseline DATA --target COLUMN"
+    book("%mlops_evaluate run test --target late")
+    assert following() == "%mlops_register baseline NAME"
+    book("%mlops_register run flights")
+    assert following() == "%mlops_promote flights"
+    book('%mlops_promote flights --to champion --reason "first"')
+    assert following() == "%mlops_deploy flights@champion"
+    book("%mlops_deploy flights@champion")
+    try:
+        assert following() == "%mlops_predict flights DATA"
+        book("%mlops_register run flights")
+        book('%mlops_promote flights --to champion --reason "second"')
+        assert "version 2 is not live yet" in following()
+    finally:
+        book("%mlops_deploy flights --remove")
+
+
+def test_without_an_experiment_it_says_how_to_choose_one(store_file: Path) -> None:
+    assert store_file
+    found = status()
+    assert (found.experiment, found.store) == (None, "mlflow.db")
+    assert found.next_step.startswith("%mlops_track NAME")
+
+
+def test_another_store_is_chosen_for_good_or_not_at_all(store_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    other.write_bytes(store_file.read_bytes())
+    status(store=f"sqlite:///{other}")
+    assert Settings.discover().store == f"sqlite:///{other}"
+    with pytest.raises(UnavailableError):
+        status(store="http://127.0.0.1:9")
+    assert Settings.discover().store == f"sqlite:///{other}"
+
+
+def test_a_password_in_the_stores_address_is_not_shown(project: Path) -> None:
+    assert project
+    with pytest.raises(UnavailableError) as caught:
+        status(store="http://me:hunter22@127.0.0.1:9")
+    assert "hunter22" not in str(caught.value)
