@@ -12,6 +12,7 @@ from mlops_magics.road import CELLS, VERBS, magic_name
 if TYPE_CHECKING:
     from mlops_magics.frontends.signature import Signature
 
+_IPYTHONS = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open"})
 _HOME = "mlops_magics_extension"  # the attribute of the shell that holds what belongs to this kernel
 
 
@@ -191,7 +192,7 @@ def _suggest(error: NotFoundError | UsageError, missed: list[str], names: Mappin
     """Add the variable that was probably meant to an error about a word that named none."""
     import difflib  # not at load
 
-    known = [name for name in names if not name.startswith("_")]
+    known = [name for name in names if not name.startswith("_") and name not in _IPYTHONS]
     for word in missed:
         if word in error.what and (close := difflib.get_close_matches(word, known, n=1, cutoff=0.7)):
             error.remedy = f"Did you mean the variable '{close[0]}'? {error.remedy}"
