@@ -104,6 +104,9 @@ def mlflow_serve(bench: Bench) -> Iterator[tuple[float, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # it calls uvicorn
+    )
     command = [
         sys.executable,
         "-m",
@@ -137,7 +140,8 @@ def mlflow_serve(bench: Bench) -> Iterator[tuple[float, str]]:
             time.sleep(0.01)
         yield time.perf_counter() - begun, url
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 

@@ -90,3 +90,4 @@ def main(run: Callable[[], None]) -> None:
     """Run a benchmark from the folder of the project, bytecode compiled."""
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(ROOT / "mlops_magics")], check=True)
     run()
+    os.chdir(ROOT)  # the folder that it ran in is gone, and IPython looks at it once more
