@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_magics.foundation.errors import UsageError, nearest
@@ -168,8 +168,3 @@ def _user_state() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_dir("mlops-magics", appauthor=False))
-
-
-def setting_names() -> tuple[str, ...]:
-    """List the settings by name."""
-    return tuple(field.name for field in fields(Settings))

@@ -216,8 +216,11 @@ def _pins(folder: Path) -> tuple[str, ...]:
         RefusedError: scikit-learn differs in its minor version: it may load, and answer otherwise.
     """
     here = {name.lower(): version for name, version in provenance.installed().items()}
+    file = folder / "requirements.txt"
+    if not file.is_file():
+        return ("The model names no pins, so nothing says whether this environment fits it.",)
     notes = []
-    for line in (folder / "requirements.txt").read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         name, _, wanted = line.partition("==")
         have = here.get(name.strip().lower())
         if not wanted or have == wanted.strip():

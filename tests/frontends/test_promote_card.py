@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -77,7 +78,8 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     if not (_ROOT / "mlops_magics/frontends/widgets/static/promote.js").is_file():
-        pytest.skip("The front end is not built. Build it with: make widgets")
+        missing = "The front end is not built. Build it with: make widgets"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
     return Desk()
 
 

@@ -64,6 +64,15 @@ def test_another_scikit_learn_is_refused_with_the_remedy(book: Book, project: Pa
     assert "pip install 'scikit-learn==0.1.0'" in caught.value.remedy
 
 
+@pytest.mark.usefixtures("cleaned")
+def test_a_model_without_pins_is_deployed_with_a_note(book: Book, fitted: Any, project: Path) -> None:
+    assert fitted
+    (file,) = project.glob("mlartifacts/**/requirements.txt")
+    file.unlink()
+    book("%mlops_register run flights")
+    assert "names no pins" in book("%mlops_deploy flights/1").notes[0]
+
+
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
     ("line", "error", "message"),
