@@ -1,0 +1,193 @@
+"""How columns go together: Pearson, Spearman, Cramer's V and the correlation ratio on one row sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_magics.stats.sample import SampleColumn
+from mlops_magics.stats.summary import Associations, Measure, Pair
+
+Floats = npt.NDArray[np.float64]
+
+MATRIX: Final = 60  # columns; a larger map shows nothing that a list of pairs does not
+_PAIRS: Final = 1_000
+_LEVELS: Final = 20  # levels of a category in a table of two; the rest count as one
+_WORK: Final = 4_000_000_000  # multiplications that two numbers' correlations may cost
+_TABLES: Final = 20_000  # tables of two categories, and of a category and a number, that are made
+_LEAST: Final = 0.05  # what is weaker is no pair worth a line
+
+
+def associate(columns: Sequence[SampleColumn], rows: int, pool: Executor) -> Associations:
+    """Compute how strongly each two columns go together.
+
+    Pearson's and Spearman's correlations take the rows where both have a value; ranks are those among
+    all values of a column. Cramer's V is bias-corrected (Bergsma, "A bias-correction for Cramér's V and
+    Tschuprow's T", 2013) over the 20 most frequent levels; the correlation ratio is adjusted for the
+    number of levels (Kelley's epsilon).
+
+    Args:
+        columns: The columns, those with a single value left out.
+        rows: How many rows the sample has.
+        pool: Threads to work on.
+
+    Returns:
+        The strongest pairs, and the matrix where it is small enough to be looked at.
+    """
+    numbers = [item for item in columns if item.numbers is not None and item.distinct > 2]  # noqa: PLR2004 - two are a flag
+    numeric = {item.label for item in numbers}
+    categories = [item for item in columns if item.label not in numeric]
+    pairs = [*_correlated(numbers, rows, pool)]
+    tables = [*combinations(categories, 2)][:_TABLES]
+    pairs += _kept(tables, _cramers_v, "cramers_v", pool)
+    mixed = [(category, number) for category in categories for number in numbers][:_TABLES]
+    pairs += _kept(mixed, correlation_ratio, "correlation_ratio", pool)
+    names = tuple(item.label for item in columns) if len(columns) <= MATRIX else ()
+    matrix = _matrix(names, pairs)
+    pairs = [pair for pair in pairs if abs(pair.value) >= _LEAST]
+    pairs.sort(key=lambda pair: (-abs(pair.value), pair.left, pair.right))
+    return Associations(rows, tuple(pairs[:_PAIRS]), names, matrix)
+
+
+def _kept(
+    pairs: Sequence[tuple[SampleColumn, SampleColumn]],
+    compute: Callable[[SampleColumn, SampleColumn], float | None],
+    measure: Measure,
+    pool: Executor,
+) -> Iterator[Pair]:
+    """Compute a measure of many pairs, and keep those of which it can be said."""
+    values = pool.map(lambda pair: compute(*pair), pairs)
+    for (left, right), value in zip(pairs, values, strict=True):
+        if value is not None:
+            yield Pair(left.label, right.label, measure, value)
+
+
+def _correlated(numbers: Sequence[SampleColumn], rows: int, pool: Executor) -> Iterator[Pair]:
+    """Compute both correlations of all pairs of numbers; the stronger one speaks for the pair."""
+    count = len(numbers)
+    if count < 2 or not rows:  # noqa: PLR2004 - a pair
+        return
+    step = max(1, math.ceil(rows * count * count / _WORK))
+    values = [item.numbers[::step] for item in numbers if item.numbers is not None]
+    ranks = [item.ranks[::step] for item in numbers if item.ranks is not None]
+    with np.errstate(all="ignore"):
+        straight, ranked = pool.map(correlations, (values, ranks))
+    upper = np.triu_indices(count, 1)
+    linear, monotone = straight[upper], ranked[upper]
+    stronger = np.abs(np.nan_to_num(monotone)) > np.abs(np.nan_to_num(linear)) + 0.02  # clearly
+    best = np.where(stronger, monotone, linear)
+    best = np.where(np.isnan(best), monotone, best)
+    found = zip(combinations(numbers, 2), best.tolist(), stronger.tolist(), strict=True)
+    for (left, right), value, by_rank in found:
+        if not math.isnan(value):
+            yield Pair(left.label, right.label, "spearman" if by_rank else "pearson", value)
+
+
+def correlations(columns: Sequence[Floats]) -> Floats:
+    """Correlate columns of equal length, each pair over the rows where both have a value.
+
+    Args:
+        columns: The columns; NaN where there is no value.
+
+    Returns:
+        The matrix, NaN where a column does not vary.
+    """
+    values = np.column_stack(columns)
+    there = ~np.isnan(values)
+    complete = bool(there.all())
+    held = np.maximum(there.sum(0), 1)
+    centred = values if complete else np.where(there, values, 0.0)
+    centred = centred - centred.sum(0) / held
+    if not complete:
+        centred *= there
+    spread = np.sqrt((centred * centred).sum(0) / held)
+    spread[~(spread > 1e-14 * np.abs(np.nanmax(np.abs(values), 0, initial=0.0)))] = np.nan
+    centred = np.nan_to_num(centred / spread, copy=False)
+    centred[:, np.isnan(spread)] = np.nan
+    if complete:
+        whole: Floats = np.clip(centred.T @ centred / len(centred), -1, 1)
+        return whole
+    known = there.astype(np.float64)
+    count, sums, squares = known.T @ known, centred.T @ known, (centred * centred).T @ known
+    shared = centred.T @ centred / count - (sums / count) * (sums.T / count)
+    variance = squares / count - (sums / count) ** 2
+    found: Floats = shared / np.sqrt(variance * variance.T)
+    found[(count < 3) | ~(variance > 1e-12) | ~(variance.T > 1e-12)] = np.nan  # noqa: PLR2004 - no spread left
+    return np.clip(found, -1, 1, out=found)
+
+
+def _cramers_v(left: SampleColumn, right: SampleColumn) -> float | None:
+    rows, columns = _folded(left), _folded(right)
+    wide = int(columns.max(initial=0)) + 1
+    table = np.bincount(rows * wide + columns, minlength=(int(rows.max(initial=0)) + 1) * wide)
+    return cramers_v(table.reshape(-1, wide)[: _height(left), : _height(right)].astype(np.float64))
+
+
+def cramers_v(table: Floats) -> float | None:
+    """Return the bias-corrected Cramer's V of a table of counts; None where one side does not vary."""
+    table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+    rows, columns = table.shape
+    total = table.sum()
+    if rows < 2 or columns < 2 or total < 3:  # noqa: PLR2004 - nothing varies
+        return None
+    phi = (table * table / (table.sum(1)[:, None] * table.sum(0))).sum() - 1
+    phi = max(0.0, phi - (rows - 1) * (columns - 1) / (total - 1))
+    height = rows - (rows - 1) ** 2 / (total - 1)
+    width = columns - (columns - 1) ** 2 / (total - 1)
+    least = min(height, width) - 1
+    return min(1.0, math.sqrt(phi / least)) if least > 0 else None
+
+
+def correlation_ratio(category: SampleColumn, number: SampleColumn) -> float | None:
+    """Return how much of a number's spread its category explains, 0 to 1; None where nothing varies."""
+    assert number.numbers is not None  # noqa: S101 - it is asked of numbers
+    values, codes = number.numbers, _folded(category)
+    there = ~(np.isnan(values) | category.missing)
+    if not there.all():
+        values, codes = values[there], codes[there]
+    height = _height(category)
+    counts = np.bincount(codes, minlength=height)
+    total, groups = int(counts.sum()), int(np.count_nonzero(counts))
+    if groups < 2 or total <= groups + 1:  # noqa: PLR2004 - nothing varies
+        return None
+    centred = values - values.mean()
+    spread = float(np.einsum("i,i->", centred, centred))
+    if not spread > 0 or not math.isfinite(spread):
+        return None
+    sums = np.bincount(codes, centred, height)
+    between = float((sums * sums / np.maximum(counts, 1)).sum()) / spread
+    adjusted = 1 - (1 - between) * (total - 1) / (total - groups)
+    return math.sqrt(min(1.0, adjusted)) if adjusted > 0 else 0.0
+
+
+def _height(column: SampleColumn) -> int:
+    return min(len(column.levels), _LEVELS + 1)
+
+
+def _folded(column: SampleColumn) -> npt.NDArray[np.intp]:
+    """Return codes in which the rarer levels are one, and the missing ones come last."""
+    count = len(column.levels)
+    if count <= _LEVELS + 1:
+        return column.codes
+    codes = np.minimum(column.codes, _LEVELS)
+    codes[column.missing] = _LEVELS + 1
+    return codes
+
+
+def _matrix(names: tuple[str, ...], pairs: Sequence[Pair]) -> tuple[tuple[float | None, ...], ...]:
+    if not names:
+        return ()
+    place = {name: i for i, name in enumerate(names)}
+    found: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for i in range(len(names)):
+        found[i][i] = 1.0
+    for pair in pairs:
+        i, j = place[pair.left], place[pair.right]
+        found[i][j] = found[j][i] = abs(pair.value)
+    return tuple(map(tuple, found))
