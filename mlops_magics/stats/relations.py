@@ -138,7 +138,7 @@ def mutual_information(table: npt.NDArray[np.int64]) -> tuple[float, float]:
         raw = float(np.nansum(joint * np.log(joint / (rows * columns))))
         entropy = -float(np.nansum(columns * np.log(columns)))
     held = (np.count_nonzero(rows) - 1) * (np.count_nonzero(columns) - 1)
-    information = max(0.0, raw - held / (2 * float(total)))
+    information = max(0.0, raw - float(held) / (2 * float(total)))
     return information, min(1.0, information / entropy) if entropy > 0 else 0.0
 
 

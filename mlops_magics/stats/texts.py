@@ -17,6 +17,7 @@ import polars as pl
 from mlops_magics.stats.counted import TOP, Counted
 from mlops_magics.stats.distinct import Distinct
 from mlops_magics.stats.numbers import EXACT_ROWS
+from mlops_magics.stats.sample import OTHER, SampleColumn
 from mlops_magics.stats.summary import Lengths, Level
 
 _TABLED: Final = 65_536  # different texts that are counted exactly in a longer column
@@ -111,13 +112,13 @@ class TextPart:
         count = self.rows - self.nulls
         return Lengths(self.shortest, self.characters / count, self.longest) if count else None
 
-    def top(self, sample: pl.Series) -> tuple[tuple[Level, ...], bool]:
+    def top(self, sample: SampleColumn) -> tuple[tuple[Level, ...], bool]:
         """Return the most frequent texts, and whether their counts are exact.
 
         Args:
-            sample: The texts of the row sample, nulls among them: counts come from it, scaled up, where
-                the column has too many different texts to count. Texts seen three times or less are
-                left out then: their order would be chance.
+            sample: The column in the row sample: counts come from it, scaled up, where the column has too
+                many different texts to count. Texts seen three times or less are left out then: their
+                order would be chance.
         """
         if isinstance(self.held, Counted):
             if self.held.counts.max(initial=0) == 1:
@@ -125,10 +126,11 @@ class TextPart:
             most = self.held.most()
             named = tuple(Level(self.names[key], count) for key, count in most if key in self.names)
             return named, len(named) == len(most)
-        counts = sample.drop_nulls().value_counts(name="count").sort("count", descending=True).head(TOP)
-        scale = self.rows / max(len(sample), 1)
-        often = ((text, seen) for text, seen in counts.iter_rows() if seen > 3)  # noqa: PLR2004 - see above
-        return tuple(Level(text, round(seen * scale)) for text, seen in often), False
+        counts = np.bincount(sample.codes, minlength=len(sample.levels))
+        scale = self.rows / max(sample.codes.size, 1)
+        often = zip(sample.levels[:TOP], counts[:TOP].tolist(), strict=False)
+        kept = ((text, seen) for text, seen in often if seen > 3 and text is not OTHER)  # noqa: PLR2004 - see above
+        return tuple(Level(text, round(seen * scale)) for text, seen in kept), False
 
 
 def _held(hashes: npt.NDArray[np.uint64], total: int) -> Counted | Distinct:
