@@ -49,8 +49,8 @@ notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
 widgets: $(VENV)/.dev ## build the front end
 	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build
 
-bench: $(VENV)/.dev ## side-by-side benchmarks: make bench NAME=load
-	$(BIN)/python tests/benchmarks/$(NAME).py
+bench: $(VENV)/.dev ## side-by-side benchmarks: make bench NAME=load [ARGS=...]
+	$(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 format: $(VENV)/.dev ## put the code in the house's form
 	$(BIN)/ruff format .

@@ -24,13 +24,57 @@ _PACKAGES = ("mlops-magics", "mlflow", "scikit-learn", "pandas", "numpy", "ipyth
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Make the environment of a fresh process: no settings of this shell, a state folder of its own."""
+    """Make the environment of a fresh process: no settings of this shell, a state folder, nothing sent anywhere."""
     kept = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("MLOPS_", "MLFLOW_")) and key != "PYTHONDONTWRITEBYTECODE"
     }
-    return kept | {"MLOPS_STATE": str(folder / "state"), "IPYTHONDIR": str(folder / "ipython")}
+    own = {"MLOPS_STATE": str(folder / "state"), "IPYTHONDIR": str(folder / "ipython")}
+    # One peer reports each profile to its makers and would be timed while it waits for them.
+    return kept | own | {"YDATA_PROFILING_NO_ANALYTICS": "1", "MPLBACKEND": "Agg"}
+
+
+class SideError(Exception):
+    """A side that did not end well, with the last of what it printed."""
+
+
+def fresh(
+    source: str,
+    *arguments: str,
+    python: Path | str = sys.executable,
+    folder: Path | None = None,
+    timeout: float | None = None,
+) -> dict:
+    """Run Python source in a fresh process and return the JSON that it prints last.
+
+    Args:
+        source: Prints one JSON object as its last line.
+        arguments: What it finds in ``sys.argv``.
+        python: Another environment's interpreter.
+        folder: Where it runs; a fresh folder by default.
+        timeout: After this many seconds it is ended.
+
+    Raises:
+        SideError: It failed or took too long.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            done = subprocess.run(
+                [python, "-W", "ignore", "-c", source, *arguments],
+                cwd=folder or name,
+                env=environment(Path(name)),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SideError(f"not done in {timeout:.0f} s") from error
+    if done.returncode:
+        raise SideError(f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    found: dict = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def in_turn(sides: Mapping[str, str], *, rounds: int, folder: Path | None = None) -> dict[str, list[dict]]:
@@ -44,20 +88,12 @@ def in_turn(sides: Mapping[str, str], *, rounds: int, folder: Path | None = None
     found: dict[str, list[dict]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, source in sides.items():
-            with tempfile.TemporaryDirectory() as fresh:
-                place = folder or Path(fresh)
-                done = subprocess.run(
-                    [sys.executable, "-W", "ignore", "-c", source],
-                    cwd=place,
-                    env=environment(Path(fresh)),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-            if done.returncode:
-                sys.exit(f"{name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+            try:
+                one = fresh(source, folder=folder)
+            except SideError as error:
+                sys.exit(f"{name} failed:\n{error}")
             if turn:
-                found[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+                found[name].append(one)
     return found
 
 
