@@ -300,7 +300,8 @@ def _chosen(options: argparse.Namespace) -> dict[tuple[int, int], list[str]]:
     if unknown := set(asked) - set(SIDES):
         raise SystemExit(f"no such side: {', '.join(sorted(unknown))}; there are {', '.join(SIDES)}")
     there = [name for name in asked if "profile" in VERBS or name not in _OURS]
-    return {size: [name for name in PLAN.get(size, tuple(SIDES)) if name in there] for size in sizes}
+    chosen = {size: [name for name in PLAN.get(size, tuple(SIDES)) if name in there] for size in sizes}
+    return {size: names for size, names in chosen.items() if names}
 
 
 def run() -> None:

@@ -147,6 +147,7 @@ def table(rows: int, columns: int) -> Path:
     path = cache() / f"mixed-{_RECIPE}-{rows}x{columns}.parquet"
     if path.exists():
         return path
+    print(f"making {path.name}", flush=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")  # a run that is stopped leaves no half table
     schema = _group(0, 1, rows, columns).schema
     with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
