@@ -314,12 +314,20 @@ def run() -> None:
         lines += lines_of(size, found[size])
         print("\n".join(lines_of(size, found[size])), flush=True)
     lines += growth(found)
-    whole = "profile" in VERBS and not (options.sizes or options.sides or options.no_record)
+    failed = any(sides[name].failure for sides in found.values() for name in _OURS if name in sides)
+    part = options.sizes or options.sides or options.no_record or "profile" not in VERBS
+    whole = not (part or failed)
     if whole:
         record("profile", [*_told(), *lines])
     else:
         print(
-            "\n".join([*_told(), *growth(found), "Nothing was recorded: this was not the whole measurement."])
+            "\n".join(
+                [
+                    *_told(),
+                    *growth(found),
+                    "Nothing was recorded: this was not the whole measurement, or ours failed.",
+                ]
+            )
         )
 
 

@@ -72,7 +72,7 @@ def fresh(
         except subprocess.TimeoutExpired as error:
             raise SideError(f"not done in {timeout:.0f} s") from error
     if done.returncode:
-        raise SideError(f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        raise SideError(f"it ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     found: dict = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
