@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
@@ -46,8 +47,7 @@ def associate(columns: Sequence[SampleColumn], rows: int, pool: Executor) -> Ass
     pairs = [*_correlated(numbers, rows, pool)]
     tables = [*combinations(categories, 2)][:_TABLES]
     pairs += _kept(tables, _cramers_v, "cramers_v", pool)
-    mixed = [(category, number) for category in categories for number in numbers][:_TABLES]
-    pairs += _kept(mixed, correlation_ratio, "correlation_ratio", pool)
+    pairs += _explained(categories, numbers, pool)
     names = tuple(item.label for item in columns) if len(columns) <= MATRIX else ()
     matrix = _matrix(names, pairs)
     pairs = [pair for pair in pairs if abs(pair.value) >= _LEAST]
@@ -144,24 +144,82 @@ def cramers_v(table: Floats) -> float | None:
     return min(1.0, math.sqrt(phi / least)) if least > 0 else None
 
 
-def correlation_ratio(category: SampleColumn, number: SampleColumn) -> float | None:
-    """Return how much of a number's spread its category explains, 0 to 1; None where nothing varies."""
-    assert number.numbers is not None  # noqa: S101 - it is asked of numbers
-    values, codes = number.numbers, _folded(category)
-    there = ~(np.isnan(values) | category.missing)
-    if not there.all():
-        values, codes = values[there], codes[there]
-    height = _height(category)
-    counts = np.bincount(codes, minlength=height)
-    total, groups = int(counts.sum()), int(np.count_nonzero(counts))
+@dataclass(frozen=True, slots=True)
+class _Centred:
+    """A number, less its mean; zero where it is missing.
+
+    Attributes:
+        label: Its column.
+        values: The values.
+        there: 1.0 where there is a value; None where all have one.
+        spread: The sum of their squares.
+    """
+
+    label: str
+    values: Floats
+    there: Floats | None
+    spread: float
+
+    @classmethod
+    def of(cls, column: SampleColumn) -> _Centred:
+        assert column.numbers is not None  # noqa: S101 - it is asked of numbers
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = column.numbers - (column.ordered.mean() if column.ordered.size else 0.0)
+            gaps = np.isnan(values)
+            if gaps.any():
+                values[gaps] = 0.0
+            spread = float(np.einsum("i,i->", values, values))
+        return cls(column.label, values, (~gaps).astype(np.float64) if gaps.any() else None, spread)
+
+
+def _explained(
+    categories: Sequence[SampleColumn], numbers: Sequence[SampleColumn], pool: Executor
+) -> Iterator[Pair]:
+    """Compute how much of each number's spread each category explains."""
+    if not categories or not numbers:
+        return
+    centred = list(pool.map(_Centred.of, numbers))
+    categories = categories[: max(1, _TABLES // len(centred))]
+    for found in pool.map(lambda category: [*_ratios(category, centred)], categories):
+        yield from found
+
+
+def _ratios(category: SampleColumn, numbers: Sequence[_Centred]) -> Iterator[Pair]:
+    codes, height = _folded(category), _height(category)
+    counts = np.bincount(codes, minlength=height + 1).astype(np.float64)
+    whole = not counts[height]  # no row without a category
+    for number in numbers:
+        held = counts if number.there is None else _sums(codes, number.there, height + 1)
+        sums = _sums(codes, number.values, height + 1)
+        spread = number.spread
+        if not whole:
+            squares = np.where(codes == height, number.values, 0.0)
+            spread -= float(np.einsum("i,i->", squares, squares))
+        value = correlation_ratio(held[:height], sums[:height], spread)
+        if value is not None:
+            yield Pair(category.label, number.label, "correlation_ratio", value)
+
+
+def _sums(codes: npt.NDArray[np.intp], weights: Floats, height: int) -> Floats:
+    return np.bincount(codes, weights, height).astype(np.float64, copy=False)
+
+
+def correlation_ratio(counts: Floats, sums: Floats, squares: float) -> float | None:
+    """Return how much of a number's spread its category explains, 0 to 1; None where nothing varies.
+
+    Args:
+        counts: The rows of each category.
+        sums: The sum of the number in each.
+        squares: The sum of its squares over all of them.
+    """
+    total, groups = float(counts.sum()), int(np.count_nonzero(counts))
     if groups < 2 or total <= groups + 1:  # noqa: PLR2004 - nothing varies
         return None
-    centred = values - values.mean()
-    spread = float(np.einsum("i,i->", centred, centred))
-    if not spread > 0 or not math.isfinite(spread):
+    shift = float(sums.sum()) ** 2 / total
+    spread = squares - shift
+    if not spread > 1e-12 * squares or not math.isfinite(spread):
         return None
-    sums = np.bincount(codes, centred, height)
-    between = float((sums * sums / np.maximum(counts, 1)).sum()) / spread
+    between = (float((sums * sums / np.maximum(counts, 1)).sum()) - shift) / spread
     adjusted = 1 - (1 - between) * (total - 1) / (total - groups)
     return math.sqrt(min(1.0, adjusted)) if adjusted > 0 else 0.0
 

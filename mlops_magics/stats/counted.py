@@ -12,7 +12,7 @@ Values = npt.NDArray[Any]
 Counts = npt.NDArray[np.int64]
 
 TOP: Final = 10
-_SHORT_RANGE = 65_536  # whole numbers of so short a range are counted in a table, without sorting
+_SHORT_RANGE = 1 << 20  # whole numbers of so short a range are counted in a table, without sorting
 _BLOCK = 262_144
 
 
@@ -31,20 +31,29 @@ class Counted:
     @classmethod
     def of(cls, values: Values) -> Counted:
         """Count finite values in any order."""
-        if values.dtype.kind in "iub" and values.size:
+        if values.dtype.kind in "iu" and values.size:
             low, high = int(values.min()), int(values.max())
-            if high - low < _SHORT_RANGE:
+            if high - low < min(_SHORT_RANGE, 4 * values.size):
                 return cls._of_table(values, low, high)
-        ordered = np.sort(values)
-        starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        starts = np.concatenate([np.zeros(min(1, ordered.size), np.int64), starts])
-        return cls(ordered[starts], np.diff(starts, append=ordered.size))
+        return cls.of_sorted(np.sort(values))[0]
+
+    @classmethod
+    def of_sorted(cls, values: Values) -> tuple[Counted, Counts]:
+        """Count sorted values; return also where each different one starts."""
+        new = np.empty(values.size, bool)
+        new[:1] = True
+        np.not_equal(values[1:], values[:-1], out=new[1:])
+        starts = np.flatnonzero(new)
+        if starts.size == values.size:  # all differ
+            return cls(values, np.ones(values.size, np.int64)), starts
+        return cls(values[starts], np.diff(starts, append=values.size)), starts
 
     @classmethod
     def _of_table(cls, values: Values, low: int, high: int) -> Counted:
         table = np.zeros(high - low + 1, np.int64)
-        for start in range(0, values.size, _BLOCK):
-            block = values[start : start + _BLOCK]
+        step = max(_BLOCK, 4 * table.size)  # bincount makes a table a block
+        for start in range(0, values.size, step):
+            block = values[start : start + step]
             table += np.bincount(_above(block, low), minlength=table.size)
         held = np.flatnonzero(table)
         whole = np.uint64 if values.dtype.kind == "u" else np.int64
@@ -53,7 +62,7 @@ class Counted:
     @classmethod
     def short(cls, values: Values) -> bool:
         """Tell whether values are whole numbers of a range short enough for a table."""
-        if values.dtype.kind not in "iub" or not values.size:
+        if values.dtype.kind not in "iu" or not values.size:
             return False
         return int(values.max()) - int(values.min()) < _SHORT_RANGE
 
@@ -73,22 +82,20 @@ class Counted:
         """How many values were counted."""
         return int(self.counts.sum())
 
-    def most(self, limit: int = TOP) -> list[tuple[Any, int]]:
-        """Return the most frequent values with their counts; of equals, the least value first."""
+    def places(self, limit: int) -> npt.NDArray[np.intp]:
+        """Return where the most frequent values stand; of equally frequent ones the least come first."""
         count = min(limit, self.counts.size)
         if not count:
-            return []
+            return np.empty(0, np.intp)
         least = np.partition(self.counts, -count)[-count]
         surely = np.flatnonzero(self.counts > least)
         tied = np.flatnonzero(self.counts == least)[: count - surely.size]
-        places = np.concatenate([surely, tied])
-        places = places[np.lexsort((places, -self.counts[places]))]
-        return [(self.values[place].item(), int(self.counts[place])) for place in places]
+        found = np.concatenate([surely, tied])
+        return found[np.lexsort((found, -self.counts[found]))]
 
-    def quantile(self, share: float) -> float:
-        """Return a quantile, linearly interpolated between neighbours as numpy does."""
-        ends = np.cumsum(self.counts)
-        return quantile(share, int(ends[-1]), lambda rank: self.values[np.searchsorted(ends, rank, "right")])
+    def most(self, limit: int = TOP) -> list[tuple[Any, int]]:
+        """Return the most frequent values with their counts; of equals, the least value first."""
+        return [(self.values[place].item(), int(self.counts[place])) for place in self.places(limit)]
 
     def quantiles(self, shares: tuple[float, ...]) -> dict[float, float]:
         """Return several quantiles."""

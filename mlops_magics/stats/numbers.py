@@ -80,6 +80,7 @@ class Course:
         first: The first value; None where there is none.
         last: The last value.
         rising: No value is below the one before it.
+        strictly: Each value is above the one before it, which proves that all differ.
         falling: No value is above the one before it.
     """
 
@@ -87,18 +88,17 @@ class Course:
     last: float | None = None
     rising: bool = True
     falling: bool = True
+    strictly: bool = True
 
     @classmethod
     def of(cls, values: npt.NDArray[Any]) -> Course:
         """Look at a part's values."""
         if not values.size:
             return cls()
-        steps = (values[:64], values)  # most columns show in their first values that they do neither
-        rising = all(bool((step[1:] >= step[:-1]).all()) for step in steps)
-        falling = not (rising and values[0] != values[-1]) and all(
-            bool((step[1:] <= step[:-1]).all()) for step in steps
-        )
-        return cls(values[0].item(), values[-1].item(), rising, falling)
+        ends = values[0].item(), values[-1].item()
+        rising = _all(np.greater_equal, values)
+        falling = (not rising or ends[0] == ends[1]) and _all(np.less_equal, values)
+        return cls(*ends, rising, falling, rising and _all(np.greater, values))
 
     def then(self, other: Course) -> Course:
         """Go on with the rows that follow."""
@@ -109,6 +109,7 @@ class Course:
             other.last,
             self.rising and other.rising and other.first >= self.last,
             self.falling and other.falling and other.first <= self.last,
+            self.strictly and other.strictly and other.first > self.last,
         )
 
 
@@ -175,6 +176,8 @@ class NumberPart:
             return 0, 0.0
         if isinstance(self.held, Counted):
             return int(self.held.values.size), 0.0
+        if self.course.strictly:
+            return self.held.moments.count, 0.0
         return min(self.held.distinct.count, self.held.moments.count), self.held.distinct.error
 
     def numbers(self, sample: npt.NDArray[np.float64], unit: float = 1.0) -> Numbers | None:
@@ -213,6 +216,11 @@ class NumberPart:
             zeros=zeros,
             negatives=negatives,
         )
+
+
+def _all(compare: np.ufunc, values: npt.NDArray[Any]) -> bool:
+    """Compare each value with the one before it; most columns show in their first values that it fails."""
+    return all(bool(compare(part[1:], part[:-1]).all()) for part in (values[:64], values))
 
 
 def hashed(values: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

@@ -107,20 +107,28 @@ class SampleColumn:
     @classmethod
     def of_texts(cls, label: str, texts: pl.Series) -> SampleColumn:
         """Take texts; nulls are missing."""
-        counts = texts.drop_nulls().value_counts(name="count")
-        names = counts.columns
-        counts = counts.sort(["count", names[0]], descending=[True, False])
-        distinct = counts.height
-        kept = counts.head(LEVELS)[names[0]]
-        levels: tuple[str, ...] = tuple(kept.to_list())
-        table = pl.DataFrame({"text": kept, "code": np.arange(len(levels), dtype=np.int64)})
-        found = texts.rename("text").to_frame().join(table, on="text", how="left", maintain_order="left")
-        codes = found["code"].fill_null(len(levels)).to_numpy().astype(np.intp)
+        gaps = texts.is_null().to_numpy() if texts.null_count() else None
+        hashes = texts.hash().to_numpy()
+        if gaps is not None:
+            hashes = hashes[~gaps]
+        keys, firsts, places, counts = np.unique(
+            hashes, return_index=True, return_inverse=True, return_counts=True
+        )
+        # The most frequent come first; of equally frequent ones, the one that was seen first.
+        order = np.lexsort((firsts, -counts))[:LEVELS]
+        held = texts if gaps is None else texts.drop_nulls()
+        levels: tuple[str, ...] = tuple(held.gather(firsts[order]).to_list())
+        table = np.full(keys.size, len(levels), np.intp)
+        table[order] = np.arange(order.size)
+        distinct = keys.size
         if distinct > len(levels):
             levels = (*levels, OTHER)
-        if texts.null_count():
-            codes[texts.is_null().to_numpy()] = len(levels)
-        some = tuple(texts.drop_nulls().head(KEPT).to_list())
+        if gaps is None:
+            codes = table[places]
+        else:
+            codes = np.full(len(texts), len(levels), np.intp)
+            codes[~gaps] = table[places]
+        some = tuple(held.head(KEPT).to_list())
         return cls(label, codes, levels, texts=some, distinct=distinct)
 
 

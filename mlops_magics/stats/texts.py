@@ -63,14 +63,13 @@ class TextPart:
         texts = texts.drop_nulls() if nulls else texts
         if not len(texts):
             return cls(rows, nulls, None, {}, 0, 0, 0, limit)
-        hashes = texts.hash().to_numpy()
-        held = _held(hashes, total)
+        held, names = _held(texts, total)
         lengths = texts.str.len_chars()
         return cls(
             rows,
             nulls,
             held,
-            _named(texts, hashes, held) if isinstance(held, Counted) else {},
+            names,
             int(lengths.min()),
             int(lengths.max()),
             int(lengths.sum()),
@@ -133,31 +132,28 @@ class TextPart:
         return tuple(Level(text, round(seen * scale)) for text, seen in kept), False
 
 
-def _held(hashes: npt.NDArray[np.uint64], total: int) -> Counted | Distinct:
+def _held(texts: pl.Series, total: int) -> tuple[Counted | Distinct, dict[int, str]]:
+    hashes = texts.hash().to_numpy()
     if total <= EXACT_ROWS:
-        return Counted.of(hashes)
+        order = np.argsort(hashes)
+        counted, starts = Counted.of_sorted(hashes[order])
+        return counted, _named(texts, counted, order[starts])
     probe = hashes[:: max(hashes.size // _PROBE, 1)]
     if np.unique(probe).size <= _FEW:
-        table = pl.Series("hash", hashes).value_counts(name="count").sort("hash")
-        if len(table) <= _TABLED:
-            return Counted(table["hash"].to_numpy(), table["count"].cast(pl.Int64).to_numpy())
-    return Distinct.of(hashes)
+        table = pl.DataFrame({"hash": hashes}).with_row_index("row").group_by("hash")
+        found = table.agg(pl.len().alias("count"), pl.first("row")).sort("hash")
+        if len(found) <= _TABLED:
+            counted = Counted(found["hash"].to_numpy(), found["count"].cast(pl.Int64).to_numpy())
+            return counted, _named(texts, counted, found["row"].cast(pl.Int64).to_numpy())
+    return Distinct.of(hashes), {}
 
 
-def _named(texts: pl.Series, hashes: npt.NDArray[np.uint64], counted: Counted) -> dict[int, str]:
-    """Find the texts behind the most frequent hashes: most of them stand in the first rows."""
-    wanted = {key for key, count in counted.most(_NAMED if counted.total > EXACT_ROWS else TOP) if count > 1}
-    found: dict[int, str] = {}
-    start, length = 0, 1_024
-    while wanted and start < hashes.size:
-        block = hashes[start : start + length]
-        keys, places = np.unique(block, return_index=True)
-        here = np.flatnonzero(np.isin(keys, np.fromiter(wanted, np.uint64, len(wanted))))
-        for key, place in zip(keys[here].tolist(), places[here].tolist(), strict=True):
-            found[key] = texts[start + place]
-        wanted.difference_update(found)
-        start, length = start + length, 4 * length
-    return found
+def _named(texts: pl.Series, counted: Counted, rows: npt.NDArray[np.int64]) -> dict[int, str]:
+    """Keep the texts behind the most frequent hashes, each from a row that holds it."""
+    often = counted.places(_NAMED)
+    often = often[counted.counts[often] > 1]
+    found: list[str] = texts.gather(rows[often]).to_list()
+    return dict(zip(counted.values[often].tolist(), found, strict=True))
 
 
 def _grown(part: TextPart, rows: int, nulls: int) -> TextPart:
