@@ -13,17 +13,48 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Tone = Literal["plain", "good", "bad", "quiet"]
-Cell = str | int | float | bool | None
 
-_VISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# What steers a terminal, turns the direction of its neighbours, or cannot be carried by any message.
+_VISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
 _DIGITS = 4  # significant digits shown; more is noise to a reader and unstable under nbval
+_ROOM = 60  # characters of a name; the rest is cut for show
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name or a value that somebody else chose, of any length and in any script.
+
+    It is cut where it is long (html keeps the whole in a title) and does not turn its neighbours' direction.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A sentence with names in it."""
+
+    parts: Sequence[str | Name]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing of our own as SVG (already escaped by the module that drew it), and its words."""
+
+    svg: str
+    words: str
+
+
+Cell = str | int | float | bool | Name | Phrase | Figure | None
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
     """The first line: what this is, and a word on how it stands."""
 
-    text: str
+    text: str | Phrase
     badge: str = ""
     tone: Tone = "plain"
 
@@ -32,7 +63,7 @@ class Title:
 class Facts:
     """Names and values, one a line."""
 
-    pairs: Sequence[tuple[str, Cell]]
+    pairs: Sequence[tuple[str | Name, Cell]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +79,7 @@ class Table:
 class Note:
     """A sentence."""
 
-    text: str
+    text: str | Phrase
     tone: Tone = "plain"
 
 
@@ -59,14 +90,6 @@ class Code:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A drawing of our own as SVG (already escaped by the module that drew it), and its words."""
-
-    svg: str
-    words: str
-
-
 Block = Title | Facts | Table | Note | Code | Figure
 
 _MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "bad": "✗ ", "quiet": ""}
@@ -75,10 +98,13 @@ _MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "bad": "✗ ", "quiet": 
 def shown(value: Cell) -> str:
     """Write one value as a person reads it: four significant digits, "yes" and "no", a dash for nothing.
 
-    A character that steers a terminal, or that no message can carry (a lone surrogate), is spelt out.
+    A character that steers a terminal, that turns what stands beside it, or that no message can carry (a
+    lone surrogate) is spelt out.
     """
     if value is None:
         return "-"
+    if isinstance(value, Name | Phrase | Figure):
+        return _words(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -86,6 +112,29 @@ def shown(value: Cell) -> str:
     if isinstance(value, float):
         return _number(value)
     return _VISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
+
+
+def cut(text: str, room: int = _ROOM) -> str:
+    """Shorten a text for show.
+
+    Args:
+        text: The text, of any length.
+        room: How many characters may be shown.
+
+    Returns:
+        The text, or its beginning with "…" at the end.
+    """
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
+def _words(value: Name | Phrase | Figure) -> str:
+    match value:
+        case Name(text):
+            return " ".join(cut(shown(text[: 2 * _ROOM])).splitlines())  # a line of a table is one line
+        case Phrase(parts):
+            return "".join(shown(part) for part in parts)
+        case Figure(words=words):
+            return words
 
 
 def _number(value: float) -> str:

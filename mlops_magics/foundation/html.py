@@ -7,10 +7,13 @@ from html import escape
 
 from mlops_magics.foundation.blocks import (
     Block,
+    Cell,
     Code,
     Facts,
     Figure,
+    Name,
     Note,
+    Phrase,
     Table,
     Title,
     numeric_columns,
@@ -41,6 +44,8 @@ border:0;vertical-align:top;background:none}
 .mlm code{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);
 background:none;color:inherit}
 .mlm pre{margin:2px 0 6px;white-space:pre-wrap;background:none}.mlm svg{max-width:100%;height:auto}
+.mlm bdi{overflow-wrap:break-word}.mlm td svg{display:block;height:1.4em;
+fill:var(--jp-brand-color1,light-dark(#1f6feb,#79b0ff))}
 """.replace("\n", "")
 
 
@@ -64,20 +69,40 @@ def _render(block: Block) -> str:
     match block:
         case Title(text, badge, tone):
             after = f"<span>{escape(shown(badge))}</span>" if badge else ""
-            return f'<div class="t {tone}">{escape(shown(text))}{after}</div>'
+            return f'<div class="t {tone}">{inline(text)}{after}</div>'
         case Facts(pairs):
-            rows = "".join(
-                f"<dt>{escape(shown(name))}</dt><dd>{escape(shown(value))}</dd>" for name, value in pairs
-            )
+            rows = "".join(f"<dt>{inline(name)}</dt><dd>{inline(value)}</dd>" for name, value in pairs)
             return f"<dl>{rows}</dl>"
         case Table():
             return _table(block)
         case Note(text, tone):
-            return f'<p class="{tone}">{escape(shown(text))}</p>'
+            return f'<p class="{tone}">{inline(text)}</p>'
         case Code(text):
             return f"<pre><code>{escape(shown(text))}</code></pre>"
         case Figure(svg=svg):
             return svg
+
+
+def inline(value: Cell) -> str:
+    """Render one value as html: escaped, names set apart from their neighbours, drawings as they are.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The html.
+    """
+    match value:
+        case Figure(svg=svg):
+            return svg
+        case Name(text):
+            short, whole = shown(value), shown(text)
+            title = "" if short == whole else f' title="{escape(whole)}"'
+            return f"<bdi{title}>{escape(short)}</bdi>"
+        case Phrase(parts):
+            return "".join(inline(part) for part in parts)
+        case _:
+            return escape(shown(value))
 
 
 def _table(table: Table) -> str:
@@ -91,7 +116,7 @@ def _table(table: Table) -> str:
     tones = table.tones or ("plain",) * len(table.rows)
     body = "".join(
         f'<tr class="{tone}">'
-        + "".join(f"<td{side}>{escape(shown(cell))}</td>" for side, cell in zip(sides, row, strict=True))
+        + "".join(f"<td{side}>{inline(cell)}</td>" for side, cell in zip(sides, row, strict=True))
         + "</tr>"
         for tone, row in zip(tones, table.rows, strict=True)
     )

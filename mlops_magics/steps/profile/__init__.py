@@ -1,0 +1,1 @@
+"""Explain a table: what each column holds, what harms a model, and which portion serves the question."""
