@@ -23,7 +23,7 @@ from mlops_magics.foundation.blocks import (
 # JupyterLab's variables follow its theme; light-dark() follows the system everywhere else. The class
 # is doubled for tables, or JupyterLab's own rules for them would win; colours of a theme are mixed with its
 # text colour, or green on a dark ground would be too faint to read.
-_STYLE = """
+STYLE = """
 .mlm{color-scheme:light dark;--i:var(--jp-ui-font-color1,light-dark(#1f2328,#e6e6e6));
 --q:var(--jp-ui-font-color2,light-dark(#59636e,#a9b1ba));--l:var(--jp-border-color2,light-dark(#d9dee3,#444c56));
 --g:color-mix(in srgb,var(--jp-success-color1,light-dark(#1a7f37,#57c46b)) 72%,var(--i));
@@ -44,14 +44,30 @@ border:0;vertical-align:top;background:none}
 .mlm code{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);
 background:none;color:inherit}
 .mlm pre{margin:2px 0 6px;white-space:pre-wrap;background:none}.mlm svg{max-width:100%;height:auto}
-.mlm bdi{overflow-wrap:break-word}.mlm td svg{display:block;height:1.4em;
-fill:var(--jp-brand-color1,light-dark(#1f6feb,#79b0ff))}
+""".replace("\n", "")
+# Only pages that have drawings or names in their tables carry this.
+CELLS = """
+.mlm bdi{overflow-wrap:break-word}.mlm td svg{display:block;height:1.4em}
+.mlm td svg,.mlm figure svg{--a:var(--jp-brand-color1,light-dark(#1f6feb,#79b0ff));fill:var(--a);stroke:none}
+.mlm td path,.mlm figure path{stroke:var(--a)}
 """.replace("\n", "")
 
 
 def page_part(blocks: Iterable[Block]) -> str:
     """Render blocks as one self-contained piece of html for a notebook's output."""
-    return f'<style>{_STYLE}</style><div class="mlm">{"".join(_render(block) for block in blocks)}</div>'
+    blocks = list(blocks)
+    style = f"{STYLE}{CELLS}" if any(_rich(block) for block in blocks) else STYLE
+    return f"<style>{style}</style>{part(blocks)}"
+
+
+def _rich(block: Block) -> bool:
+    rows = block.rows if isinstance(block, Table) else ()
+    return any(isinstance(cell, Name | Phrase | Figure) for row in rows for cell in row)
+
+
+def part(blocks: Iterable[Block]) -> str:
+    """Render blocks without the style, for a page that has ``STYLE`` and ``CELLS`` once and several parts."""
+    return f'<div class="mlm">{"".join(_render(block) for block in blocks)}</div>'
 
 
 def page(title: str, blocks: Iterable[Block]) -> str:

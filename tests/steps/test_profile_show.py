@@ -6,12 +6,14 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
-from profiles import EVIL, changes, evil_profile, flights_profile, summary_of
+from profiles import EVIL, changes, evil, evil_profile, flights_profile, summary_of
 
 from mlops_magics.foundation.blocks import Name, Phrase, Table, shown, text_of
 from mlops_magics.foundation.html import page_part
+from mlops_magics.steps.profile.code import Writer, of_column, of_segment
 from mlops_magics.steps.profile.drawing import bars, distribution, merged, sparkline
 from mlops_magics.steps.profile.result import Profile
 from mlops_magics.steps.profile.wording import moment, percent, phrase, size
@@ -147,9 +149,76 @@ def test_drawings_are_small_and_stable() -> None:
     assert sparkline([0, 0]) == "▁▁"
     assert merged([1] * 40, 24) == [2] * 20
     assert bars([], 96, 18) == bars([0], 96, 18) == ""
-    assert bars([1, 2], 20, 10) == "M0 5h9V10h-9zM10 0h9V10h-9z"
+    assert bars([1, 2], 20, 10) == '<path stroke-width="9" d="M5 10V5M15 10V0"/>'
     table = flights_profile().table
     drawn = [distribution(column) for column in table.columns]
     assert all(figure is not None and len(figure.svg) < 1200 for figure in drawn)
     constant = replace(table.columns[6], distinct=1, numbers=None)
     assert distribution(constant) is None
+
+
+def test_a_report_stands_alone() -> None:
+    page = flights_profile(changes=changes(), against="2012").to_html()
+    reader = Reader()
+    reader.feed(page)
+    assert "details" in reader.tags
+    assert page.count("<details>") == 22
+    for word in ("http:", "https:", "@import", "url(", " style="):
+        assert word not in page
+    assert "default-src 'none'" in page
+    assert len(page.encode()) < 150_000
+
+
+def test_details_are_capped_and_counted() -> None:
+    wide = pd.DataFrame({f"c{place}": [place, 1, 2] for place in range(120)})
+    page = Profile(summary_of(wide, "wide")).to_html()
+    assert page.count("<details>") == 50
+    assert "70 columns without details" in page
+
+
+@pytest.mark.parametrize(("rows", "columns", "most"), [(2000, 20, 150_000), (2000, 50, 500_000)])
+def test_a_report_is_small(rows: int, columns: int, most: int) -> None:
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame({f"measure_{place}": generator.normal(size=rows) for place in range(columns)})
+    assert len(Profile(summary_of(frame)).to_html().encode()) < most
+
+
+def test_nothing_in_a_report_ends_its_script() -> None:
+    page = evil_profile().to_html()
+    reader = Reader()
+    reader.feed(page.partition("<script")[0])
+    assert reader.tags & {"script", "img"} == set()
+    assert not any(name.startswith("on") for name in reader.attributes)
+    if "application/json" in page:
+        data = page.partition('id="profile">')[2].partition("</script>")[0]
+        assert "<" not in data
+        assert json.loads(data)["view"]["columns"][0]["name"] == EVIL[0]
+        assert page.count("</script>") == 2
+    assert len(page) < 1_000_000
+
+
+def test_code_is_python_whatever_the_names_are() -> None:
+    frame = evil()
+    for column in summary_of(frame).columns:
+        for _label, line in of_column(Writer("df"), column):
+            assert eval(line, {"df": frame}) is not None  # noqa: S307 - the code that a reader would run
+
+
+def test_a_segment_is_a_filter() -> None:
+    table = flights_profile().table
+    assert table.target is not None
+    carrier = table.by_name["carrier"]
+    write = Writer.of(table)
+    found = of_segment(write, table.target.segments[0], table.by_name[table.target.segments[0].column])
+    assert found == 'flights[flights["carrier"] == "FL"]'
+    one = replace(table.target.segments[0], column="carrier", words="carrier is missing")
+    assert of_segment(write, one, carrier) == 'flights[flights["carrier"].isna()]'
+    one = replace(one, column="distance", words="distance 500 to 1,800.5")
+    expected = 'flights[flights["distance"].between(500, 1800.5)]'
+    assert of_segment(write, one, table.by_name["distance"]) == expected
+    file = Writer.of(replace(table, source="a b/flights.csv"))
+    assert (
+        of_segment(file, one, table.by_name["distance"]).splitlines()[0]
+        == "df = pd.read_csv('a b/flights.csv')"
+    )
+    assert Writer.of(replace(table, source="class")).frame == "df"

@@ -14,6 +14,7 @@ from mlops_magics.steps.profile.wording import moment, percent
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH, _HEIGHT = 96, 18
+_LARGE = (640, 90)
 _INLINE = 24  # bins of an inline histogram
 _WORDS = 12  # bins of one in plain text
 _SHADES = (1, 0.78, 0.6, 0.45, 0.33, 0.24)  # of the most frequent values in a bar
@@ -51,7 +52,7 @@ def sparkline(counts: Sequence[int]) -> str:
 
 
 def bars(counts: Sequence[int], width: int, height: int) -> str:
-    """Draw counts as one path of bars, each at least visible.
+    """Draw counts as one path of upright strokes, each at least visible: half the letters of rectangles.
 
     Args:
         counts: The counts.
@@ -59,20 +60,32 @@ def bars(counts: Sequence[int], width: int, height: int) -> str:
         height: Its height.
 
     Returns:
-        The path's data; "" where nothing is to be drawn.
+        The path; "" where nothing is to be drawn.
     """
     top = max(counts, default=0)
     if not top:
         return ""
     step = width / len(counts)
-    gap = min(1.0, step / 4)
-    found = []
-    for place, count in enumerate(counts):
-        if count:
-            high = max(1.0, height * count / top)
-            x, y = _coordinate(place * step), _coordinate(height - high)
-            found.append(f"M{x} {y}h{_coordinate(step - gap)}V{height}h-{_coordinate(step - gap)}z")
-    return "".join(found)
+    upper = [_coordinate(height - max(1.0, height * count / top)) for count in counts]
+    strokes = (
+        f"M{_coordinate(step * (place + 0.5))} {height}V{y}"
+        for place, (count, y) in enumerate(zip(counts, upper, strict=True))
+        if count
+    )
+    return f'<path stroke-width="{_coordinate(step - min(1.0, step / 4))}" d="{"".join(strokes)}"/>'
+
+
+def area(counts: Sequence[int], words: str) -> str:
+    """Draw a histogram as large as a report shows it.
+
+    Args:
+        counts: The bins' counts.
+        words: What it shows, for those who do not see it.
+
+    Returns:
+        The svg.
+    """
+    return _svg(bars(counts, *_LARGE), words, *_LARGE)
 
 
 def distribution(column: ColumnSummary) -> Figure | None:
@@ -87,8 +100,8 @@ def distribution(column: ColumnSummary) -> Figure | None:
     if column.numbers is not None and column.meaning in {"number", "date", "ordinal", "id", "other", "text"}:
         counts = column.numbers.histogram.counts
         words = histogram_words(column)
-        path = f'<path d="{bars(merged(counts, _INLINE), _WIDTH, _HEIGHT)}"/>'
-        return Figure(_svg(path, words), sparkline(merged(counts, _WORDS)))
+        drawn = bars(merged(counts, _INLINE), _WIDTH, _HEIGHT)
+        return Figure(_svg(drawn, words), sparkline(merged(counts, _WORDS)))
     if column.top and column.distinct > 1:
         return _shares(column)
     return None

@@ -9,14 +9,19 @@ from typing import Any, Protocol
 from mlops_magics.foundation.blocks import Block
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.stats.summary import Alert, Change, ColumnSummary, TableSummary, TargetSummary
-from mlops_magics.steps.profile.show import blocks
+from mlops_magics.steps.profile.detail import Aimed, detail
+from mlops_magics.steps.profile.report import DETAILS, report
+from mlops_magics.steps.profile.show import Caps, blocks
+from mlops_magics.steps.profile.view import overview
+
+_REPORT = Caps(alerts=100, columns=300, target=20, changes=100)
 
 
 class Desk(Protocol):
     """What a card asks of the kernel's data."""
 
-    def column(self, position: int) -> Mapping[str, Any]:
-        """Say all that is known of a column, as ``view.detail`` types it, with the target in each bin."""
+    def aimed(self, position: int) -> Aimed | None:
+        """Say how the target lies inside a column; None where there is no target or no data."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,27 @@ class Profile(Result):
         """
         found = (one for one in self.alerts if one.code == code and column in {None, *one.columns})
         return next(found, None)
+
+    def to_html(self) -> str:
+        """Return the report: one page that opens offline, with and without JavaScript."""
+        harm = {column: alert.harm for alert in reversed(self.alerts) for column in alert.columns}
+        order = sorted(self.table.columns, key=lambda column: (-harm.get(column.name, 0.0), column.position))
+        places = sorted(column.position for column in order[:DETAILS])
+        parts = (self.table, self.alerts, self.changes, self.against, self.notes)
+        details = {place: self.detail(place) for place in places}
+        return report(overview(*parts), details, list(blocks(*parts, caps=_REPORT)), self.table)
+
+    def detail(self, position: int) -> dict[str, Any]:
+        """Say all that is known of a column, from the kernel's data where they are at hand.
+
+        Args:
+            position: The column's place in the table.
+
+        Returns:
+            The view, as ``widgets/src/cards/profile_model.ts`` types it.
+        """
+        aimed = None if self.desk is None else self.desk.aimed(position)
+        return detail(self.table, position, aimed)
 
     def blocks(self) -> Iterable[Block]:
         """Say what is shown: alerts, columns, the target, changes."""

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from mlops_magics.foundation.blocks import Block, Cell, Name, Note, Phrase, Table, Title, Tone, cut, shown
 from mlops_magics.stats.summary import Alert, Change, ColumnSummary, TableSummary, TargetSummary
 from mlops_magics.steps.profile.drawing import distribution
 from mlops_magics.steps.profile.wording import aim, extent, many, percent, phrase, span
 
-_ALERTS = 12
-_COLUMNS = 60
-_RELATIONS = 8
-_SEGMENTS = 8
-_CHANGES = 20
 _LONGEST = 300  # characters of a note
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much of each part is shown; the rest is counted.
+
+    Attributes:
+        alerts: Alerts.
+        columns: Columns.
+        target: Columns that tell of the target, and segments, each.
+        changes: Changed columns.
+    """
+
+    alerts: int = 12
+    columns: int = 60
+    target: int = 8
+    changes: int = 20
+
+
 _TONES: dict[str, Tone] = {"high": "bad", "medium": "plain", "low": "quiet"}
 
 
@@ -24,6 +39,8 @@ def blocks(
     changes: Sequence[Change] = (),
     against: str | None = None,
     notes: Sequence[str] = (),
+    *,
+    caps: Caps = Caps(),
 ) -> Iterator[Block]:
     """Say what is shown of a profile in a notebook without a card.
 
@@ -33,17 +50,18 @@ def blocks(
         changes: A change a column, where another table was compared with.
         against: What that table is called.
         notes: What a reader should know about how this was made.
+        caps: How much of each part is shown.
 
     Yields:
         The blocks, the same in every run on the same data.
     """
     yield Title(Phrase((Name(table.source), f": {extent(table)}")), *standing(alerts))
-    yield from _alerts(alerts)
-    yield from _columns(table, table.target)
+    yield from _alerts(alerts, caps.alerts)
+    yield from _columns(table, table.target, caps.columns)
     if table.target is not None:
-        yield from _target(table.target)
+        yield from _target(table.target, caps.target)
     if against is not None:
-        yield from _changes(changes, against)
+        yield from _changes(changes, against, caps.changes)
     for note in notes:
         yield Note(cut(note, _LONGEST), "quiet")
 
@@ -63,17 +81,17 @@ def standing(alerts: Iterable[Alert]) -> tuple[str, Tone]:
     return (many(len(levels), "alert"), "plain") if levels else ("nothing to warn of", "good")
 
 
-def _alerts(alerts: Sequence[Alert]) -> Iterator[Block]:
+def _alerts(alerts: Sequence[Alert], most: int) -> Iterator[Block]:
     rows = [
         (alert.level, phrase(alert.what, alert.columns), phrase(alert.remedy, alert.columns))
-        for alert in alerts[:_ALERTS]
+        for alert in alerts[:most]
     ]
-    yield Table(("harm", "what", "what to do"), rows, [_TONES[alert.level] for alert in alerts[:_ALERTS]])
-    if (more := len(alerts) - _ALERTS) > 0:
+    yield Table(("harm", "what", "what to do"), rows, [_TONES[alert.level] for alert in alerts[:most]])
+    if (more := len(alerts) - most) > 0:
         yield Note(f"and {many(more, 'more alert')}", "quiet")
 
 
-def _columns(table: TableSummary, target: TargetSummary | None) -> Iterator[Block]:
+def _columns(table: TableSummary, target: TargetSummary | None, most: int) -> Iterator[Block]:
     if not table.columns:
         return
     skills = {one.column: one.skill for one in target.relations} if target else {}
@@ -86,15 +104,15 @@ def _columns(table: TableSummary, target: TargetSummary | None) -> Iterator[Bloc
         "mean",
         "range or most frequent",
     ]
-    rows = [_row(column) for column in table.columns[:_COLUMNS]]
+    rows = [_row(column) for column in table.columns[:most]]
     if target is not None:
         headings.append("skill")
         rows = [
             [*row, _rounded(skills.get(column.name))]
-            for row, column in zip(rows, table.columns[:_COLUMNS], strict=True)
+            for row, column in zip(rows, table.columns[:most], strict=True)
         ]
     yield Table(headings, rows)
-    if (more := len(table.columns) - _COLUMNS) > 0:
+    if (more := len(table.columns) - most) > 0:
         yield Note(f"and {many(more, 'more column')}", "quiet")
     if any(column.distinct_error for column in table.columns):
         worst = max(column.distinct_error for column in table.columns)
@@ -118,10 +136,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.3g}")
 
 
-def _target(target: TargetSummary) -> Iterator[Block]:
+def _target(target: TargetSummary, most: int) -> Iterator[Block]:
     value = f" is {shown(_rounded(target.value))}"
     yield Title(Phrase((*aim(target).parts, value)))
-    telling = [one for one in target.relations if one.skill > 0 or one.share > 0][:_RELATIONS]
+    telling = [one for one in target.relations if one.skill > 0 or one.share > 0][:most]
     rows: list[list[Cell]] = [
         [Name(one.column), _rounded(one.skill), percent(one.share), _rounded(one.when_missing) or None]
         for one in telling
@@ -137,12 +155,12 @@ def _target(target: TargetSummary) -> Iterator[Block]:
             f"{shown(_rounded(one.low))} to {shown(_rounded(one.high))}",
             _rounded(one.difference),
         ]
-        for one in target.segments[:_SEGMENTS]
+        for one in target.segments[:most]
     ]
     yield Table(headings, found)
 
 
-def _changes(changes: Sequence[Change], against: str) -> Iterator[Block]:
+def _changes(changes: Sequence[Change], against: str, most: int) -> Iterator[Block]:
     changed = [change for change in changes if change.status != "same"]
     words = f"{many(len(changed), 'column')} of {len(changes):,} changed" if changed else "nothing changed"
     yield Title(Phrase(("against ", Name(against))), words, "bad" if changed else "good")
@@ -155,10 +173,10 @@ def _changes(changes: Sequence[Change], against: str) -> Iterator[Block]:
             _scalar(change.after),
             phrase(change.words, (change.column,)),
         ]
-        for change in changed[:_CHANGES]
+        for change in changed[:most]
     ]
     yield Table(("column", "status", "distance", "before", "after", "what changed"), rows)
-    if (more := len(changed) - _CHANGES) > 0:
+    if (more := len(changed) - most) > 0:
         yield Note(f"and {many(more, 'more changed column')}", "quiet")
 
 
