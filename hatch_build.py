@@ -19,6 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _NODE_NEEDED = (20, 19)
 _STATIC = Path("mlops_magics", "frontends", "widgets", "static")
+_BUNDLES = ("promote.js", "profile.js", "report.js")
 _ROOTS = ("build.mjs", "package.json", "package-lock.json", "tsconfig.json")
 
 
@@ -46,8 +47,8 @@ def fresh(root: Path) -> bool:
     widgets, stamp = root / "widgets", root / _STATIC / ".stamp"
     if not (widgets / "package.json").is_file():
         return True
-    bundle = root / _STATIC / "promote.js"
-    return bundle.is_file() and stamp.is_file() and stamp.read_text("ascii").strip() == digest(widgets)
+    built = all((root / _STATIC / name).is_file() for name in _BUNDLES)
+    return built and stamp.is_file() and stamp.read_text("ascii").strip() == digest(widgets)
 
 
 def digest(widgets: Path) -> str:

@@ -270,11 +270,12 @@ def test_a_review_without_a_desk_says_so() -> None:
 def test_a_missing_bundle_names_the_remedy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from mlops_magics.frontends.widgets import promote as module
+    from mlops_magics.frontends.widgets import page
+    from mlops_magics.frontends.widgets.promote import PromotionCard
 
-    monkeypatch.setattr(module, "_STATIC", tmp_path)
+    monkeypatch.setattr(page, "STATIC", tmp_path)
     with pytest.raises(UnavailableError, match="make widgets") as caught:
-        module.PromotionCard(Review(), desk)
+        PromotionCard(Review(), desk)
     assert isinstance(caught.value, MLOpsError)
 
 

@@ -12,5 +12,9 @@ from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.rooms import Room
 
 CARDS: Room[Callable[[Result], Any]] = Room(
-    "cards", {"Review": "mlops_magics.frontends.widgets.promote:card"}
+    "cards",
+    {
+        "Profile": "mlops_magics.frontends.widgets.profile:card",
+        "Review": "mlops_magics.frontends.widgets.promote:card",
+    },
 )

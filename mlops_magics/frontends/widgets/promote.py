@@ -9,25 +9,25 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import anywidget
 import traitlets
 
-from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
 from mlops_magics.foundation.result import Result
 from mlops_magics.frontends.widgets.desk import StoreDesk
-
-_STATIC = Path(__file__).parent / "static"
-_LONGEST_REASON = 2000  # characters; the page's field has the same limit
-_LONGEST_NAME = 256  # characters of an alias, a version or a click's id
-_CLICKS_KEPT = 64  # far more than a person presses before the kernel answers the first
-_PAGE_MAY_SET = frozenset({"_view_count"})  # ipywidgets counts its views this way; all else is the kernel's
-_ODD_REQUEST = (
-    "The page sent something that this card does not understand.",
-    "Reload the page, then run the cell again.",
+from mlops_magics.frontends.widgets.page import (
+    LONGEST,
+    ODD_REQUEST,
+    bundle,
+    checked_id,
+    kernels_own,
+    with_widget,
 )
+
+_LONGEST_REASON = 2000  # characters; the page's field has the same limit
+_CLICKS_KEPT = 64  # far more than a person presses before the kernel answers the first
 _FAILED = ("Something went wrong in the kernel.", "Its log has the details; refresh, then try again.")
 _INTERRUPTED = ("The kernel was interrupted.", "Refresh the card to see how it stands.")
 
@@ -79,26 +79,22 @@ class PromotionCard(anywidget.AnyWidget):
         super().__init__(
             state=view,
             selected=view.get("selected") or None,
-            _esm=_bundle("promote.js"),
-            _css=_bundle("promote.css"),
+            _esm=bundle("promote.js"),
+            _css=bundle("promote.css"),
         )
         self.observe(self._chosen, "selected")
         self.on_msg(self._heard)
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
         """Take over what the page may set, and put right what it may not."""
-        super().set_state({name: value for name, value in sync_data.items() if name in _PAGE_MAY_SET})
-        if forged := [name for name in sync_data if name in self.keys and name not in _PAGE_MAY_SET]:
+        allowed, forged = kernels_own(sync_data, self.keys)
+        super().set_state(allowed)
+        if forged:
             self.send_state(forged)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - IPython's own
         """Show the widget, and for exports and readers without a kernel the review's text and html."""
-        data, metadata = self._review._repr_mimebundle_()
-        widget = super()._repr_mimebundle_(**options)
-        if widget is None:  # a widget without a view
-            return data, metadata
-        shown, about = widget if isinstance(widget, tuple) else (widget, {})
-        return {**shown, **data}, {**about, **metadata}
+        return with_widget(self._review, super()._repr_mimebundle_(**options))
 
     def _chosen(self, change: Mapping[str, Any]) -> None:
         version = change["new"]
@@ -108,9 +104,9 @@ class PromotionCard(anywidget.AnyWidget):
     def _heard(self, _card: object, content: object, _buffers: object) -> None:
         """Check a request from the page and act on it, once a click."""
         request = content if isinstance(content, Mapping) else {}
-        click = request.get("click")
-        if not isinstance(click, str) or not 0 < len(click) <= _LONGEST_NAME:
-            self._set(message=_message(*_ODD_REQUEST))
+        click = checked_id(request.get("click"))
+        if click is None:
+            self._set(message=_message(*ODD_REQUEST))
         elif click not in self._clicks:
             self._clicks.append(click)
             self._act(click, lambda: self._answer(request))
@@ -126,7 +122,7 @@ class PromotionCard(anywidget.AnyWidget):
             case "roll_back":
                 return self._roll_back(request)
             case _:
-                raise UsageError(*_ODD_REQUEST)
+                raise UsageError(*ODD_REQUEST)
 
     def _promote(self, request: Mapping[str, Any]) -> Outcome:
         version = self._known(request.get("version"))
@@ -181,7 +177,7 @@ class PromotionCard(anywidget.AnyWidget):
     def _known(self, version: object) -> str:
         versions = {item.get("version") for item in self.state.get("versions", ())}
         if not isinstance(version, str) or version not in versions:
-            name = version[:_LONGEST_NAME] if isinstance(version, str) else "?"
+            name = version[:LONGEST] if isinstance(version, str) else "?"
             raise UsageError(f"The card shows no version '{name}'.", "Refresh it, then choose a version.")
         return version
 
@@ -220,16 +216,6 @@ def card(review: Result) -> PromotionCard:
             "Make a new one with %mlops_promote in this notebook.",
         )
     return PromotionCard(review, StoreDesk(desk))
-
-
-def _bundle(name: str) -> str:
-    path = _STATIC / name
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UnavailableError(
-            f"The card's front end is not built: {path} is missing.", "Build it with: make widgets"
-        ) from None
 
 
 def _message(what: str, remedy: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 // The view model that the kernel sends, and the little of anywidget's model that a card uses.
 
+import type { Live } from "./kernel";
+
 export type Verdict = "pass" | "fail" | "not applicable";
 export type Tone = "good" | "bad" | "plain";
 export type Value = string | number | boolean | null;
@@ -59,10 +61,9 @@ export interface View {
   click: string;
 }
 
-export interface Model {
+export interface Model extends Live {
   get(name: "state"): Partial<View> | undefined;
-  /** ipywidgets' own model of the view's layout: it lives and dies with the same kernel. */
-  get(name: "layout"): { comm_live?: boolean } | undefined;
+  get(name: "layout"): ReturnType<Live["get"]>;
   on(event: string, listener: () => void): void;
   off(event: string, listener: () => void): void;
   send(content: Request): void;

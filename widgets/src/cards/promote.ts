@@ -6,12 +6,12 @@
 import { Action } from "./action";
 import { Detail, History } from "./detail";
 import { fill, fresh, h, say } from "./dom";
+import { keepKeys, lost } from "./kernel";
 import { type Model, type Request, type View, readView } from "./model";
 import { VersionList } from "./versions";
 
 const SETTLE = 120; // ms: running through the list with the arrow keys asks once, at the end
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
-const GONE = "jupyter-widgets-disconnected"; // ipywidgets marks a view so when its kernel is gone
 
 class Card {
   readonly element: HTMLElement;
@@ -49,12 +49,7 @@ class Card {
       this.status,
       this.history.element,
     );
-    // A key alone is meant for the card, else "b" on a version would insert a cell below; with a modifier it is
-    // the notebook's (save, find). Lumino's data-lm-suppress-shortcuts would take those away as well.
-    this.element.addEventListener("keydown", (event) => {
-      const chord = event.ctrlKey || event.metaKey || event.altKey;
-      if (event.key === "Enter" || !(chord || event.key === "Escape")) event.stopPropagation();
-    });
+    keepKeys(this.element);
     this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh" }, "Looking again…"));
     this.action.element.addEventListener("mlp-alias", () => this.show());
   }
@@ -62,7 +57,7 @@ class Card {
   /** The kernel sent a new state, or went away, or came back. */
   update = (): void => {
     const view = readView(this.model.get("state"));
-    this.gone = this.lost();
+    this.gone = lost(this.model, this.host);
     if (view && this.asked && view.click === this.asked.click && !view.busy) {
       const { act } = this.asked;
       this.settled();
@@ -77,15 +72,6 @@ class Card {
   soon = (): void => {
     this.heard = window.setTimeout(this.update);
   };
-
-  /**
-   * anywidget hands out no `comm_live`, and removes the listener by which ipywidgets keeps its own mark on the view
-   * up to date. The layout's model does have it; the mark is right at the start, and where there is no layout.
-   */
-  private lost(): boolean {
-    const live = this.model.get("layout")?.comm_live;
-    return live === undefined ? this.host.closest(`.${GONE}`) !== null : !live;
-  }
 
   stop(): void {
     clearTimeout(this.heard);
