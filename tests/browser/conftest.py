@@ -81,14 +81,15 @@ def new_card(browser: Browser) -> Iterator[Callable[..., Card]]:
     contexts = []
     cards: list[Card] = []
 
-    def new(state: object = None, **options: Any) -> Card:
+    def new(state: object = None, name: str = "promote", **options: Any) -> Card:
         context = browser.new_context(viewport={"width": 900, "height": 760}, **options)
         contexts.append(context)
         card = Card(context.new_page(), [], [])
         cards.append(card)
+        card.page.on("dialog", lambda dialog: card.errors.append(f"a dialog: {dialog.message}"))
         card.page.on("pageerror", lambda error: card.errors.append(str(error)))
         card.page.route("**/*", lambda route: _serve(route, card.outside))
-        card.page.goto(_SITE)
+        card.page.goto(f"{_SITE}?{name}")
         card.page.wait_for_function("window.ready")
         if state is not None:
             card.mount(state)
@@ -103,9 +104,9 @@ def new_card(browser: Browser) -> Iterator[Callable[..., Card]]:
 
 def _serve(route: Route, outside: list[str]) -> None:
     name = route.request.url.removeprefix(_SITE)
-    if name == "":
+    if name.startswith("?"):
         route.fulfill(path=_HERE / "harness.html", content_type="text/html")
-    elif name in {"promote.js", "promote.css"}:
+    elif name.removesuffix(".js").removesuffix(".css") in {"promote", "profile"}:
         route.fulfill(path=_STATIC / name)
     else:
         outside.append(route.request.url)
@@ -153,7 +154,8 @@ class Lab:
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         content = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code}
         (self.folder / name).write_text(json.dumps(content), "utf-8")
-        return f"{self.address}/lab/tree/{name}?token={_TOKEN}"
+        # A workspace of its own, or the last test's notebook would be opened beside it.
+        return f"{self.address}/lab/workspaces/{Path(name).stem}/tree/{name}?token={_TOKEN}"
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +176,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_HERE))),
+        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_HERE), str(_HERE.parent))),
     }
     options = [
         "--no-browser",

@@ -297,7 +297,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     try:
         page.goto(lab.notebook("promote.ipynb", CELL, "import ipywidgets\nipywidgets.VBox([card])"))
         page.wait_for_function(KERNEL_READY, timeout=40_000)
-        _command(page, "notebook:run-all-cells")
+        command(page, "notebook:run-all-cells")
         first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
         first.wait_for(timeout=20_000)
         second.wait_for()
@@ -315,18 +315,18 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
         _keys_stay_in_the_card(page, first)
         _roll_back(first)
         assert violations(page) == []
-        _command(page, "apputils:change-theme", theme="JupyterLab Dark")
+        command(page, "apputils:change-theme", theme="JupyterLab Dark")
         page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
         page.wait_for_timeout(400)
         assert violations(page) == []
-        _shot(page, "lab_dark")
+        shot(page, "lab_dark")
         _lose_the_kernel(page, first)
     finally:
-        _shot(page, "lab_end")
+        shot(page, "lab_end")
         context.close()
 
 
-def _command(page: Page, name: str, **arguments: str) -> None:
+def command(page: Page, name: str, **arguments: str) -> None:
     """Start a command of JupyterLab; what it leads to is waited for on the page."""
     page.evaluate("([name, args]) => { jupyterapp.commands.execute(name, args) }", [name, arguments])
 
@@ -361,7 +361,7 @@ def _lose_the_kernel(page: Page, card: Locator) -> None:
     expect(card.get_by_label("Reason")).to_be_disabled()
 
 
-def _shot(page: Page, name: str) -> None:
+def shot(page: Page, name: str) -> None:
     """Keep a picture where MLOPS_SHOTS points: how the card looks is judged by eye."""
     if folder := os.environ.get("MLOPS_SHOTS"):
         page.screenshot(path=Path(folder) / f"{name}.png")

@@ -63,7 +63,7 @@ def overview(
     places = {column.name: column.position for column in table.columns}
     words, tone = standing(alerts)
     return {
-        "source": cut(table.source, _LONG),
+        "source": safe(table.source),
         "extent": extent(table).split(" · "),
         "standing": {"words": words, "tone": tone},
         "target": None if table.target is None else _target(table.target, places),
@@ -73,10 +73,10 @@ def overview(
         "pairs": _pairs(table.associations, places),
         "map": _map(table.associations, places),
         "patterns": _patterns(table.columns, table.patterns),
-        "against": None if against is None else cut(against, _LONG),
+        "against": None if against is None else safe(against),
         "changes": [_change(change, places) for change in changes],
         "head": _head(table),
-        "notes": [cut(note, _LONG) for note in notes],
+        "notes": [safe(note) for note in notes],
         "code": code.of_table(write, table.columns),
     }
 
@@ -275,10 +275,5 @@ def _change(change: Change, places: dict[str, int]) -> View:
 
 def _head(table: TableSummary) -> View:
     shown_columns = min(len(table.columns), _HEAD)
-    rows = [[_short(value) for value in row[:shown_columns]] for row in table.head]
+    rows = [[scalar(value) for value in row[:shown_columns]] for row in table.head]
     return {"columns": shown_columns, "rows": rows}
-
-
-def _short(value: Scalar) -> str | int | float | bool | None:
-    found = scalar(value)
-    return cut(found, _LONG) if isinstance(found, str) else found

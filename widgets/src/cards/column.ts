@@ -1,6 +1,6 @@
 // One column in detail: what the kernel answered when it was asked.
 
-import { fill, fresh, h } from "./dom";
+import { fill, h } from "./dom";
 import { bars, frame, round, shares, svg } from "./draw";
 import type { Column, Detail, Drawing, Overview } from "./profile_model";
 import { shown } from "./shown";
@@ -10,7 +10,7 @@ const WIDE = 640;
 const HIGH = 110;
 
 export class ColumnPane {
-  readonly element = h("section", { class: "mlp-detail", id: fresh(), "aria-label": "Column in detail" });
+  readonly element = h("div", { class: "mlp-detail", role: "group", "aria-label": "Column in detail" });
 
   constructor(
     private readonly view: Overview,

@@ -40,6 +40,8 @@ export class ColumnTable {
   private readonly which = h("select", { "aria-label": "Which columns" });
   private readonly count = h("span", { class: "mlp-quiet", role: "status" });
   private readonly body = h("tbody", {});
+  private readonly above = h("tr", { "aria-hidden": "true" });
+  private readonly below = h("tr", { "aria-hidden": "true" });
   private readonly scroll: HTMLElement;
   private readonly heads: [Heading, HTMLElement][];
   private readonly skilled: boolean;
@@ -143,7 +145,7 @@ export class ColumnTable {
     return wanted.every((word) => text.includes(word));
   }
 
-  /** Put the rows in view into the page; those that stay are not touched, so the focus stays. */
+  /** Put the rows in view into the page. */
   private paint(): void {
     const count = this.order.length;
     const height = this.scroll.clientHeight || 20 * ROW;
@@ -160,10 +162,19 @@ export class ColumnTable {
       inView.push(row);
     }
     this.rows = kept;
-    const held = this.body.contains(document.activeElement) ? (document.activeElement as HTMLElement) : null;
-    fill(this.body, first > 0 && spacer(first), ...inView, last < count && spacer(count - last));
-    if (held?.isConnected && held !== document.activeElement) held.focus({ preventScroll: true });
+    this.place([...(first ? [spacer(this.above, first)] : []), ...inView, ...(count > last ? [spacer(this.below, count - last)] : [])]);
     if (!count) fill(this.body, h("tr", {}, h("td", { class: "mlp-quiet", colspan: String(this.heads.length) }, "No column matches.")));
+  }
+
+  /** Rows that stay are not touched: the focus stays where it is, and the page where it was scrolled to. */
+  private place(rows: HTMLElement[]): void {
+    const kept = new Set<Node>(rows);
+    for (const row of [...this.body.children]) if (!kept.has(row)) row.remove();
+    let at = this.body.firstChild;
+    for (const row of rows) {
+      if (at === row) at = at.nextSibling;
+      else this.body.insertBefore(row, at);
+    }
   }
 
   private state(row: HTMLElement, at: number, place = this.order.indexOf(at)): void {
@@ -234,8 +245,7 @@ function numbers(column: Column): HTMLElement[] {
   return [h("td", { class: "mlp-c-held", colspan: "4" }, ...held)];
 }
 
-function spacer(rows: number): HTMLElement {
-  const row = h("tr", { "aria-hidden": "true", class: "mlp-spacer" });
+function spacer(row: HTMLElement, rows: number): HTMLElement {
   row.style.height = `${rows * ROW}px`;
   return row;
 }

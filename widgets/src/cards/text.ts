@@ -39,7 +39,7 @@ type Say = (text: string) => void;
 
 /** A button that copies code. The code was written in the kernel; here it is only text. */
 export function copier(code: string, label: string, say: Say, short = "Copy"): HTMLElement {
-  const button = h("button", { type: "button", class: "mlp-copy", title: code, "aria-label": `Copy code: ${label}` }, short);
+  const button = h("button", { type: "button", class: "mlp-copy", title: code, "aria-label": short === "Copy" ? `Copy code: ${label}` : undefined }, short);
   button.addEventListener("click", () => {
     void copied(code, button).then((done) => say(done ? "Copied." : "The browser did not allow copying: mark the code and copy it."));
   });
