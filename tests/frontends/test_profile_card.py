@@ -29,6 +29,10 @@ class Desk:
         self.asked: list[int] = []
         self.fails = fails
 
+    @property
+    def odd(self) -> dict[str, str]:
+        return {"month": "[7]"}
+
     def aimed(self, position: int) -> Aimed | None:
         self.asked.append(position)
         if self.fails:

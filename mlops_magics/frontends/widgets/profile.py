@@ -16,7 +16,7 @@ from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.result import Result
 from mlops_magics.frontends.widgets.page import ODD_REQUEST, bundle, checked_id, kernels_own, with_widget
 from mlops_magics.steps.profile.result import Profile
-from mlops_magics.steps.profile.view import overview, safe
+from mlops_magics.steps.profile.view import safe
 
 _FAILED = ("Something went wrong in the kernel.", "Its log has the details; then choose the column again.")
 _KEPT = 64  # details kept: going back and forth costs the kernel nothing
@@ -46,7 +46,7 @@ class ProfileCard(anywidget.AnyWidget):
         table = profile.table
         self._places = {column.name: column.position for column in table.columns}
         super().__init__(
-            state=overview(table, profile.alerts, profile.changes, profile.against, profile.notes),
+            state=profile.overview(),
             _esm=bundle("profile.js"),
             _css=bundle("profile.css"),
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from mlops_magics.foundation.blocks import shown
@@ -26,26 +26,29 @@ class Writer:
     Attributes:
         frame: The expression of the frame: a name.
         before: A line that makes the frame; "" where the notebook has it.
+        odd: How a column is reached whose name is not its label: ``[0]``, ``.iloc[:, 3]``.
     """
 
     frame: str
     before: str = ""
+    odd: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: TableSummary) -> Writer:
+    def of(cls, table: TableSummary, odd: Mapping[str, str] | None = None) -> Writer:
         """Name the frame as the notebook does, or read the file that it came from.
 
         Args:
             table: The table.
+            odd: How columns are reached whose names are not their labels.
 
         Returns:
             The writer.
         """
         source = table.source
         if source.isidentifier() and not keyword.iskeyword(source):
-            return cls(source)
+            return cls(source, "", odd or {})
         read = _ENDS.get(PurePath(source).suffix.lstrip(".").lower())
-        return cls("df", f"df = pd.{read}({source!r})") if read else cls("df")
+        return cls("df", f"df = pd.{read}({source!r})" if read else "", odd or {})
 
     def column(self, name: str) -> str:
         """Refer to a column.
@@ -56,7 +59,19 @@ class Writer:
         Returns:
             The expression: ``df["x"]``.
         """
-        return f"{self.frame}[{quoted(name)}]"
+        return f"{self.frame}{self.odd.get(name) or f'[{quoted(name)}]'}"
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Write names as a list.
+
+        Args:
+            names: The names.
+
+        Returns:
+            The literal; "" where one of the columns shares its name with another.
+        """
+        keys = [self.odd.get(name, f"[{quoted(name)}]") for name in names]
+        return f"[{', '.join(key[1:-1] for key in keys)}]" if all(key[0] == "[" for key in keys) else ""
 
     def whole(self, line: str) -> str:
         """Put what makes the frame before a line.
@@ -84,18 +99,6 @@ def quoted(value: Scalar) -> str:
     return f'"{literal[1:-1]}"' if plain else literal
 
 
-def listed(names: Sequence[str]) -> str:
-    """Write names as a list.
-
-    Args:
-        names: The names.
-
-    Returns:
-        The literal.
-    """
-    return f"[{', '.join(map(quoted, names))}]"
-
-
 def of_alert(write: Writer, alert: Alert) -> str:
     """Write what follows from an alert: dropping what only harms, looking at the rest.
 
@@ -112,11 +115,12 @@ def of_alert(write: Writer, alert: Alert) -> str:
     if not alert.columns:
         return ""
     if alert.code in _DROPPED:
-        first = alert.columns if alert.code in {"constant", "empty"} else alert.columns[:1]
-        return write.whole(f"{frame} = {frame}.drop(columns={listed(first)})")
+        names = write.listed(alert.columns if alert.code in {"constant", "empty"} else alert.columns[:1])
+        return write.whole(f"{frame} = {frame}.drop(columns={names})") if names else ""
     if alert.code.startswith("missing"):
         return write.whole(f"{frame}[{write.column(alert.columns[0])}.isna()]")
-    return write.whole(f"{frame}[{listed(alert.columns)}].describe(include={quoted('all')})")
+    names = write.listed(alert.columns)
+    return write.whole(f"{frame}[{names}].describe(include={quoted('all')})") if names else ""
 
 
 def of_segment(write: Writer, segment: Segment, column: ColumnSummary) -> str:
@@ -168,8 +172,8 @@ def of_column(write: Writer, column: ColumnSummary) -> list[tuple[str, str]]:
         found.append(("most frequent values", write.whole(f"{one}.value_counts(normalize=True).head(10)")))
     if column.missing:
         found.append(("rows without it", write.whole(f"{write.frame}[{one}.isna()]")))
-    if column.meaning in {"constant", "empty"}:
-        drop = f"{write.frame} = {write.frame}.drop(columns={listed([column.name])})"
+    if column.meaning in {"constant", "empty"} and (names := write.listed([column.name])):
+        drop = f"{write.frame} = {write.frame}.drop(columns={names})"
         found.append(("drop it", write.whole(drop)))
     return found
 
@@ -185,7 +189,8 @@ def of_table(write: Writer, columns: Sequence[ColumnSummary]) -> list[tuple[str,
         Pairs of what it is and the code.
     """
     constant = [column.name for column in columns if column.meaning in {"constant", "empty"}]
-    if not constant:
+    names = write.listed(constant)
+    if not constant or not names:
         return []
-    drop = f"{write.frame} = {write.frame}.drop(columns={listed(constant)})"
+    drop = f"{write.frame} = {write.frame}.drop(columns={names})"
     return [("drop constant columns", write.whole(drop))]

@@ -35,13 +35,19 @@ class Aimed:
     rows: int = 0
 
 
-def detail(table: TableSummary, position: int, aimed: Aimed | None = None) -> View:
+def detail(
+    table: TableSummary,
+    position: int,
+    aimed: Aimed | None = None,
+    odd: Mapping[str, str] | None = None,
+) -> View:
     """Say all that is known of a column.
 
     Args:
         table: The table.
         position: The column's place in it.
         aimed: The target inside it, where the data are at hand.
+        odd: How code reaches the columns whose names are not their labels.
 
     Returns:
         The view, in JSON types.
@@ -59,7 +65,7 @@ def detail(table: TableSummary, position: int, aimed: Aimed | None = None) -> Vi
         "levels": _levels(column, aimed),
         "pairs": _pairs(table, column.name),
         "notes": [safe(note) for note in _notes(column, aimed)],
-        "code": [list(pair) for pair in code.of_column(Writer.of(table), column)],
+        "code": [list(pair) for pair in code.of_column(Writer.of(table, odd), column)],
     }
 
 

@@ -24,6 +24,8 @@ from mlops_magics.steps.profile.wording import many, percent
 DETAILS = 50  # columns whose details are in a report
 _SHORT = 200  # characters of a text once the room for long ones is used up
 _ROOM = 100_000  # characters of long texts in a report
+_LEVELS = 6  # most frequent values on the static page
+_PAIRS = 4  # associations there
 _HEAD = 12  # columns of the first rows on the static page
 _PLACE = ("frontends", "widgets", "static")  # read as a file: nothing above this floor is imported
 _PAGE = (
@@ -70,7 +72,11 @@ def _compact(html: str) -> str:
     """Leave out what an html parser adds by itself; texts are escaped, so only our own tags are touched."""
     for tag in ("td", "th", "tr", "dt", "dd", "thead", "tbody"):
         html = html.replace(f"</{tag}>", "")
-    return html.replace(' class="plain"', "").replace(' class="n"', " class=n")
+    return (
+        html.replace(' class="plain"', "")
+        .replace(' class="n"', " class=n")
+        .replace(' scope="col"', " scope=col")
+    )
 
 
 def _json(state: View) -> str:
@@ -148,9 +154,9 @@ def _column(one: View, names: Sequence[str]) -> str:
         blocks.append(Table(["quantile", *share], [["", *values]]))
     if one["levels"]:
         headings = ("most frequent", "rows", "share %", "target")[: len(one["levels"][0])]
-        blocks.append(Table(headings, [_level(level) for level in one["levels"]]))
+        blocks.append(Table(headings, [_level(level) for level in one["levels"][:_LEVELS]]))
     if one["pairs"]:
-        pairs = [[Name(names[place]), value, measure] for place, measure, value in one["pairs"]]
+        pairs = [[Name(names[place]), value, measure] for place, measure, value in one["pairs"][:_PAIRS]]
         blocks.append(Table(("goes with", "strength", "measure"), pairs))
     blocks += [Note(note, "quiet") for note in one["notes"]]
     summary = f"<summary>{inline(Name(one['name']))} · {escape(one['meaning'])}</summary>"

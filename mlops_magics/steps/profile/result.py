@@ -20,6 +20,10 @@ _REPORT = Caps(alerts=100, columns=300, target=20, changes=100)
 class Desk(Protocol):
     """What a card asks of the kernel's data."""
 
+    @property
+    def odd(self) -> Mapping[str, str]:
+        """How code reaches the columns whose names are not their labels: ``[0]``, ``.iloc[:, 3]``."""
+
     def aimed(self, position: int) -> Aimed | None:
         """Say how the target lies inside a column; None where there is no target or no data."""
 
@@ -74,9 +78,18 @@ class Profile(Result):
         harm = {column: alert.harm for alert in reversed(self.alerts) for column in alert.columns}
         order = sorted(self.table.columns, key=lambda column: (-harm.get(column.name, 0.0), column.position))
         places = sorted(column.position for column in order[:DETAILS])
-        parts = (self.table, self.alerts, self.changes, self.against, self.notes)
         details = {place: self.detail(place) for place in places}
-        return report(overview(*parts), details, list(blocks(*parts, caps=_REPORT)), self.table)
+        static = blocks(self.table, self.alerts, self.changes, self.against, self.notes, caps=_REPORT)
+        return report(self.overview(), details, list(static), self.table)
+
+    def overview(self) -> dict[str, Any]:
+        """Say what a page shows before anything is asked for.
+
+        Returns:
+            The view, as ``widgets/src/cards/profile_model.ts`` types it.
+        """
+        odd = None if self.desk is None else self.desk.odd
+        return overview(self.table, self.alerts, self.changes, self.against, self.notes, odd=odd)
 
     def detail(self, position: int) -> dict[str, Any]:
         """Say all that is known of a column, from the kernel's data where they are at hand.
@@ -87,8 +100,9 @@ class Profile(Result):
         Returns:
             The view, as ``widgets/src/cards/profile_model.ts`` types it.
         """
-        aimed = None if self.desk is None else self.desk.aimed(position)
-        return detail(self.table, position, aimed)
+        if self.desk is None:
+            return detail(self.table, position)
+        return detail(self.table, position, self.desk.aimed(position), self.desk.odd)
 
     def blocks(self) -> Iterable[Block]:
         """Say what is shown: alerts, columns, the target, changes."""

@@ -7,7 +7,7 @@ The card and the report show the same view: ``overview`` comes at once, ``detail
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_magics.foundation.blocks import Name, Phrase, cut, shown
@@ -46,6 +46,8 @@ def overview(
     changes: Sequence[Change] = (),
     against: str | None = None,
     notes: Sequence[str] = (),
+    *,
+    odd: Mapping[str, str] | None = None,
 ) -> View:
     """Say what a page shows of a profile before anything is asked for.
 
@@ -55,11 +57,12 @@ def overview(
         changes: A change a column, where another table was compared with.
         against: What that table is called.
         notes: What a reader should know about how this was made.
+        odd: How code reaches the columns whose names are not their labels.
 
     Returns:
         The view, in JSON types.
     """
-    write = Writer.of(table)
+    write = Writer.of(table, odd)
     places = {column.name: column.position for column in table.columns}
     words, tone = standing(alerts)
     return {

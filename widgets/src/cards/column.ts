@@ -4,7 +4,7 @@ import { fill, h } from "./dom";
 import { bars, frame, round, shares, svg } from "./draw";
 import type { Column, Detail, Drawing, Overview } from "./profile_model";
 import { shown } from "./shown";
-import { copier, name, percent, whole, words } from "./text";
+import { copier, name, percent, strength, whole, words } from "./text";
 
 const WIDE = 640;
 const HIGH = 110;
@@ -71,9 +71,10 @@ export class ColumnPane {
       bars(drawing.counts, WIDE, HIGH),
       ...(line ? line.parts : []),
     );
-    const ends = h("div", { class: "mlp-ends" }, h("span", {}, drawing.ticks[0]), line && h("span", { class: "mlp-line-key" }, line.words), h("span", {}, drawing.ticks[1]));
+    const ends = h("div", { class: "mlp-ends" }, h("span", {}, drawing.ticks[0]), h("span", {}, drawing.ticks[1]));
+    const key = line && h("figcaption", { class: "mlp-key" }, line.words);
     const axis = line && h("div", { class: "mlp-axis mlp-quiet" }, h("span", {}, line.high), h("span", {}, line.low));
-    return h("figure", {}, h("div", { class: "mlp-plot" }, picture, axis), ends);
+    return h("figure", {}, h("div", { class: "mlp-plot" }, h("div", { class: "mlp-picture" }, picture, ends), axis), key);
   }
 
   /** The target's mean or rate in each bin, as a line with an axis of its own; all rows as a dashed one. */
@@ -138,7 +139,7 @@ export class ColumnPane {
     const one = ([at, measure, value]: Detail["pairs"][number]) => {
       const button = h("button", { type: "button", class: "mlp-link" }, name(this.view.columns[at]?.name ?? "", 28));
       button.addEventListener("click", () => this.go(at));
-      return h("li", {}, button, h("span", { class: "mlp-quiet", title: measure }, shown(value)));
+      return h("li", {}, button, h("span", { class: "mlp-quiet", title: measure }, strength(value)));
     };
     return h("div", { class: "mlp-pairs" }, h("div", { class: "mlp-quiet" }, "Goes with"), h("ul", {}, ...detail.pairs.map(one)));
   }

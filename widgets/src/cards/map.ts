@@ -3,8 +3,7 @@
 import { h, say } from "./dom";
 import { svg } from "./draw";
 import type { Overview, Pair } from "./profile_model";
-import { shown } from "./shown";
-import { cut, name } from "./text";
+import { cut, name, strength } from "./text";
 
 const SHADES = 10;
 const ROOM = 170; // px for the names beside the diagonal
@@ -77,7 +76,7 @@ class HeatMap {
     this.cursor.setAttribute("x", String(column * this.size));
     this.cursor.setAttribute("y", String(row * this.size));
     const value = this.strength(row, column);
-    this.caption.replaceChildren(name(this.names[row] ?? "", 40), " with ", name(this.names[column] ?? "", 40), `: ${value === null ? "unknown" : shown(value / 100)}`);
+    this.caption.replaceChildren(name(this.names[row] ?? "", 40), " with ", name(this.names[column] ?? "", 40), `: ${value === null ? "unknown" : strength(value / 100)}`);
   }
 
   private steer(event: KeyboardEvent): void {
@@ -100,7 +99,7 @@ function pairs(view: Overview, go: (column: number) => void): HTMLElement {
       made.addEventListener("click", () => go(at));
       return made;
     };
-    return h("tr", {}, h("th", { scope: "row" }, button(left), " · ", button(right)), h("td", { class: "mlp-number" }, shown(value)), h("td", { class: "mlp-quiet" }, measure));
+    return h("tr", {}, h("th", { scope: "row" }, button(left), " · ", button(right)), h("td", { class: "mlp-number" }, strength(value)), h("td", { class: "mlp-quiet" }, measure));
   };
   const head = ["Strongest pairs", "Strength", "Measure"].map((text, at) => h("th", { scope: "col", class: at === 1 ? "mlp-number" : "" }, text));
   return h("div", { class: "mlp-strongest", tabindex: "0", role: "group", "aria-label": "Strongest pairs" }, h("table", { "aria-label": "Strongest pairs" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...view.pairs.map(one))));

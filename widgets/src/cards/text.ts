@@ -35,6 +35,11 @@ export function percent(share: number): string {
   return `${rounded === 100 && value < 100 ? 99.9 : rounded}\u00a0%`;
 }
 
+/** Of an association: two decimals, so that the points stand below one another. */
+export function strength(value: number): string {
+  return value.toFixed(2).replace("-", "−");
+}
+
 type Say = (text: string) => void;
 
 /** A button that copies code. The code was written in the kernel; here it is only text. */
