@@ -117,7 +117,8 @@ def correlations(columns: Sequence[Floats]) -> Floats:
     count, sums, squares = known.T @ known, centred.T @ known, (centred * centred).T @ known
     shared = centred.T @ centred / count - (sums / count) * (sums.T / count)
     variance = squares / count - (sums / count) ** 2
-    found: Floats = shared / np.sqrt(variance * variance.T)
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies; said to be unknown below
+        found: Floats = shared / np.sqrt(variance * variance.T)
     found[(count < 3) | ~(variance > 1e-12) | ~(variance.T > 1e-12)] = np.nan  # noqa: PLR2004 - no spread left
     return np.clip(found, -1, 1, out=found)
 
