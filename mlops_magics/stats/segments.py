@@ -11,7 +11,7 @@ import numpy as np
 
 from mlops_magics.stats.relations import Target
 from mlops_magics.stats.sample import BINS, OTHER, SampleColumn
-from mlops_magics.stats.summary import Segment
+from mlops_magics.stats.summary import Scalar, Segment
 
 MOST: Final = 20
 _LEAST_ROWS: Final = 30
@@ -68,17 +68,26 @@ def _of_column(target: Target, column: SampleColumn, words: Callable[[str, float
         if least <= count <= total - least and (label := _label(column, group, step, words)):
             inside = (count, float(sums[group]), float(squares[group]))
             whole = (total, float(sums.sum()), float(squares.sum()))
-            yield _segment(column.label, label, inside, whole, centre, rate=target.problem != "number")
+            made = _segment(column.label, label, inside, whole, centre, rate=target.problem != "number")
+            yield replace(made, held=_held(column, group, step))
+
+
+def _held(column: SampleColumn, group: int, step: int) -> tuple[Scalar, Scalar] | None:
+    levels: tuple[Any, ...] = column.levels
+    if group * step >= len(levels):
+        return None
+    if column.numbers is None:
+        return levels[group], levels[group]
+    return levels[group * step][0], levels[min(group * step + step, len(levels)) - 1][1]
 
 
 def _label(column: SampleColumn, group: int, step: int, words: Callable[[str, float], str]) -> str:
-    levels: tuple[Any, ...] = column.levels
-    if group * step >= len(levels):
+    held: tuple[Any, Any] | None = _held(column, group, step)
+    if held is None:
         return f"{column.label} is missing"
+    low, high = held
     if column.numbers is None:
-        named = group < _TEXTS and levels[group] is not OTHER
-        return f"{column.label} = {levels[group]}" if named else ""
-    low, high = levels[group * step][0], levels[min(group * step + step, len(levels)) - 1][1]
+        return f"{column.label} = {low}" if group < _TEXTS and low is not OTHER else ""
     if low == high:
         return f"{column.label} = {words(column.label, low)}"
     return f"{column.label} {words(column.label, low)} to {words(column.label, high)}"

@@ -235,6 +235,8 @@ class Segment:
         high: The upper end.
         difference: The value less the value of all other rows.
         p_value: Of no difference to the other rows, Holm-adjusted over all portions looked at.
+        held: The least and the greatest value in it, exact (dates: microseconds since 1970); a text twice.
+            None for missing values.
     """
 
     column: str
@@ -246,6 +248,7 @@ class Segment:
     high: float
     difference: float
     p_value: float
+    held: tuple[Scalar, Scalar] | None = None
 
 
 @dataclass(frozen=True, slots=True)
