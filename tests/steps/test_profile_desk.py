@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 from profiles import FLIGHTS, flights, summary_of
 
-from mlops_magics.stats.summary import Relation, TargetSummary
+from mlops_magics.stats.summary import Relation, TableSummary, TargetSummary
 from mlops_magics.steps.profile.desk import DataDesk
 from mlops_magics.steps.profile.result import Profile
 
@@ -22,9 +23,8 @@ def frame() -> pd.DataFrame:
     return flights(3000)
 
 
-def of_target(frame: pd.DataFrame, target: TargetSummary | None) -> Any:
-    table = summary_of(frame)
-    return type(table)(**{name: getattr(table, name) for name in table.__slots__} | {"target": target})
+def of_target(frame: pd.DataFrame, target: TargetSummary | None) -> TableSummary:
+    return replace(summary_of(frame), target=target)
 
 
 @pytest.mark.parametrize(

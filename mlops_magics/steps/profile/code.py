@@ -6,16 +6,14 @@ import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from mlops_magics.foundation.blocks import shown
 from mlops_magics.stats.summary import QUANTILES, Alert, ColumnSummary, Scalar, Segment, TableSummary
 
 _DROPPED = frozenset({"constant", "empty", "copy", "leak", "id"})
-_NUMBER = r"-?[\d,]*\.?\d+(?:e[+-]?\d+)?"
-_BETWEEN = re.compile(rf"^({_NUMBER}) to ({_NUMBER})$")
-_DATE = r"\d{4}-\d\d-\d\d[\d T:.+-]*"
-_DATES = re.compile(rf"^({_DATE}) to ({_DATE})$")
+_ZONED = re.compile(r"\dT.*([+-]\d\d:\d\d|Z)$")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the zone is written beside it, where there is one
 _ENDS = {"parquet": "read_parquet", "pq": "read_parquet", "csv": "read_csv"}
 
 
@@ -132,26 +130,31 @@ def of_segment(write: Writer, segment: Segment, column: ColumnSummary) -> str:
         column: The column that it is cut by.
 
     Returns:
-        The code; "" where the segment's words do not name its bounds exactly.
+        The code; "" where the segment's bounds cannot be written.
     """
-    rest = segment.words.removeprefix(segment.column).strip()
     one = write.column(segment.column)
-    if rest == "is missing":
-        return write.whole(f"{write.frame}[{one}.isna()]")
-    if bounds := _BETWEEN.match(rest):
-        low, high = (found.replace(",", "") for found in bounds.groups())
-        return write.whole(f"{write.frame}[{one}.between({low}, {high})]")
-    if bounds := _DATES.match(rest):
-        low, high = map(quoted, bounds.groups())
-        return write.whole(f"{write.frame}[{one}.between({low}, {high})]")
-    if rest.startswith("= "):
-        text = rest.removeprefix("= ")
-        for level in column.top:
-            if text in {shown(level.value), str(level.value)}:
-                return write.whole(f"{write.frame}[{one} == {quoted(level.value)}]")
-        if column.kind == "string" and not text.endswith("…") and text == shown(text):
-            return write.whole(f"{write.frame}[{one} == {quoted(text)}]")
-    return ""
+    if segment.held is None:
+        return write.whole(f"{write.frame}[{one}.isna()]") if segment.words.endswith(" is missing") else ""
+    low, high = (_bound(value, column) for value in segment.held)
+    if not low or not high:
+        return ""
+    test = f"{one} == {low}" if low == high else f"{one}.between({low}, {high})"
+    return write.whole(f"{write.frame}[{test}]")
+
+
+def _bound(value: Scalar, column: ColumnSummary) -> str:
+    """Write a bound as the column's own type; "" for a type that has no literal."""
+    if isinstance(value, str):
+        return quoted(value) if column.kind == "string" else ""
+    if value is None or column.kind in {"duration", "other", "string"}:
+        return ""
+    if column.kind == "date":
+        zone = "+00:00" if isinstance(column.minimum, str) and _ZONED.search(column.minimum) else ""
+        moment = _EPOCH + timedelta(microseconds=value)
+        return quoted(f"{moment.isoformat()}{zone}")
+    if column.kind == "boolean":
+        return repr(bool(value))
+    return repr(int(value)) if column.kind == "integer" else repr(float(value))
 
 
 def of_column(write: Writer, column: ColumnSummary) -> list[tuple[str, str]]:

@@ -156,7 +156,7 @@ def _drawing(table: TableSummary, column: ColumnSummary, aimed: Aimed) -> View |
         if target is None or not any(value is not None for value in aimed.bins)
         else {
             "words": "".join(shown(part) for part in aim(target).parts),
-            "values": [rounded(value, 4) for value in aimed.bins],
+            "values": [rounded(value, 3) for value in aimed.bins],
             "overall": rounded(target.value, 4),
         },
     }

@@ -15,6 +15,7 @@ from mlops_magics.steps.profile.wording import moment, percent
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH, _HEIGHT = 96, 18
 _LARGE = (640, 90)
+_STATIC = 32  # bins of that one
 _INLINE = 24  # bins of an inline histogram
 _WORDS = 12  # bins of one in plain text
 _SHADES = (1, 0.78, 0.6, 0.45, 0.33, 0.24)  # of the most frequent values in a bar
@@ -85,7 +86,7 @@ def area(counts: Sequence[int], words: str) -> str:
     Returns:
         The svg.
     """
-    return _svg(bars(counts, *_LARGE), words, *_LARGE)
+    return _svg(bars(merged(counts, _STATIC), *_LARGE), words, *_LARGE)
 
 
 def distribution(column: ColumnSummary) -> Figure | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mlops_magics.foundation.blocks import Block, Cell, Name, Note, Phrase, Table, Title, Tone, cut, shown
 from mlops_magics.stats.summary import Alert, Change, ColumnSummary, TableSummary, TargetSummary
 from mlops_magics.steps.profile.drawing import distribution
-from mlops_magics.steps.profile.wording import aim, extent, many, percent, phrase, span
+from mlops_magics.steps.profile.wording import aim, extent, many, percent, phrase, portion, span
 
 _LONGEST = 300  # characters of a note
 
@@ -148,7 +148,7 @@ def _target(target: TargetSummary, most: int) -> Iterator[Block]:
     headings = ("where it differs most", "rows", "share %", "value", "95 % interval", "difference")
     found: list[list[Cell]] = [
         [
-            phrase(one.words, (one.column,)),
+            portion(one),
             one.rows,
             percent(one.share),
             _rounded(one.value),

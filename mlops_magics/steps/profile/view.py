@@ -26,7 +26,7 @@ from mlops_magics.steps.profile import code
 from mlops_magics.steps.profile.code import Writer
 from mlops_magics.steps.profile.drawing import merged
 from mlops_magics.steps.profile.show import standing
-from mlops_magics.steps.profile.wording import MEASURES, aim, extent, moment, phrase
+from mlops_magics.steps.profile.wording import MEASURES, aim, extent, moment, phrase, portion
 
 View = dict[str, Any]
 
@@ -210,7 +210,7 @@ def _segments(write: Writer, table: TableSummary, places: dict[str, int]) -> lis
     def one(segment: Segment) -> View:
         known = columns.get(segment.column)
         return {
-            "what": parts(phrase(segment.words, (segment.column,))),
+            "what": parts(portion(segment)),
             "column": places.get(segment.column),
             "rows": segment.rows,
             "share": rounded(segment.share, 3),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlops_magics.foundation.blocks import Name, Phrase, shown
-from mlops_magics.stats.summary import ColumnSummary, Scalar, TableSummary, TargetSummary
+from mlops_magics.stats.summary import ColumnSummary, Scalar, Segment, TableSummary, TargetSummary
 
 MEASURES: Final = {
     "pearson": "Pearson",
@@ -19,6 +19,7 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1024
 _FEW = 3  # most frequent values that are named in a line
 _MIDNIGHT = re.compile(r"T00:00(?::00(?:\.0+)?)?$")
+_MOMENTS = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::00(?:\.0+)?)?(?![\d:.])")
 _SECONDS = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::00(?:\.0+)?)?(?=$|[+Z-])")
 
 
@@ -126,7 +127,11 @@ def span(column: ColumnSummary) -> Phrase | None:
     Returns:
         The line; None for a column without values.
     """
-    if column.meaning in {"number", "date"} and column.minimum is not None:
+    if (
+        column.meaning in {"number", "date", "ordinal"}
+        and column.numbers is not None
+        and column.minimum is not None
+    ):
         low, high = shown(moment(column.minimum)), shown(moment(column.maximum))
         return Phrase((low,) if low == high else (f"{low} to {high}",))
     if column.top:
@@ -148,6 +153,24 @@ def _levels(column: ColumnSummary) -> tuple[str | Name, ...]:
         name = Name(shown(moment(level.value)) or "(empty text)")
         parts += [", " if parts else "", name, f" {shown(percent(level.count / held))} %"]
     return tuple(part for part in parts if part)
+
+
+def portion(segment: Segment) -> Phrase:
+    """Say which rows a segment holds, its dates without what says nothing.
+
+    Args:
+        segment: The segment.
+
+    Returns:
+        The words.
+    """
+    column = segment.column
+    rest = segment.words.removeprefix(column)
+    if rest == segment.words:
+        return phrase(segment.words, (column,))
+    if rest.startswith(" = "):
+        return Phrase((Name(column), " = ", Name(rest.removeprefix(" = "))))
+    return Phrase((Name(column), _MOMENTS.sub(r"\1 \2", rest)))
 
 
 def aim(target: TargetSummary) -> Phrase:
