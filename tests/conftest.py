@@ -1,32 +1,54 @@
-"""What every test may use: a project of its own, a ready store, a shell with the magics loaded."""
+"""What every test may use: a project of its own, a ready store, a shell with the magics loaded.
+
+What fixtures of one test and of a whole session both need is a ``with`` block of its own: ``new_project`` and
+``new_shell`` hand it out.
+"""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+InFolder = Callable[[Path], AbstractContextManager[Any]]
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A fresh project folder that is the current one; the settings of this process are put back after."""
+
+@contextlib.contextmanager
+def _project(parent: Path) -> Iterator[Path]:
+    """Make a project folder, the current one; afterwards the settings of this process are as before."""
     before = dict(os.environ)
     for name in before:
         if name.startswith(("MLOPS_", "MLFLOW_", "JPY_")):
             del os.environ[name]
-    os.environ["MLOPS_STATE"] = str(tmp_path / "state")
-    folder = tmp_path / "project"
+    os.environ["MLOPS_STATE"] = str(parent / "state")
+    folder = parent / "project"
     (folder / ".mlops").mkdir(parents=True)
-    monkeypatch.chdir(folder)
-    yield folder
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-    os.environ.update(before)
+    try:
+        with contextlib.chdir(folder):
+            yield folder
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def new_project() -> InFolder:
+    return _project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A fresh project folder that is the current one; the settings of this process are put back after."""
+    with _project(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -47,25 +69,39 @@ def store_file(project: Path, store_template: Path) -> Path:
     return Path(shutil.copy(store_template, project / "mlflow.db"))
 
 
-@pytest.fixture
-def shell(project: Path, tmp_path: Path) -> Iterator[Any]:
-    """A fresh IPython shell in the project, with the magics loaded; nothing of it is left after the test."""
+@contextlib.contextmanager
+def _shell(parent: Path) -> Iterator[Any]:
+    """Make an IPython shell with the magics loaded; nothing of it is left afterwards."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    assert project.is_dir()
     config = Config()
     config.HistoryManager.enabled = False
-    made = InteractiveShell(config=config, ipython_dir=str(tmp_path / "ipython"))
+    made = InteractiveShell(config=config, ipython_dir=str(parent / "ipython"))
     made.run_line_magic("load_ext", "mlops_magics")
-    yield made
-    made.run_line_magic("unload_ext", "mlops_magics")
-    made.restore_sys_module_state()
-    # At exit each shell would collect all garbage once more: seconds, for a hundred shells.
-    atexit.unregister(made.atexit_operations)
+    try:
+        yield made
+    finally:
+        made.run_line_magic("unload_ext", "mlops_magics")
+        made.restore_sys_module_state()
+        # At exit each shell would collect all garbage once more: seconds, for a hundred shells.
+        atexit.unregister(made.atexit_operations)
+
+
+@pytest.fixture(scope="session")
+def new_shell() -> InFolder:
+    return _shell
 
 
 @pytest.fixture
+def shell(project: Path, tmp_path: Path) -> Iterator[Any]:
+    """A fresh IPython shell in the project, with the magics loaded; nothing of it is left after the test."""
+    assert project.is_dir()
+    with _shell(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def run() -> Callable[[Any, str], Any]:
     """Run a cell in a shell; what it raises is raised here."""
 

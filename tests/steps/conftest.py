@@ -1,6 +1,16 @@
-"""A notebook's namespace with a small real table, a fitted run, and a registered model."""
+"""A notebook's namespace with a small real table, a fitted run, and a registered model.
 
+Registering proves a model in a fresh process, which takes seconds. So it is done once a session, with the
+real verbs, and each test that begins with a registered model is given its own copy of what that left: the
+store, the files and the notebook's names.
+"""
+
+import copy
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +48,64 @@ accuracy = model.score(test[["town", "size", "age"]], test["late"])
 """
 
 
+BOUND = ("table", "train", "test", "run", "model", "accuracy", "evaluated", "made")  # by the cells below
+
+
+@dataclass
+class Prepared:
+    """A project with one run, evaluated and registered as ``flights/1``.
+
+    The store holds whole paths of files. They begin with ``place``, which leads to the project that the
+    copy is in.
+    """
+
+    folder: Path
+    place: Path
+    names: dict[str, Any]
+
+    def copy_into(self, project: Path, namespace: dict[str, Any]) -> None:
+        shutil.copytree(self.folder, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mlflow.db"))
+        with (
+            closing(sqlite3.connect(self.folder / "mlflow.db")) as kept,
+            closing(sqlite3.connect(project / "mlflow.db")) as store,
+        ):
+            kept.backup(store)  # into the file, not in its place: it may be open
+        self.place.unlink(missing_ok=True)
+        self.place.symlink_to(project)
+        namespace.update(copy.deepcopy(self.names))  # at once, so that run.estimator stays the model
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory,
+    store_template: Path,
+    new_project: Callable[..., Any],
+    new_shell: Callable[..., Any],
+    run: Callable[..., Any],
+) -> Prepared:
+    parent = tmp_path_factory.mktemp("prepared")
+    with new_project(parent) as project, new_shell(parent) as shell:
+        shutil.copy(store_template, project / "mlflow.db")
+        _begin(shell, run)
+        run(shell, FIT.format(name="baseline", depth=3))
+        run(shell, "%mlops_evaluate run test --target late -o evaluated")
+        run(shell, "%mlops_register run flights -o made")
+        names = {name: shell.user_ns[name] for name in BOUND}
+    kept = project.rename(parent / "kept")
+    return Prepared(kept, project, names)
+
+
+def _begin(shell: Any, run: Callable[..., Any]) -> None:
+    run(shell, "%config MLOps.standby = False")
+    run(shell, "%mlops_track e")
+    run(shell, TABLE)
+
+
 @pytest.fixture
 def book(shell: Any, run: Callable[..., Any], store_file: Path) -> Callable[[str], Any]:
     """Run cells of a notebook whose experiment is chosen and whose table is there."""
     assert store_file.is_file()
-    run(shell, "%config MLOps.standby = False")
-    run(shell, "%mlops_track e")
-    run(shell, TABLE)
+    _begin(shell, run)
 
     def cell(source: str) -> Any:
         return run(shell, source).result
@@ -70,9 +131,10 @@ def fitted(fit: Callable[..., Run]) -> Run:
 
 
 @pytest.fixture
-def registered(book: Callable[[str], Any], fitted: Run) -> ModelVersion:
-    assert fitted.model_id
-    book("%mlops_evaluate run test --target late")
-    made = book("%mlops_register run flights")
+def registered(book: Callable[[str], Any], shell: Any, project: Path, prepared: Prepared) -> ModelVersion:
+    """A copy of the prepared project: ``run`` is fitted, evaluated, and registered as ``flights/1``."""
+    assert book
+    prepared.copy_into(project, shell.user_ns)
+    made = shell.user_ns["made"]
     assert isinstance(made, ModelVersion)
     return made

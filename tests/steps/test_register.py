@@ -13,7 +13,8 @@ from mlops_magics.tracking.store import open_store
 Book = Callable[[str], Any]
 
 
-def test_a_version_is_proved_before_it_exists(registered: ModelVersion, fitted: Run) -> None:
+def test_a_version_is_proved_before_it_exists(registered: ModelVersion, shell: Any) -> None:
+    fitted = shell.user_ns["run"]
     assert (registered.version, registered.aliases, registered.format) == ("1", ("candidate",), "skops")
     assert (registered.run_id, registered.model_id) == (fitted.id, fitted.model_id)
     assert registered.digest is not None
