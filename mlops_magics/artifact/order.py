@@ -195,6 +195,8 @@ class State:
         pid: The supervisor's process number.
         started: When that process started, in seconds since the epoch.
         node: The machine it runs on.
+        birth: What tells that process from a later one whatever the clock says; empty in the state of an
+            earlier release.
         host: The address it is bound to.
         port: The port it is bound to.
         model: The registered model's name.
@@ -212,6 +214,7 @@ class State:
     pid: int
     started: float
     node: str
+    birth: str = ""
     host: str
     port: int
     model: str
@@ -227,7 +230,7 @@ class State:
     @property
     def process(self) -> ProcessId:
         """The supervisor, not to be mistaken for a later process of the same number."""
-        return ProcessId(self.pid, self.started, self.node)
+        return ProcessId(self.pid, self.started, self.node, self.birth)
 
     def to_json(self) -> bytes:
         """The state as one line of JSON."""

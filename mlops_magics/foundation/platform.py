@@ -18,6 +18,9 @@ _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
 _PREFIX = 100  # characters of a file's name that its temporary one repeats: both must fit in 255
 _START_SLACK = 1.0  # seconds: how exactly a process's start time survives being written down
+_PROC = Path("/proc")  # Linux
+_BOOT = Path("sys/kernel/random/boot_id")
+_STARTTIME = 19  # the place of `starttime` behind the program's name in /proc/PID/stat, see proc(5)
 
 
 def private_folder(path: Path) -> Path:
@@ -162,13 +165,17 @@ class ProcessId:
 
     Attributes:
         pid: The number.
-        started: When it started, in seconds since the epoch.
+        started: When it started, in seconds since the epoch, by the clock of the moment it was asked.
         host: The machine it runs on.
+        birth: Which boot it belongs to and its start since then: setting the clock changes neither. Empty
+            where the system does not tell, and in what an earlier release has written; then ``started``
+            must do.
     """
 
     pid: int
     started: float
     host: str
+    birth: str = ""
 
     @classmethod
     def current(cls) -> ProcessId:
@@ -190,7 +197,7 @@ class ProcessId:
             started = float(psutil.Process(pid).create_time())
         except psutil.Error as error:
             raise UnavailableError(f"No process {pid} runs.", "It has ended; start it again.") from error
-        return cls(pid, started, platform.node())
+        return cls(pid, started, platform.node(), _birth(pid))
 
     def alive(self) -> bool | None:
         """Tell whether it still runs.
@@ -206,7 +213,41 @@ class ProcessId:
             return None
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _START_SLACK
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+            return bool(self._is(process.create_time()) and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
+
+    def may_have_started(self, pid: int) -> bool:
+        """Tell whether another process that runs is young enough to be a child of this one."""
+        import psutil
+
+        boot, _, ticks = self.birth.rpartition(":")
+        its_boot, _, its_ticks = _birth(pid).rpartition(":")
+        if boot and its_boot:
+            return boot == its_boot and int(its_ticks) >= int(ticks)
+        try:
+            return bool(psutil.Process(pid).create_time() >= self.started)
+        except psutil.Error:
+            return False
+
+    def _is(self, started: float) -> bool:
+        """Tell whether the process that has this number now, and started then, is this one."""
+        birth = _birth(self.pid) if self.birth else ""
+        if birth:
+            return birth == self.birth
+        return abs(started - self.started) < _START_SLACK
+
+
+def _birth(pid: int) -> str:
+    """Say in which boot and how many ticks after it a process started; empty where nobody counts them.
+
+    The start in seconds since the epoch is these ticks added to the time of boot, which moves with each
+    setting of the clock.
+    """
+    try:
+        boot = (_PROC / _BOOT).read_text("ascii").strip()
+        # The program's name is in brackets and may hold blanks and brackets itself.
+        behind = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        return f"{boot}:{int(behind[_STARTTIME])}"
+    except (OSError, ValueError, IndexError):
+        return ""

@@ -29,6 +29,7 @@ class Board:
             pid=me.pid,
             started=me.started,
             node=me.host,
+            birth=me.birth,
             host=order.host,
             port=order.port,
             model=order.model,

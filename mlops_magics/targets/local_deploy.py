@@ -267,8 +267,8 @@ def _workers(state: State) -> Iterable[int]:
     for pid in state.workers:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
-            ours = "mlops_magics.serving" in process.cmdline()
-            if ours and process.status() != psutil.STATUS_ZOMBIE and process.create_time() >= state.started:
+            ours = "mlops_magics.serving" in process.cmdline() and state.process.may_have_started(pid)
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 yield pid
 
 

@@ -46,7 +46,7 @@ def start(
     process = ProcessId.current()
     tags = {
         TRACKED: "1",
-        _PROCESS: json.dumps([process.host, process.pid, process.started]),
+        _PROCESS: json.dumps([process.host, process.pid, process.started, process.birth]),
         _LEASE: _lease(),
         "mlflow.user": user(),
         "mlflow.source.type": "NOTEBOOK",
@@ -215,8 +215,9 @@ def orphans(store: Store, experiment_id: str) -> tuple[str, ...]:
 
 def _abandoned(tags: Mapping[str, str]) -> bool:
     try:
-        host, pid, started = json.loads(tags.get(_PROCESS, ""))
-        alive = ProcessId(int(pid), float(started), str(host)).alive()
+        # An earlier release wrote no birth.
+        host, pid, started, *birth = json.loads(tags.get(_PROCESS, ""))
+        alive = ProcessId(int(pid), float(started), str(host), *map(str, birth[:1])).alive()
         expired = float(tags.get(_LEASE, "0")) < time.time()
     except (ValueError, TypeError):
         return False  # not written by us, whatever it says

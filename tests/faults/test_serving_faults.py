@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "targets"))
@@ -69,6 +70,19 @@ def test_a_killed_worker_is_replaced(shared: Path) -> None:
     spoilt.unlink()
     assert answer_of(local) == 1.0
     assert [endpoint.status for endpoint in local.list()] == ["ready"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts from the boot")
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+def test_setting_the_clock_leaves_an_endpoint_alone(
+    endpoint: Endpoint, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    told = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) + seconds)
+    local = target(shared)
+    assert [(one.pid, one.status) for one in local.list()] == [(endpoint.pid, "ready")]
+    again = local.deploy(ask_for(tmp_path, 2.0))
+    assert (again.pid, again.port, answer_of(local)) == (endpoint.pid, endpoint.port, 2.0)
 
 
 def test_a_taken_port_is_named_and_nothing_stays(tmp_path: Path, state: Path) -> None:
@@ -237,6 +251,7 @@ def test_a_state_file_cut_anywhere_is_read_or_ignored(tmp_path: Path) -> None:
         pid=1,
         started=2.5,
         node="here",
+        birth="boot:7",
         host="127.0.0.1",
         port=3,
         model="flights",
@@ -257,3 +272,5 @@ def test_a_state_file_cut_anywhere_is_read_or_ignored(tmp_path: Path) -> None:
     path.write_bytes(whole)
     assert State.read(path) == state
     assert State.read(tmp_path / "none.json") is None
+    path.write_bytes(whole.replace(b'"birth":"boot:7",', b""))  # as an earlier release wrote it
+    assert State.read(path) == replace(state, birth="")

@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+import pytest
+
 from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.tracking import runs
 from mlops_magics.tracking.provenance import Source
@@ -36,6 +39,24 @@ def test_a_run_of_a_killed_kernel_is_closed_and_a_living_one_is_not(store: Store
     assert store.client.get_run(doomed).info.status == "KILLED"
     assert store.client.get_run(alive).info.status == "RUNNING"
     assert runs.reap(store, experiment) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts from the boot")
+def test_a_living_run_survives_a_setting_of_the_clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = store.experiment_id("e")
+    runs.start(store, experiment, name="alive", source=SOURCE, git=None)
+    told = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) - 3600)
+    assert runs.orphans(store, experiment) == ()
+
+
+def test_a_run_that_an_earlier_release_began_is_judged_by_the_clock(store: Store) -> None:
+    experiment = store.experiment_id("e")
+    run_id, _ = runs.start(store, experiment, name="old", source=SOURCE, git=None)
+    me = ProcessId.current()
+    for started, found in ((me.started, ()), (me.started - 60, (run_id,))):
+        store.client.set_tag(run_id, "mlops.process", json.dumps([me.host, me.pid, started]))
+        assert runs.orphans(store, experiment) == found
 
 
 def test_a_run_of_another_machine_is_given_up_only_when_its_lease_is_over(store: Store) -> None:
