@@ -2,8 +2,9 @@
 
 For the length of a ``with`` block every loaded estimator class has its ``fit`` wrapped, and classes
 that are defined or imported meanwhile are wrapped as they appear; afterwards all is as before. A
-wrapper notes the estimator and what it was fitted on. A fit inside another fit (a pipeline's steps, a
-search's candidates) belongs to the outer one.
+wrapper notes the estimator and what it was fitted on last: earlier batches are let go. A fit inside
+another fit (a pipeline's steps, a search's candidates) belongs to the outer one, in the threads that
+the outer one starts as well.
 
 LightGBM's and XGBoost's scikit-learn classes, and a user's own, inherit from ``BaseEstimator`` and are
 seen in the same way.
@@ -16,6 +17,7 @@ import functools
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +33,7 @@ class Fit:
     Attributes:
         estimator: What was fitted.
         data: What it was fitted on, as it was passed (features only); None when it was not passed.
-        seconds: How long it took.
+        seconds: How long it took; partial fits add up.
     """
 
     estimator: Any
@@ -40,12 +42,32 @@ class Fit:
 
 
 @dataclass(slots=True)
-class Fits:
-    """The fits seen so far, in the order in which they ended."""
+class _Outer:
+    """An outermost fit, while it runs and after."""
 
-    seen: list[Fit] = field(default_factory=list)
+    open: bool = True
+
+
+@dataclass(slots=True)
+class Fits:
+    """What has been fitted so far: each estimator once."""
+
+    _seen: dict[int, Fit] = field(default_factory=dict)  # by the estimator's id, which the Fit keeps alive
     _open: threading.local = field(default_factory=threading.local)
+    _started: weakref.WeakKeyDictionary[threading.Thread, _Outer] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
     _patched: list[tuple[type, str, Any, Any]] = field(default_factory=list)
+
+    @property
+    def seen(self) -> list[Fit]:
+        """The last fit of each estimator, in the order in which they ended."""
+        return list(self._seen.values())
+
+    def start(self, thread: threading.Thread) -> None:
+        """Note that a thread is about to be started: inside a fit it works for that fit."""
+        if (outer := self._outer()) is not None:
+            self._started[thread] = outer
 
     def wrap(self, cls: type) -> None:
         """Wrap the fitting methods that a class defines itself."""
@@ -54,9 +76,9 @@ class Fits:
             if hasattr(method, "_mlops_original"):
                 continue
             if callable(method):
-                wrapper: object = self._noting(method)
+                wrapper: object = self._noting(name, method)
             elif hasattr(type(method), "__get__"):  # sklearn's available_if: Pipeline.fit_transform
-                wrapper = _NotingDescriptor(method, self._noting)
+                wrapper = _NotingDescriptor(method, functools.partial(self._noting, name))
             else:
                 continue
             setattr(cls, name, wrapper)
@@ -73,19 +95,30 @@ class Fits:
         """Travel to joblib's processes inside a class of the notebook; what is fitted there is not noted."""
         return Fits, ()
 
-    def _noting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _outer(self) -> _Outer | None:
+        """Find the fit that runs around this moment of this thread."""
+        mine: _Outer | None = getattr(self._open, "fit", None) or self._started.get(
+            threading.current_thread()
+        )
+        return mine if mine is not None and mine.open else None
+
+    def _noting(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def noted(estimator: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as the method
-            if getattr(self._open, "depth", 0):
+            if self._outer() is not None:
                 return method(estimator, *args, **keywords)
-            self._open.depth = 1
+            outer = self._open.fit = _Outer()
             begun = time.perf_counter()
             try:
                 answer = method(estimator, *args, **keywords)
             finally:
-                self._open.depth = 0
-            data = args[0] if args else keywords.get("X")
-            self.seen.append(Fit(estimator, data, time.perf_counter() - begun))
+                outer.open = False
+                self._open.fit = None
+            took = time.perf_counter() - begun
+            before = self._seen.pop(id(estimator), None)
+            if before is not None and name == "partial_fit":
+                took += before.seconds
+            self._seen[id(estimator)] = Fit(estimator, args[0] if args else keywords.get("X"), took)
             return answer
 
         noted._mlops_original = method  # type: ignore[attr-defined] # noqa: SLF001 - our own mark
@@ -135,13 +168,31 @@ def observed(source: str) -> Iterator[Fits]:
         fits.wrap(cls)
     BaseEstimator.__init_subclass__ = classmethod(init_subclass)
     try:
-        yield fits
+        with _threads_noted(fits):
+            yield fits
     finally:
         if inherited is None:
             del BaseEstimator.__init_subclass__
         else:
             BaseEstimator.__init_subclass__ = inherited
         fits.unwrap()
+
+
+@contextlib.contextmanager
+def _threads_noted(fits: Fits) -> Iterator[None]:
+    """Let the fits know who starts each thread: joblib's threads do not say for whom they work."""
+    original = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        fits.start(thread)
+        original(thread)
+
+    threading.Thread.start = start  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        if threading.Thread.start is start:
+            threading.Thread.start = original  # type: ignore[method-assign]
 
 
 def _subclasses(cls: type) -> Iterator[type]:

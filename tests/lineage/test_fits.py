@@ -1,21 +1,27 @@
+import gc
 import inspect
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cloudpickle
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlops_magics.lineage.fits import Fits, observed
+from mlops_magics.lineage.fits import observed
 
 X = np.array([[0.0], [1.0], [2.0], [3.0]] * 5)
 y = np.array([0, 0, 1, 1] * 5)
@@ -130,8 +136,9 @@ def test_a_method_that_the_cell_replaces_stays_replaced() -> None:
 
 
 def test_what_was_observed_travels_to_other_processes_as_nothing() -> None:
-    fits = Fits()
-    fits.seen.append(None)  # type: ignore[arg-type]
+    with observed(SOURCE) as fits:
+        LogisticRegression().fit(X, y)
+    assert fits.seen
     assert pickle.loads(pickle.dumps(fits)).seen == []  # noqa: S301 - made on this line
     with observed(SOURCE):
         space: dict[str, Any] = {"__name__": "__main__", "BaseEstimator": BaseEstimator}
@@ -143,8 +150,70 @@ def test_cloning_and_partial_fits_work_as_ever() -> None:
     with observed(SOURCE) as fits:
         model = clone(SGDClassifier(random_state=0))
         model.partial_fit(X, y, classes=[0, 1])
-        model.partial_fit(X, y)
-    assert [item.estimator for item in fits.seen] == [model, model]
+        (first,) = fits.seen
+        model.partial_fit(X[:5], y[:5])
+    (noted,) = fits.seen
+    assert noted.estimator is model
+    assert len(noted.data) == 5
+    assert noted.seconds > first.seconds
+
+
+def test_only_the_last_batch_is_kept_alive() -> None:
+    class Batch(np.ndarray):  # unlike ndarray itself it can be pointed to weakly
+        pass
+
+    model, batches = SGDClassifier(random_state=0), []
+    with observed(SOURCE) as fits:
+        for _ in range(5):
+            batch = X.copy().view(Batch)
+            batches.append(weakref.ref(batch))
+            model.partial_fit(batch, y, classes=[0, 1])
+            del batch
+        gc.collect()
+        assert [each() is None for each in batches] == [True] * 4 + [False]
+    assert fits.seen[0].data is batches[-1]()
+
+
+def test_an_estimator_that_is_fitted_again_is_noted_once_and_last() -> None:
+    one, other = LogisticRegression(), LogisticRegression()
+    with observed(SOURCE) as fits:
+        one.fit(X, y)
+        other.fit(X, y)
+        one.fit(X[:8], y[:8])
+    assert [item.estimator for item in fits.seen] == [other, one]
+    assert len(fits.seen[-1].data) == 8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=2, n_jobs=2),
+        lambda: make_pipeline(StandardScaler(), BaggingClassifier(LogisticRegression(), n_jobs=2)),
+        lambda: RandomForestClassifier(n_estimators=4, n_jobs=2, random_state=0),
+    ],
+    ids=["search", "bagging", "forest"],
+)
+def test_fits_in_the_threads_of_a_fit_belong_to_it(make: Callable[[], Any]) -> None:
+    model, start = make(), threading.Thread.start
+    with observed(SOURCE) as fits, joblib.parallel_config("threading"):
+        model.fit(X, y)
+        after = LogisticRegression().fit(X, y)
+    assert [item.estimator for item in fits.seen] == [model, after]
+    assert threading.Thread.start is start
+
+
+def test_a_thread_that_outlives_the_fit_that_started_it_fits_for_itself() -> None:
+    with ThreadPoolExecutor(1) as pool, observed(SOURCE) as fits:
+
+        class Mine(BaseEstimator):
+            def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
+                pool.submit(LogisticRegression().fit, X, y).result()
+                return self
+
+        mine = Mine().fit(X, y)
+        later = LogisticRegression()
+        pool.submit(later.fit, X, y).result()
+    assert [item.estimator for item in fits.seen] == [mine, later]
 
 
 def test_without_scikit_learn_nothing_is_imported() -> None:
