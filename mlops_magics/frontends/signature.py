@@ -20,15 +20,18 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from mlops_magics.foundation.blocks import Block, Code
 from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.result import Result
 
 Reader = Callable[[str], object]
 _SCALARS: Mapping[Any, Reader] = {str: str, int: int, float: float, Path: Path}
+_HELP = frozenset({"-h", "--help"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,21 @@ class Parameter:
     def required(self) -> bool:
         """Whether it must be written."""
         return self.default is inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Help(Result):
+    """How a verb is called and what it does: what ``--help`` returns in a notebook.
+
+    Attributes:
+        text: The usage, then the docstring.
+    """
+
+    text: str
+
+    def blocks(self) -> Iterable[Block]:
+        """Show the text as it is."""
+        yield Code(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +136,10 @@ class Signature:
     def help(self) -> str:
         """Return what ``?`` and ``--help`` show: the usage, then the docstring."""
         return f"{self.usage}\n\n{self.document}\n"
+
+    def asks_help(self, tokens: Iterable[str]) -> bool:
+        """Tell whether the words after the verb ask for its help, whatever else they say."""
+        return not _HELP.isdisjoint(tokens)
 
     def parse(
         self,

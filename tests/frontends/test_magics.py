@@ -143,18 +143,35 @@ def test_help_is_the_usage_and_the_docstring(shell: Any, greeting: Run) -> None:
     assert told["docstring"].startswith("%mlops_greet THING [--times TIMES] [--refuse]\n\nGreet a thing.")
 
 
+@pytest.mark.parametrize("line", ["--help", "-h", "thing --times --help", "--nonsense -h -o kept"])
+def test_asking_for_help_shows_it_and_does_nothing(
+    shell: Any, greeting: Run, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    asked = shell.object_inspect("%mlops_greet")["docstring"]
+    told = greeting(shell, f"%mlops_greet {line}").result
+    assert (type(told).__name__, told.text) == ("Help", asked)
+    assert "Greet a thing." in _told(capsys)
+    assert "kept" not in shell.user_ns
+    assert greeting(shell, f"%mlops_greet {line};").result is None
+
+
 @pytest.mark.parametrize("verb", road.VERBS)
-def test_each_verb_of_the_road_has_help_for_each_option(shell: Any, verb: str) -> None:
+def test_each_verb_of_the_road_has_help_for_each_option(shell: Any, run: Run, verb: str) -> None:
     magic = shell.find_line_magic(road.magic_name(verb))
     told = magic.getdoc()
     assert told.startswith(f"%{road.magic_name(verb)}")
+    assert run(shell, f"%{road.magic_name(verb)} --help").result.text == told.rstrip()
     for item in magic.signature.parameters:
         assert item.about, f"{verb} says nothing about {item.name}"
 
 
 @pytest.mark.parametrize("verb", road.CELLS)
-def test_each_cell_magic_has_help(shell: Any, verb: str) -> None:
-    assert shell.find_cell_magic(road.magic_name(verb)).getdoc().startswith("%%mlops_")
+def test_each_cell_magic_has_help(shell: Any, run: Run, verb: str) -> None:
+    name = road.magic_name(verb)
+    told = shell.find_cell_magic(name).getdoc()
+    assert told.startswith("%%mlops_")
+    assert run(shell, f"%%{name} --help\nran = True").result.text == told.rstrip()
+    assert "ran" not in shell.user_ns
 
 
 def test_config_reaches_the_settings(shell: Any, run: Run, greeting: Run) -> None:

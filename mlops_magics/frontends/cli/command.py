@@ -46,7 +46,7 @@ def _answer(words: list[str]) -> str:
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", f"{nearest(verb, VERBS)} mlops --help lists them.")
     signature = _signature(verb)
-    if "--help" in words or "-h" in words:
+    if signature.asks_help(words):
         return signature.help()
     as_json = "--json" in words
     from mlops_magics.foundation.settings import Settings

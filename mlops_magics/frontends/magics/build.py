@@ -97,6 +97,11 @@ class LineMagic:
         """Return what ``%mlops_<verb>?`` shows."""
         return self.signature.help()
 
+    def _help(self) -> Any:  # noqa: ANN401 - a Help
+        from mlops_magics.frontends.signature import Help
+
+        return Help(self.getdoc().rstrip())
+
     @property
     def signature(self) -> Signature:
         """The step's signature; its module is imported now."""
@@ -113,6 +118,8 @@ class LineMagic:
 
         shell = self._extension.shell
         asked = read(line, shell.user_ns)
+        if self.signature.asks_help(asked.words):  # nothing is done then, nor is anything kept
+            return None if asked.silent else self._help()
         missed: list[str] = []
 
         def look_up(text: str) -> object:
