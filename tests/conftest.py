@@ -1,8 +1,4 @@
-"""What every test may use: a project of its own, a ready store, a shell with the magics loaded.
-
-What fixtures of one test and of a whole session both need is a ``with`` block of its own: ``new_project`` and
-``new_shell`` hand it out.
-"""
+"""What every test may use: a project of its own, a ready store, a shell with the magics loaded."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-InFolder = Callable[[Path], AbstractContextManager[Any]]
+from prepared import Prepared, prepare
 
 
 @contextlib.contextmanager
@@ -37,11 +31,6 @@ def _project(parent: Path) -> Iterator[Path]:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
-
-
-@pytest.fixture(scope="session")
-def new_project() -> InFolder:
-    return _project
 
 
 @pytest.fixture
@@ -88,11 +77,6 @@ def _shell(parent: Path) -> Iterator[Any]:
         atexit.unregister(made.atexit_operations)
 
 
-@pytest.fixture(scope="session")
-def new_shell() -> InFolder:
-    return _shell
-
-
 @pytest.fixture
 def shell(project: Path, tmp_path: Path) -> Iterator[Any]:
     """A fresh IPython shell in the project, with the magics loaded; nothing of it is left after the test."""
@@ -111,3 +95,14 @@ def run() -> Callable[[Any, str], Any]:
         return result
 
     return run_cell
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, store_template: Path, run: Callable[..., Any]
+) -> Prepared:
+    """A project with a registered model, to be copied."""
+    parent = tmp_path_factory.mktemp("prepared")
+    with _project(parent) as folder, _shell(parent) as made:
+        shutil.copy(store_template, folder / "mlflow.db")
+        return prepare(made, run, folder)

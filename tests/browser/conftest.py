@@ -1,17 +1,9 @@
-"""One browser, one harness page a test, and one real JupyterLab for the session."""
+"""One browser, one harness page a test, a real JupyterLab for the session, and a real Notebook 7."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +14,13 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
+from .jupyter import Jupyter, served
+
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _STATIC = _ROOT / "mlops_magics" / "frontends" / "widgets" / "static"
 _AXE = _ROOT / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
 _SITE = "http://card.test/"
-_STARTS_WITHIN = 60  # seconds, on a busy machine
-_TOKEN = "only-for-this-test"  # noqa: S105 - guards a server that lives for one test session on loopback
 
 
 def _missing(words: str) -> None:
@@ -131,94 +123,16 @@ def violations() -> Callable[[Page], list[str]]:
     return scan
 
 
-@dataclass
-class Lab:
-    """A JupyterLab on loopback."""
-
-    address: str
-    folder: Path
-
-    def notebook(self, name: str, *cells: str) -> str:
-        """Write a notebook and give the address that opens it."""
-        code = [
-            {
-                "cell_type": "code",
-                "id": f"cell-{at}",
-                "metadata": {},
-                "execution_count": None,
-                "outputs": [],
-                "source": source,
-            }
-            for at, source in enumerate(cells)
-        ]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        content = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code}
-        (self.folder / name).write_text(json.dumps(content), "utf-8")
-        # A workspace of its own, or the last test's notebook would be opened beside it.
-        return f"{self.address}/lab/workspaces/{Path(name).stem}/tree/{name}?token={_TOKEN}"
-
-
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     home = tmp_path_factory.mktemp("lab")
-    work = home / "work"
-    work.mkdir()
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet), "utf-8")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    folders = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    environment = os.environ | folders
-    environment |= {
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_HERE), str(_HERE.parent))),
-    }
-    options = [
-        "--no-browser",
-        "--ip=127.0.0.1",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={_TOKEN}",
-        f"--ServerApp.root_dir={work}",
-        "--LabApp.expose_app_in_browser=True",
-        *(["--allow-root"] if os.geteuid() == 0 else []),
-    ]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/api/status?token={_TOKEN}", server, home / "log")
-        yield Lab(f"http://127.0.0.1:{port}", work)
-    finally:
-        _end(server)
+    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True") as jupyter:
+        yield jupyter
 
 
-def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + _STARTS_WITHIN
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own server on loopback
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its kernels: they share its process group or answer to its shutdown."""
-    server.send_signal(signal.SIGTERM)
-    try:
-        server.wait(15)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+@pytest.fixture
+def notebook7(tmp_path: Path) -> Iterator[Jupyter]:
+    with served(
+        "notebook", tmp_path / "notebook7", "--JupyterNotebookApp.expose_app_in_browser=True"
+    ) as jupyter:
+        yield jupyter

@@ -16,7 +16,7 @@ from profiles import EVIL, changes, evil_profile, flights_profile, summary_of
 from mlops_magics.foundation.html import page as static_page
 from mlops_magics.steps.profile.result import Profile
 
-from .test_promote_card import KERNEL_READY, command, shot
+from .jupyter import command, run_all, shot
 
 pytestmark = pytest.mark.browser
 
@@ -377,8 +377,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     try:
         cells = (CELL, "import ipywidgets\nipywidgets.VBox([card])", "card.selected = 'origin'")
         page.goto(lab.notebook("profile.ipynb", *cells))
-        page.wait_for_function(KERNEL_READY, timeout=40_000)
-        command(page, "notebook:run-all-cells")
+        run_all(page)
         first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
         second.wait_for(timeout=20_000)
         for one in (first, second):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from .jupyter import command, run_all, shot
 from .states import empty, failing, many, no_right, ready
 
 pytestmark = pytest.mark.browser
@@ -284,20 +283,13 @@ from mlops_magics.frontends.widgets.promote import PromotionCard
 card = PromotionCard(Review(), MemoryDesk())
 card"""
 
-# The notebook's own sign says "idle" too early: running then opens the kernel dialog.
-KERNEL_READY = """() => {
-  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-  return context?.isReady && context.session?.kernel?.status === "idle";
-}"""
-
 
 def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
     page = context.new_page()
     try:
         page.goto(lab.notebook("promote.ipynb", CELL, "import ipywidgets\nipywidgets.VBox([card])"))
-        page.wait_for_function(KERNEL_READY, timeout=40_000)
-        command(page, "notebook:run-all-cells")
+        run_all(page)
         first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
         first.wait_for(timeout=20_000)
         second.wait_for()
@@ -324,11 +316,6 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     finally:
         shot(page, "lab_end")
         context.close()
-
-
-def command(page: Page, name: str, **arguments: str) -> None:
-    """Start a command of JupyterLab; what it leads to is waited for on the page."""
-    page.evaluate("([name, args]) => { jupyterapp.commands.execute(name, args) }", [name, arguments])
 
 
 def _keys_stay_in_the_card(page: Page, card: Locator) -> None:
@@ -359,9 +346,3 @@ def _lose_the_kernel(page: Page, card: Locator) -> None:
     page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
     expect(card.get_by_role("status")).to_have_text("The kernel is gone; run the cell again.", timeout=15_000)
     expect(card.get_by_label("Reason")).to_be_disabled()
-
-
-def shot(page: Page, name: str) -> None:
-    """Keep a picture where MLOPS_SHOTS points: how the card looks is judged by eye."""
-    if folder := os.environ.get("MLOPS_SHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
