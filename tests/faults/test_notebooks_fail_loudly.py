@@ -1,14 +1,16 @@
 """A failing magic or cell fails nbval, nbclient and papermill alike, with one short message."""
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from places import project_in
 
 pytestmark = pytest.mark.usefixtures("quiet_jupyter", "store_file")
 
@@ -30,14 +32,27 @@ FAILING = {
 }
 
 
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Iterator[NotebookClient]:
+    """One kernel for all notebooks: nbclient stops at a cell, not the kernel."""
+    with project_in(tmp_path_factory.mktemp("nbclient")) as project:
+        shutil.copy(store_template, project / "mlflow.db")
+        made = NotebookClient(nbformat.v4.new_notebook(), timeout=120)
+        made.execute(cleanup_kc=False, cwd=str(project))
+        yield made
+        made.nb = nbformat.v4.new_notebook()
+        made.execute(cleanup_kc=True)
+        assert not made.km or not made.km.has_kernel
+
+
 @pytest.mark.parametrize("fault", FAILING)
 def test_nbclient_stops_with_one_short_message(
-    notebook_of: Callable[..., Path], project: Path, fault: str
+    client: NotebookClient, notebook_of: Callable[..., Path], fault: str
 ) -> None:
     cell, message = FAILING[fault]
-    notebook = nbformat.read(notebook_of(LOAD, cell, "never = 1"), as_version=4)
+    notebook = client.nb = nbformat.read(notebook_of(LOAD, cell, "never = 1"), as_version=4)
     with pytest.raises(CellExecutionError):
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(project)}}).execute()
+        client.execute(cleanup_kc=False)
     errors = [output for output in notebook.cells[1].outputs if output.output_type == "error"]
     assert len(errors) == 1
     shown = "\n".join(errors[0].traceback)

@@ -28,7 +28,9 @@ print(sorted(point.name for point in distribution("mlops-magics").entry_points))
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLOPS_", "PYTHONPATH"))}
+    # What the first process of the fresh environment compiles the next one reads, as at a user's.
+    left_out = ("MLOPS_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     done = subprocess.run(
         command, cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False
     )

@@ -1,8 +1,11 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import project_in, shell_in
+from prepared import Prepared
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 
@@ -10,11 +13,28 @@ Book = Callable[[str], Any]
 FEATURES = ["town", "size", "age"]
 
 
-@pytest.fixture
-def live(book: Book, registered: Any) -> Iterator[Any]:
-    assert registered
-    yield book("%mlops_deploy flights/1 -o live")
-    book("%mlops_deploy flights --remove")
+@pytest.fixture(scope="module")
+def shell(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, run: Callable[..., Any]
+) -> Iterator[Any]:
+    """One notebook for all these tests, with one endpoint: predicting changes nothing."""
+    parent = tmp_path_factory.mktemp("predict")
+    with project_in(parent) as project, shell_in(parent) as made:
+        prepared.copy_into(project, made.user_ns)
+        run(made, "%config MLOps.standby = False")
+        run(made, "import pandas as pd\n%mlops_deploy flights/1 -o live")
+        yield made
+        run(made, "%mlops_deploy flights --remove")
+
+
+@pytest.fixture(scope="module")
+def book(shell: Any, run: Callable[..., Any]) -> Book:
+    return lambda source: run(shell, source).result
+
+
+@pytest.fixture(scope="module")
+def live(shell: Any) -> Any:
+    return shell.user_ns["live"]
 
 
 def test_the_answers_over_http_are_those_of_the_notebook(book: Book, live: Any, shell: Any) -> None:
@@ -34,12 +54,12 @@ def test_a_table_called_as_the_endpoint_is_no_hindrance(book: Book, live: Any) -
     assert len(book("flights = test\n%mlops_predict flights flights").values) == 200
 
 
-def test_files_and_tables_of_other_libraries_are_sent(book: Book, live: Any, project: Any) -> None:
+def test_files_and_tables_of_other_libraries_are_sent(book: Book, live: Any) -> None:
     assert live
     book("test.to_parquet('rows.parquet'); test.to_csv('rows.csv', index=False)")
     book("import polars; other = polars.from_pandas(test)")
     expected = book("%mlops_predict flights test").values
-    assert (project / "rows.csv").is_file()
+    assert Path("rows.csv").is_file()
     for name in ("rows.parquet", "rows.csv", "other"):
         assert book(f"%mlops_predict flights {name}").values == expected
 
