@@ -4,6 +4,8 @@ Targets write orders and mails and read states; a supervisor does the opposite. 
 code: the files below are all they share.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +19,15 @@ _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, n
 
 Status = Literal["starting", "ready", "failed", "stopping"]
 ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn what a spoilt file makes of its reader into our error."""
+    try:
+        yield
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        raise MLOpsError(f"The server's {what} cannot be read ({type(error).__name__}).", _REMEDY) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +92,8 @@ class Order:
         Raises:
             MLOpsError: When the text is not an order.
         """
-        try:
+        with _reading("order"):
             return cls.from_fields(orjson.loads(text))
-        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
-            raise MLOpsError(
-                f"The server's order cannot be read ({type(error).__name__}).", _REMEDY
-            ) from error
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
@@ -137,15 +144,11 @@ class Mail:
         Raises:
             MLOpsError: When the text is not a mail.
         """
-        try:
+        with _reading("mail"):
             fields: dict[str, Any] = orjson.loads(text)
             if fields["order"] is not None:
                 fields["order"] = Order.from_fields(fields["order"])
             return cls(**fields)
-        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
-            raise MLOpsError(
-                f"The server's mail cannot be read ({type(error).__name__}).", _REMEDY
-            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +246,7 @@ class State:
         Raises:
             MLOpsError: When the text is not a state.
         """
-        try:
+        with _reading("state"):
             fields: dict[str, Any] = orjson.loads(text)
             fields["workers"] = tuple(fields["workers"])
             fields["error"] = Fault(**fields["error"]) if fields["error"] else None
@@ -251,10 +254,6 @@ class State:
                 fault = Fault(**change["error"]) if change["error"] else None
                 fields["change"] = Change(**{**change, "error": fault})
             return cls(**fields)
-        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
-            raise MLOpsError(
-                f"The server's state cannot be read ({type(error).__name__}).", _REMEDY
-            ) from error
 
     @classmethod
     def read(cls, path: Path) -> Self | None:

@@ -224,7 +224,6 @@ def end(state: State) -> None:
     """
     process = state.process
     for number, seconds in ((signal.SIGTERM, _END), (signal.SIGKILL, _GONE)):
-        deadline = time.monotonic() + seconds
         try:
             if process.alive():
                 os.kill(process.pid, number)
@@ -233,11 +232,7 @@ def end(state: State) -> None:
                 f"The process {process.pid} of {state.name} cannot be ended: {error.strerror}.",
                 "End it as the user who started it.",
             ) from error
-        while process.alive():
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL)
-        else:
+        if _until(lambda: not process.alive(), seconds):
             return wait_for_workers(state)
     raise UnavailableError(
         f"The process {process.pid} of {state.name} does not end.", "Restart the machine, or wait."
@@ -250,14 +245,20 @@ def wait_for_workers(state: State) -> None:
     Args:
         state: What the supervisor said last.
     """
-    deadline = time.monotonic() + _GONE
-    while left := list(_workers(state)):
+    while not _until(lambda: not list(_workers(state)), _GONE):
+        for pid in _workers(state):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _until(done: Callable[[], bool], seconds: float) -> bool:
+    """Wait for something to be so, and tell whether it came to that in time."""
+    deadline = time.monotonic() + seconds
+    while not done():
         if time.monotonic() > deadline:
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            deadline += _GONE
+            return False
         time.sleep(_POLL)
+    return True
 
 
 def _workers(state: State) -> Iterable[int]:
