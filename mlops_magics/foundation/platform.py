@@ -223,11 +223,11 @@ class ProcessId:
 
         boot, _, ticks = self.birth.rpartition(":")
         its_boot, _, its_ticks = _birth(pid).rpartition(":")
-        if boot and its_boot:
-            return boot == its_boot and int(its_ticks) >= int(ticks)
         try:
+            if boot and its_boot:
+                return boot == its_boot and int(its_ticks) >= int(ticks)
             return bool(psutil.Process(pid).create_time() >= self.started)
-        except psutil.Error:
+        except (psutil.Error, ValueError):  # it has ended; a hand has spoilt what was written down
             return False
 
     def _is(self, started: float) -> bool:

@@ -222,6 +222,7 @@ def test_setting_the_clock_neither_kills_nor_revives_anybody(set_clock: Callable
             assert me.may_have_started(child.pid)
             assert not ProcessId.of(child.pid).may_have_started(me.pid)
             assert not rebooted.may_have_started(child.pid)
+            assert not dataclasses.replace(me, birth=f"{me.birth}x").may_have_started(child.pid)
             set_clock()
         child.communicate()
 
