@@ -14,7 +14,7 @@ from mlops_magics.tracking.store import open_store
 Book = Callable[[str], Any]
 
 
-def test_an_evaluation_is_kept_with_the_run(book: Book, fitted: Run) -> None:
+def test_an_evaluation_is_kept_with_the_run(book: Book, fitted: Run, tmp_path: Path) -> None:
     found = book("%mlops_evaluate run test --target late")
     assert found.passed
     assert found.run_id == fitted.id
@@ -23,9 +23,10 @@ def test_an_evaluation_is_kept_with_the_run(book: Book, fitted: Run) -> None:
     assert run.data.metrics["test_roc_auc"] == pytest.approx(found.metrics["roc_auc"])
     inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
     assert inputs["evaluation"] == found.data.digest
-    whole = json.loads(Path(store.client.download_artifacts(fitted.id, "mlops/evaluation.json")).read_text())
+    kept = Path(store.client.download_artifacts(fitted.id, "mlops", str(tmp_path)))
+    whole = json.loads((kept / "evaluation.json").read_text())
     assert whole["assessment"]["primary"] == "roc_auc"
-    page = Path(store.client.download_artifacts(fitted.id, "mlops/evaluation.html")).read_text()
+    page = (kept / "evaluation.html").read_text()
     assert "<svg" in page
     assert "<script" not in page
 

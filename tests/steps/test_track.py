@@ -59,14 +59,15 @@ def test_the_digest_of_a_table_changes_with_one_value(book: Book) -> None:
     ],
 )
 def test_a_run_always_ends_in_the_right_status_and_the_error_goes_on(
-    shell: Any, book: Book, body: str, error: type[BaseException], status: str
+    shell: Any, book: Book, tmp_path: Path, *, body: str, error: type[BaseException], status: str
 ) -> None:
     result = shell.run_cell(f"%%mlops_track --name bad\n{body}")
     assert isinstance(result.error_in_exec, error)
     store = open_store(Settings.discover())
     (stored,) = store.client.search_runs([store.experiment_id("e")])
     assert stored.info.status == status
-    text = Path(store.client.download_artifacts(stored.info.run_id, "mlops/traceback.txt")).read_text()
+    kept = store.client.download_artifacts(stored.info.run_id, "mlops", str(tmp_path))
+    text = (Path(kept) / "traceback.txt").read_text()
     assert error.__name__ in text
     assert "abcdef123" not in text
     assert book("1 + 1") == 2
