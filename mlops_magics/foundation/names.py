@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlops_magics.foundation.errors import UsageError
@@ -86,3 +87,18 @@ def run_id(text: str) -> str | None:
     """Read an MLflow run id, alone or as ``runs:/<id>``; None where the text is something else."""
     match = _RUN.fullmatch(text.strip())
     return match.group(1) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What the user wrote for each thing that a verb takes: a table has no name of its own.
+
+    Attributes:
+        texts: Parameter -> text.
+    """
+
+    texts: Mapping[str, str]
+
+    def get(self, parameter: str, otherwise: str) -> str:
+        """Return what was written for a parameter."""
+        return self.texts.get(parameter, otherwise)

@@ -3,14 +3,16 @@
 Positional parameters are things, keyword-only ones are options. What a parameter is annotated with says
 how its text is read:
 
-    object                 a THING: a name of the notebook where there is one, else the text itself
+    object                 a THING: a name of the notebook where there is one, else the text itself;
+                           of an option too (``--against other``)
     str | Deployment       a THING too, but only a Deployment is taken from the notebook: an endpoint may be
                            called as a table is
     str, int, float, Path  one value
     bool                   a flag; ``--no-x`` where the default is yes
     tuple[str, ...]        values with commas between them
     Literal["a", "b"]      one of these
-    any other class        given by the front end (the settings, the cell); never written by the user
+    any other class        given by the front end (the settings, the cell, what was written for each
+                           THING: Called); never written by the user
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any, Literal, NoReturn
 
 from mlops_magics.foundation.blocks import Block, Code
 from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.names import Called
 from mlops_magics.foundation.result import Result
 
 Reader = Callable[[str], object]
@@ -45,6 +48,7 @@ class Parameter:
         read: Turns a text into the value.
         choices: The only values, where there are few.
         accepts: For kind "thing": what a name of the notebook must hold to be taken; empty for anything.
+        looked_up: Whether its text may be a name of the notebook.
         given: The name of the class that the front end hands over, for kind "given".
         about: What the docstring says about it.
     """
@@ -55,6 +59,7 @@ class Parameter:
     read: Reader = str
     choices: tuple[str, ...] = ()
     accepts: tuple[type, ...] = ()
+    looked_up: bool = False
     given: str = ""
     about: str = ""
 
@@ -163,11 +168,14 @@ class Signature:
             UsageError: A word is not understood, or one is missing.
         """
         found = vars(self._parser().parse_args(list(tokens)))
+        written = {name: text for name, text in found.items() if isinstance(text, str)}
         for item in self.parameters:
             if item.kind == "given":
-                if item.given in given:
+                if item.given == Called.__name__:
+                    found[item.name] = Called(written)
+                elif item.given in given:
                     found[item.name] = given[item.given]()
-            elif item.kind == "thing" and isinstance(found[item.name], str):
+            elif item.looked_up and isinstance(found[item.name], str):
                 held = look_up(found[item.name])
                 if not item.accepts or isinstance(held, item.accepts):
                     found[item.name] = held
@@ -250,9 +258,10 @@ def _reading(hint: Any, *, positional: bool) -> dict[str, Any]:  # noqa: ANN401 
     bare = members[0] if len(members) == 1 else hint
     written = "text" if positional else "value"
     if bare in {object, Any}:
-        found: dict[str, Any] = {"kind": "thing" if positional else "value"}
+        found: dict[str, Any] = {"kind": "thing" if positional else "value", "looked_up": True}
     elif len(members) > 1 and str in members:
-        found = {"kind": "thing", "accepts": tuple(each for each in members if each is not str)}
+        accepts = tuple(each for each in members if each is not str)
+        found = {"kind": "thing" if positional else "value", "accepts": accepts, "looked_up": True}
     elif bare is bool:
         found = {"kind": "flag"}
     elif typing.get_origin(bare) is Literal:

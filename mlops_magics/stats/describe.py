@@ -125,9 +125,7 @@ def _top(
     most = Counted(values, counts).most()
     scale = plain.rows / max(sample.codes.size, 1)
     often = [(value, count) for value, count in most if count > _OFTEN]
-    return tuple(
-        Level(written(plain, _scaled(value, column.unit)), round(count * scale)) for value, count in often
-    ), False
+    return tuple(Level(written(plain, value), round(count * scale)) for value, count in often), False
 
 
 def _scaled(value: Any, unit: float) -> Any:  # noqa: ANN401 - a number of any kind

@@ -229,7 +229,8 @@ def finished(facts: Facts, pieces: Iterator[Piece]) -> tuple[ColumnSummary, Samp
     if any(item.numbers is not None for item in held):  # a range without any value has no type of its own
         held = [item if item.numbers is not None else _as_numbers(item) for item in held]
         numbers = np.concatenate([item.numbers for item in held if item.numbers is not None])
-        sampled = SampleColumn.of_numbers(facts.name, numbers)
+        unit = next((item.column.unit for item in held if item.column.kind != "empty"), 1.0)
+        sampled = SampleColumn.of_numbers(facts.name, numbers if unit == 1 else numbers * unit)
     else:
         texts = pl.concat([item.texts for item in held if item.texts is not None])
         sampled = SampleColumn.of_texts(facts.name, texts)

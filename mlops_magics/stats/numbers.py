@@ -184,8 +184,8 @@ class NumberPart:
         """Return the distribution.
 
         Args:
-            sample: The finite values of the row sample, sorted: quantiles come from it where the column
-                is too long to be sorted.
+            sample: The finite values of the row sample, sorted, in the unit that is shown: quantiles come
+                from it where the column is too long to be sorted.
             unit: What values are multiplied by to be shown.
 
         Returns:
@@ -195,7 +195,8 @@ class NumberPart:
             return None
         if isinstance(self.held, Counted):
             moments, bins, zeros, negatives = _sums(self.held)
-            found, error = self.held.quantiles(QUANTILES), 0.0
+            found = {share: value * unit for share, value in self.held.quantiles(QUANTILES).items()}
+            error = 0.0
         else:
             held = self.held
             moments, bins, zeros, negatives = held.moments, held.bins, held.zeros, held.negatives
@@ -210,7 +211,7 @@ class NumberPart:
             std=None if std is None else std * unit,
             skew=moments.skew,
             kurtosis=moments.kurtosis,
-            quantiles={share: value * unit for share, value in found.items()},
+            quantiles=found,
             rank_error=error,
             histogram=Histogram(bins.start * unit, bins.width * unit, tuple(bins.counts.tolist())),
             zeros=zeros,

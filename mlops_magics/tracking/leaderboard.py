@@ -12,13 +12,18 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlops_magics.tracking.findings import TAG
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
+
+_SPARE = 3
 
 # Revisions of MLflow's schema in which the tables below were checked: their columns and meaning.
 _KNOWN_TABLES = {
     "runs": {"run_uuid", "name", "status", "start_time", "lifecycle_stage", "experiment_id"},
     "latest_metrics": {"key", "value", "is_nan", "run_uuid"},
+    "tags": {"key", "value", "run_uuid"},
 }
+_NO_FINDING = f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Row:
 
 
 def top(store: Store, experiment_id: str, *, metric: str | None = None, limit: int = 20) -> tuple[Row, ...]:
-    """Return the best runs by a metric, or the newest.
+    """Return the best runs by a metric, or the newest; runs that keep findings about a table are none.
 
     Args:
         store: The open store.
@@ -73,8 +78,8 @@ def _by_sql(
 ) -> tuple[Row, ...]:
     if metric is None:
         found = database.execute(
-            "SELECT run_uuid, name, status, start_time FROM runs WHERE experiment_id = ?"
-            " AND lifecycle_stage = 'active' ORDER BY start_time DESC, run_uuid LIMIT ?",
+            "SELECT r.run_uuid, r.name, r.status, r.start_time FROM runs r WHERE r.experiment_id = ?"  # noqa: S608 - a constant
+            f" AND r.lifecycle_stage = 'active'{_NO_FINDING} ORDER BY r.start_time DESC, r.run_uuid LIMIT ?",
             (int(experiment_id), limit),
         ).fetchall()
     else:
@@ -82,7 +87,7 @@ def _by_sql(
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time FROM latest_metrics m"  # noqa: S608 - ASC or DESC
             " JOIN runs r ON r.run_uuid = m.run_uuid WHERE m.key = ? AND m.is_nan = 0"
-            " AND r.experiment_id = ? AND r.lifecycle_stage = 'active'"
+            f" AND r.experiment_id = ? AND r.lifecycle_stage = 'active'{_NO_FINDING}"
             f" ORDER BY m.value {order}, r.start_time LIMIT ?",
             (metric, int(experiment_id), limit),
         ).fetchall()
@@ -104,7 +109,8 @@ def _by_search(
         [f"metrics.`{metric}` {'ASC' if ascending else 'DESC'}"] if metric else ["attributes.start_time DESC"]
     )
     with door("The experiment's runs"):
-        found = store.client.search_runs([experiment_id], max_results=limit, order_by=order)
+        # What was found out about tables is no attempt, and cannot be left out by the search itself.
+        found = store.client.search_runs([experiment_id], max_results=_SPARE * limit, order_by=order)
     rows = (
         Row(
             run.info.run_id,
@@ -114,5 +120,6 @@ def _by_search(
             {key: value for key, value in sorted(run.data.metrics.items()) if value == value},  # noqa: PLR0124 - NaN
         )
         for run in found
+        if TAG not in run.data.tags
     )
-    return tuple(row for row in rows if metric is None or metric in row.metrics)
+    return tuple(row for row in rows if metric is None or metric in row.metrics)[:limit]

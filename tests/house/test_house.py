@@ -139,7 +139,8 @@ def test_whatever_is_public_has_a_docstring() -> None:
 def test_a_verb_has_one_name_on_each_floor(verb: str) -> None:
     module, _, function = VERBS[verb].partition(":")
     assert (module, function) == (f"mlops_magics.steps.{verb}", verb)
-    assert (ROOT / "mlops_magics" / "steps" / f"{verb}.py").is_file()
+    step = ROOT / "mlops_magics" / "steps"
+    assert (step / f"{verb}.py").is_file() != (step / verb / "__init__.py").is_file()
     assert (ROOT / "tests" / "steps" / f"test_{verb}.py").is_file()
     assert re.search(rf"%{magic_name(verb)}\b", (ROOT / "README.md").read_text())
     assert re.search(rf"^\| {verb} \|", (ROOT / "README.md").read_text(), re.MULTILINE)
@@ -156,7 +157,9 @@ def test_a_verb_is_things_by_place_and_options_by_name(verb: str) -> None:
 
 
 def test_there_is_no_step_beside_the_road() -> None:
-    steps = {path.stem for path in (ROOT / "mlops_magics" / "steps").glob("*.py")} - {"__init__"}
+    folder = ROOT / "mlops_magics" / "steps"
+    steps = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    steps |= {path.parent.name for path in folder.glob("*/__init__.py")}
     assert steps == set(VERBS)
     assert set(CELLS) <= set(VERBS)
 
