@@ -23,7 +23,7 @@ _KNOWN_TABLES = {
     "latest_metrics": {"key", "value", "is_nan", "run_uuid"},
     "tags": {"key", "value", "run_uuid"},
 }
-_NO_FINDING = f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"
+_NO_FINDING = f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)

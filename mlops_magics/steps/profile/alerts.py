@@ -274,7 +274,7 @@ def _of_target(table: TableSummary, target: TargetSummary) -> Iterator[Alert]:
         return
     for relation in target.relations:
         column = by_name[relation.column]
-        if column.meaning in {"empty", "constant"}:
+        if column.meaning == "empty":
             continue
         if relation.skill >= _LEAK[target.problem] or relation.share >= _TELLS:
             skill = max(relation.skill, relation.share)

@@ -196,7 +196,9 @@ def _type_words(old: _Side, new: _Side) -> str:
 def _words(old: _Side, new: _Side) -> str:
     if new.sample.numbers is not None:
         left, right = old.column, new.column
-        if left.kind in {"date", "boolean"} or left.numbers is None or right.numbers is None:
+        if left.kind == right.kind == "boolean" and left.numbers and right.numbers:
+            return f"yes in {_percent(left.numbers.mean)} → {_percent(right.numbers.mean)}"
+        if left.kind == "date" or left.numbers is None or right.numbers is None:
             return f"{_ends(left)} → {_ends(right)}"
         middle = f"median {shown(left.numbers.quantiles[0.5])} → {shown(right.numbers.quantiles[0.5])}"
         ratio = right.numbers.mean / left.numbers.mean if left.numbers.mean else math.nan
@@ -225,7 +227,7 @@ def _ends(column: ColumnSummary) -> str:
 
 
 def _centre(column: ColumnSummary) -> Scalar:
-    if column.numbers is not None and column.kind not in {"date", "boolean"}:
+    if column.numbers is not None and column.kind != "date":
         return column.numbers.mean
     if column.kind == "date":
         return column.minimum
