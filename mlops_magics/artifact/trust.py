@@ -9,6 +9,9 @@ Some types hold raw indices that compiled code follows without looking: trees of
 sparse matrices. A type cannot vouch for those, which is why skops trusts no tree. `check` reads them
 before the first prediction does.
 
+Our own ``model_parts`` are on it: they hold names of columns and of formats, look both up in fixed tables
+or hand them to pandas as data, and run nothing that a file could choose.
+
 Not on the list, on purpose: ``operator.*``, bound methods, anything of joblib, ``builtins`` beyond
 ``object``, functions that open files, and every class of a user. ``functools.partial`` is taken for
 scikit-learn's own ``check_array`` alone, which boosting keeps for its categories.
@@ -27,6 +30,9 @@ from typing import Any
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 _OBJECTS = """
+    mlops_magics.model_parts.dates.DateParts
+    mlops_magics.model_parts.raw.RawColumns
+    mlops_magics.model_parts.texts.FilledTexts
     sklearn.ensemble._hist_gradient_boosting.binning._BinMapper
     sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
     sklearn._loss.link: IdentityLink Interval LogLink LogitLink HalfLogitLink MultinomialLogit
