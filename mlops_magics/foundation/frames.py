@@ -122,6 +122,12 @@ class Frame:
         drop = self.position(name)
         return self.select([i for i in range(len(self.names)) if i != drop])
 
+    def where(self, rows: Any) -> Frame:  # noqa: ANN401 - a numpy array of truth values
+        """Return the rows that a truth value each picks, in their order."""
+        if self.kind == "pandas":
+            return Frame(self.data.loc[rows], self.kind, self.source)
+        return Frame(self.data.filter(rows), self.kind, self.source)
+
     def gaps(self) -> list[bool]:
         """Tell, column by column, whether any value is missing (null or NaN)."""
         if self.kind == "pandas":

@@ -90,7 +90,7 @@ def of_polars(series: pl.Series) -> Column:
         return _numbers(kind, series.to_physical(), unit=_UNITS[unit])
     if dtype == pl.String:
         return Column("string", rows, nulls, texts=series)
-    if dtype in {pl.Categorical, pl.Enum}:
+    if isinstance(dtype, pl.Categorical | pl.Enum):  # categories have another hash than their class
         return Column("string", rows, nulls, texts=series.cast(pl.String))
     return _as_text(series)
 
@@ -132,6 +132,10 @@ def of_pandas(series: Any) -> Column:  # noqa: ANN401 - pandas ships no types
         return of_numpy(series.to_numpy())
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
         return _instants(series.to_numpy())
+    if (
+        dtype.kind == "M" and getattr(dtype, "tz", None) is not None
+    ):  # Polars' way there is deprecated by pandas
+        return _instants(series.dt.tz_convert(None).to_numpy())
     try:
         read = pl.from_pandas(series.rename(""), nan_to_null=isinstance(dtype, np.dtype))
     except Exception:  # noqa: BLE001 - every library has its own ways to refuse; the text form holds anything
