@@ -76,7 +76,7 @@ def test_each_annotation_says_how_its_text_is_read() -> None:
         "count": 7,
         "rate": -0.5,
         "path": Path("a/b"),
-        "against": "table",
+        "against": TABLE,  # an object behind a flag is looked up too
         "metrics": ("a", "b"),
         "to": "cloud",
         "dry_run": True,
