@@ -26,6 +26,7 @@ _SHORT = 200  # characters of a text once the room for long ones is used up
 _ROOM = 100_000  # characters of long texts in a report
 _LEVELS = 6  # most frequent values on the static page
 _PAIRS = 4  # associations there
+_STRONGEST = 15  # pairs of columns on the static page
 _HEAD = 12  # columns of the first rows on the static page
 _PLACE = ("frontends", "widgets", "static")  # read as a file: nothing above this floor is imported
 _PAGE = (
@@ -119,7 +120,7 @@ def _sections(view: View, details: Mapping[str, View], table: TableSummary) -> I
     if view["pairs"]:
         pairs: list[list[Cell]] = [
             [Name(names[left]), Name(names[right]), value, measure]
-            for left, right, measure, value in view["pairs"]
+            for left, right, measure, value in view["pairs"][:_STRONGEST]
         ]
         yield part(
             [Title("columns that go together"), Table(("column", "with", "strength", "measure"), pairs)]

@@ -14,7 +14,7 @@ from mlops_magics.steps.profile.report import DETAILS, report
 from mlops_magics.steps.profile.show import Caps, blocks
 from mlops_magics.steps.profile.view import overview
 
-_REPORT = Caps(alerts=100, columns=300, target=20, changes=100)
+_REPORT = Caps(alerts=100, columns=300, target=12, changes=100)
 
 
 class Desk(Protocol):
