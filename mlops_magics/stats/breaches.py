@@ -15,7 +15,7 @@ from mlops_magics.artifact.contract import Contract
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.judging import Finding, Places, Severity, judge
-from mlops_magics.stats.summary import labels
+from mlops_magics.stats.naming import labels
 
 _SMALL: Final = 200_000  # cells: below it, starting threads costs more than it saves
 _MOST_REASONS: Final = 5  # for one row; more are counted

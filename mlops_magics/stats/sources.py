@@ -21,7 +21,8 @@ from mlops_magics.foundation.errors import NotFoundError, UnavailableError, Usag
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats import columns
 from mlops_magics.stats.columns import Column
-from mlops_magics.stats.summary import Scalar, labels
+from mlops_magics.stats.naming import labels
+from mlops_magics.stats.summary import Scalar
 
 HEAD: Final = 10  # rows shown as they are
 _IN_MEMORY: Final = 256 * 1024**2  # bytes of CSV that are read at once

@@ -6,9 +6,9 @@ exact, and the standard error (of the count, of the rank) where it is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 Kind = Literal["boolean", "integer", "float", "decimal", "date", "duration", "string", "other", "empty"]
 Meaning = Literal["empty", "constant", "flag", "id", "category", "ordinal", "number", "date", "text", "other"]
@@ -388,25 +388,3 @@ class TableSummary:
     def by_name(self) -> Mapping[str, ColumnSummary]:
         """The columns by name."""
         return {column.name: column for column in self.columns}
-
-
-def labels(names: Sequence[Any]) -> tuple[str, ...]:
-    """Make column names texts that differ: ``x``, ``x#1``; ``("a", 1)`` is ``a.1``.
-
-    Args:
-        names: The names as the table has them: of any type, repeated or not.
-
-    Returns:
-        A text a column, in order.
-    """
-    taken: dict[str, int] = {}
-    found: list[str] = []
-    for name in names:
-        text = ".".join(map(str, name)) if isinstance(name, tuple) else str(name)
-        base = text
-        while text in taken:
-            taken[base] += 1
-            text = f"{base}#{taken[base]}"
-        taken[text] = 0
-        found.append(text)
-    return tuple(found)
