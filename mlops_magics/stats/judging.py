@@ -277,7 +277,7 @@ def _categories(judged: Judged) -> Iterator[Finding]:
     strange = [item for item in values.unique().to_list() if item not in known]
     if not strange:
         return
-    wrong = values.is_in(pl.Series("", strange, dtype=values.dtype)).to_numpy()
+    wrong = values.is_in(strange).to_numpy()
     severity: Severity = "error"
     if not judged.rule.closed:
         severity = "warning"

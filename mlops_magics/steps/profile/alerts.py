@@ -10,7 +10,15 @@ from mlops_magics.foundation.blocks import shown
 from mlops_magics.stats.engine import Survey
 from mlops_magics.stats.meaning import looks_like_dates, share_of_numbers
 from mlops_magics.stats.sample import SampleColumn
-from mlops_magics.stats.summary import Alert, ColumnSummary, Pair, TableSummary, TargetSummary
+from mlops_magics.stats.summary import (
+    Alert,
+    ColumnSummary,
+    Level,
+    Numbers,
+    Pair,
+    TableSummary,
+    TargetSummary,
+)
 
 _ROWS: Final = 30  # fewer rows say little about anything but themselves
 _LEAK: Final = {"binary": 0.95, "classes": 0.97, "number": 0.99}
@@ -24,6 +32,7 @@ _SKEWED: Final = 10.0
 _FAR: Final = 20.0  # times the middle 98 % that an end lies beyond them
 _MIXED: Final = 0.001
 _STANDS_IN: Final = frozenset({-1, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 999999, 9999999})
+_APART: Final = 1.5  # times the middle 90 %
 _DAY: Final = 86_400e6  # microseconds
 _READS: Final = 0.98  # of the texts are numbers
 
@@ -104,19 +113,18 @@ def _of_column(column: ColumnSummary, sampled: SampleColumn, *, goal: bool) -> I
         yield from _of_numbers(column)
     if column.kind == "date":
         yield from _of_dates(column)
-    if not goal and column.top_exact and column.top and column.meaning not in {"constant", "id"}:
-        share = column.top[0].count / column.rows
-        if share > _SAME and column.rows >= _ROWS:
-            what = f"{column.name} is {_first(column)} in {_percent(share)} of the rows."
-            yield Alert(
-                "imbalance",
-                name,
-                "low",
-                0.25,
-                share,
-                what,
-                "It can hardly tell rows apart; drop it or group it.",
-            )
+    if not goal:
+        yield from _of_sameness(column)
+
+
+def _of_sameness(column: ColumnSummary) -> Iterator[Alert]:
+    if column.rows < _ROWS or not column.top or not column.top_exact or column.meaning == "constant":
+        return
+    share = column.top[0].count / column.rows
+    if share > _SAME:
+        what = f"{column.name} is {_first(column)} in {_percent(share)} of the rows."
+        remedy = "It can hardly tell rows apart; drop it or group it."
+        yield Alert("imbalance", (column.name,), "low", 0.25, share, what, remedy)
 
 
 _DROP = "Drop it."
@@ -191,28 +199,12 @@ def _of_numbers(column: ColumnSummary) -> Iterator[Alert]:
     numbers, name = column.numbers, (column.name,)
     if numbers is None or numbers.count < _ROWS:
         return
-    low, high, middle = numbers.quantiles[0.01], numbers.quantiles[0.99], numbers.quantiles[0.5]
-    spread = numbers.quantiles[0.95] - numbers.quantiles[0.05]
-    for level in column.top:
-        value = level.value
-        outermost = value in {column.minimum, column.maximum}
-        if (
-            isinstance(value, int | float)
-            and value in _STANDS_IN
-            and outermost
-            and abs(value - middle) > 1.5 * spread > 0
-        ):
-            what = f"{column.name} is {shown(value)} in {level.count:,} rows, far from all else: maybe a gap."
-            yield Alert(
-                "stand-in",
-                name,
-                "high",
-                0.65,
-                level.count,
-                what,
-                "Read it as missing (na_values when reading).",
-            )
-            return
+    if (gap := _stand_in(column, numbers)) is not None:
+        what = f"{column.name} is {shown(gap.value)} in {gap.count:,} rows, far from all else: maybe a gap."
+        remedy = "Read it as missing (na_values when reading)."
+        yield Alert("stand-in", name, "high", 0.65, gap.count, what, remedy)
+        return
+    low, high = numbers.quantiles[0.01], numbers.quantiles[0.99]
     width = high - low
     below, above = low - numbers.minimum, numbers.maximum - high
     if width > 0 and max(below, above) > _FAR * width:
@@ -224,15 +216,20 @@ def _of_numbers(column: ColumnSummary) -> Iterator[Alert]:
         yield Alert("outliers", name, "medium", 0.4, end, what, remedy)
     elif numbers.skew is not None and abs(numbers.skew) > _SKEWED:
         what = f"{column.name} is skewed ({shown(numbers.skew)})."
-        yield Alert(
-            "skew",
-            name,
-            "low",
-            0.2,
-            numbers.skew,
-            what,
-            "Take its logarithm for a linear model; trees do not mind.",
-        )
+        remedy = "Take its logarithm for a linear model; trees do not mind."
+        yield Alert("skew", name, "low", 0.2, numbers.skew, what, remedy)
+
+
+def _stand_in(column: ColumnSummary, numbers: Numbers) -> Level | None:
+    """Find a value such as -999 that is frequent, outermost, and far from the rest."""
+    middle, spread = numbers.quantiles[0.5], numbers.quantiles[0.95] - numbers.quantiles[0.05]
+    for level in column.top:
+        value = level.value
+        if not isinstance(value, int | float) or value not in _STANDS_IN:
+            continue
+        if value in {column.minimum, column.maximum} and abs(value - middle) > _APART * spread > 0:
+            return level
+    return None
 
 
 def _of_dates(column: ColumnSummary) -> Iterator[Alert]:
