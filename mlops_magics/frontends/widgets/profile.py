@@ -52,6 +52,13 @@ class ProfileCard(anywidget.AnyWidget):
         )
         self.on_msg(self._heard)
 
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a profile has
+        """Answer as the profile does: ``card.columns["x"]``, ``card.alerts``, ``card.to_html()``."""
+        profile = self.__dict__.get("_profile")
+        if profile is None or name.startswith("_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return getattr(profile, name)
+
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
         """Take over what the page may set, and put right what it may not."""
         allowed, forged = kernels_own(sync_data, self.keys)
