@@ -119,4 +119,5 @@ def wilson(rate: float, rows: int) -> tuple[float, float]:
     square = _Z * _Z
     middle = (rate + square / (2 * rows)) / (1 + square / rows)
     half = _Z / (1 + square / rows) * math.sqrt(rate * (1 - rate) / rows + square / (4 * rows * rows))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding may leave a rate of 0 or 1 a hair outside.
+    return min(rate, max(0.0, middle - half)), max(rate, min(1.0, middle + half))
