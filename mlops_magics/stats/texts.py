@@ -151,8 +151,6 @@ def _held(texts: pl.Series, total: int) -> tuple[Counted | Distinct, dict[int, s
 def _named(texts: pl.Series, counted: Counted, rows: npt.NDArray[np.int64]) -> dict[int, str]:
     """Keep the texts behind the most frequent hashes, each from a row that holds it."""
     often = counted.places(_NAMED)
-    if counted.counts[often[0]] == 1:  # all differ
-        return {}
     found: list[str] = texts.gather(rows[often]).to_list()
     return dict(zip(counted.values[often].tolist(), found, strict=True))
 
