@@ -74,10 +74,10 @@ def _correlated(numbers: Sequence[SampleColumn], rows: int, pool: Executor) -> I
     if count < 2 or not rows:  # noqa: PLR2004 - a pair
         return
     step = max(1, math.ceil(rows * count * count / _WORK))
-    values = [item.numbers[::step] for item in numbers if item.numbers is not None]
-    ranks = [item.ranks[::step] for item in numbers if item.ranks is not None]
-    with np.errstate(all="ignore"):
-        straight, ranked = pool.map(correlations, (values, ranks))
+    sides = [item.numbers[::step] for item in numbers if item.numbers is not None]
+    sides += [item.ranks[::step] for item in numbers if item.ranks is not None]
+    centred = list(pool.map(centre, sides))
+    straight, ranked = pool.map(correlate, (centred[:count], centred[count:]))
     upper = np.triu_indices(count, 1)
     linear, monotone = straight[upper], ranked[upper]
     stronger = np.abs(np.nan_to_num(monotone)) > np.abs(np.nan_to_num(linear)) + 0.02  # clearly
@@ -98,29 +98,56 @@ def correlations(columns: Sequence[Floats]) -> Floats:
     Returns:
         The matrix, NaN where a column does not vary.
     """
-    values = np.column_stack(columns)
-    there = ~np.isnan(values)
-    complete = bool(there.all())
-    held = np.maximum(there.sum(0), 1)
-    centred = values if complete else np.where(there, values, 0.0)
-    centred = centred - centred.sum(0) / held
-    if not complete:
-        centred *= there
-    spread = np.sqrt((centred * centred).sum(0) / held)
-    spread[~(spread > 1e-14 * np.abs(np.nanmax(np.abs(values), 0, initial=0.0)))] = np.nan
-    centred = np.nan_to_num(centred / spread, copy=False)
-    centred[:, np.isnan(spread)] = np.nan
-    if complete:
-        whole: Floats = np.clip(centred.T @ centred / len(centred), -1, 1)
-        return whole
-    known = there.astype(np.float64)
-    count, sums, squares = known.T @ known, centred.T @ known, (centred * centred).T @ known
-    shared = centred.T @ centred / count - (sums / count) * (sums.T / count)
-    variance = squares / count - (sums / count) ** 2
+    return correlate([centre(column) for column in columns])
+
+
+def centre(values: Floats) -> tuple[Floats, Floats | None]:
+    """Bring a column to mean 0 and standard deviation 1.
+
+    Args:
+        values: The column; NaN where there is no value.
+
+    Returns:
+        The column, 0 where there is no value, all NaN where it does not vary; and 1.0 where there is a
+        value, or None where all rows have one.
+    """
+    gaps = np.isnan(values)
+    known = None if not gaps.any() else (~gaps).astype(np.float64)
+    held = values.size if known is None else int(known.sum())
+    if not held:
+        return np.full(values.size, np.nan), known
+    filled = values if known is None else np.where(gaps, 0.0, values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = filled - filled.sum() / held
+        if known is not None:
+            centred *= known
+        spread = math.sqrt(float(np.einsum("i,i->", centred, centred)) / held)
+        largest = float(np.abs(filled).max())
+    if not (math.isfinite(spread) and spread > 1e-14 * largest):  # what is left is rounding
+        return np.full(values.size, np.nan), known
+    centred /= spread
+    return centred, known
+
+
+def correlate(columns: Sequence[tuple[Floats, Floats | None]]) -> Floats:
+    """Correlate columns that :func:`centre` made.
+
+    Returns:
+        The matrix, NaN where a column does not vary.
+    """
+    values = np.stack([centred for centred, _ in columns])
     with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies; said to be unknown below
+        if all(known is None for _, known in columns):
+            whole: Floats = np.clip(values @ values.T / values.shape[1], -1, 1)
+            return whole
+        ones = np.ones(values.shape[1])
+        there = np.stack([ones if known is None else known for _, known in columns])
+        count, sums = there @ there.T, values @ there.T
+        shared = values @ values.T / count - (sums / count) * (sums.T / count)
+        variance = (values * values) @ there.T / count - (sums / count) ** 2
         found: Floats = shared / np.sqrt(variance * variance.T)
-    found[(count < 3) | ~(variance > 1e-12) | ~(variance.T > 1e-12)] = np.nan  # noqa: PLR2004 - no spread left
-    return np.clip(found, -1, 1, out=found)
+        found[(count < 3) | ~(variance > 1e-12) | ~(variance.T > 1e-12)] = np.nan  # noqa: PLR2004 - no spread
+        return np.clip(found, -1, 1, out=found)
 
 
 def _cramers_v(left: SampleColumn, right: SampleColumn) -> float | None:

@@ -19,7 +19,8 @@ import numpy.typing as npt
 Hashes = npt.NDArray[np.uint64]
 
 SIZE: Final = 16_384  # hashes kept: 128 KB a column, 0.8 % of error
-_FIRST = 65_536  # hashes read before there is a bound that spares the rest the sorting
+_BLOCK: Final = 65_536  # hashes
+_WAITING: Final = 2 * SIZE  # hashes that wait to be sorted in
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,10 @@ class Distinct:
     @classmethod
     def of(cls, hashes: Hashes) -> Distinct:
         """Sketch the hashes of a part's values, in any order, repeated or not."""
-        kept = np.unique(hashes[:_FIRST])[:SIZE]
-        start, length = _FIRST, _FIRST
-        while start < hashes.size:
-            block = hashes[start : start + length]
-            if kept.size == SIZE:
-                block = block[block < kept[-1]]
-            kept = np.union1d(kept, block)[:SIZE]
-            start, length = start + length, 2 * length  # the bound gets sharper: fewer pass, more are read
-        return cls(kept)
+        sketch = Sketching()
+        for start in range(0, hashes.size, _BLOCK):
+            sketch.add(hashes[start : start + _BLOCK])
+        return sketch.made()
 
     def merged(self, other: Distinct) -> Distinct:
         """Sketch the union of two parts."""
@@ -65,3 +61,33 @@ class Distinct:
     def error(self) -> float:
         """The relative standard error of the count."""
         return 0.0 if self.exact else 1 / math.sqrt(SIZE - 2)
+
+
+class Sketching:
+    """A sketch in the making: what is above the bound is passed over, the rest waits to be sorted in."""
+
+    def __init__(self) -> None:
+        self._kept: Hashes = np.empty(0, np.uint64)
+        self._waiting: list[Hashes] = []
+        self._count = 0
+
+    def add(self, hashes: Hashes) -> None:
+        """Read a block of hashes."""
+        if self._kept.size == SIZE:
+            hashes = hashes[hashes < self._kept[-1]]
+        self._waiting.append(hashes)
+        self._count += hashes.size
+        if self._count > _WAITING:
+            self._sort()
+
+    def made(self) -> Distinct:
+        """Return the sketch of all that was read."""
+        self._sort()
+        return Distinct(self._kept)
+
+    def _sort(self) -> None:
+        ordered = np.sort(np.concatenate([self._kept, *self._waiting]))
+        new = np.ones(ordered.size, bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+        self._kept = ordered[new][:SIZE]
+        self._waiting, self._count = [], 0

@@ -52,13 +52,15 @@ class Bins:
 
     @classmethod
     def of(cls, values: npt.NDArray[Any], low: float, high: float) -> Bins:
-        """Count finite values in any order, whose least and greatest are known."""
+        """Count finite values in any order, whose least and greatest are known; others are left out."""
         exponent = fitting(low, high)
         first, last = _place(low, exponent), _place(high, exponent)
         counts = np.zeros(last - first + 1, np.int64)
         for start in range(0, values.size, _BLOCK):
-            places = _places(values[start : start + _BLOCK], exponent, first)
-            counts += np.bincount(places, minlength=counts.size)
+            block = values[start : start + _BLOCK]
+            if block.dtype.kind == "f" and not (keep := np.isfinite(block)).all():
+                block = block[keep]
+            counts += np.bincount(_places(block, exponent, first), minlength=counts.size)
         return cls(exponent, first, counts, low, high)
 
     def merged(self, other: Bins) -> Bins:

@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.stats.counted import Counted
 from mlops_magics.stats.sample import SampleColumn
 from mlops_magics.stats.summary import Duplicates, MissingPattern
 
 MOST: Final = 20
+_BITS: Final = 40  # columns whose gaps fit beside the number of a pattern of 100,000 rows
 _CELLS: Final = 50_000_000
 _COMPARED: Final = 50_000_000  # rows whose hashes are all kept: 400 MB
 _PART: Final = 64  # of longer tables, one hash in so many is kept
@@ -31,13 +33,16 @@ def patterns(columns: Sequence[SampleColumn], rows: int) -> tuple[MissingPattern
     if not gaps:
         return (MissingPattern((), rows, 1.0),)
     step = max(1, rows * len(gaps) // _CELLS)
-    packed = np.packbits(np.column_stack([missing[::step] for _, missing in gaps]), axis=1)
-    keys = np.ascontiguousarray(packed).view([("", np.uint8)] * packed.shape[1]).ravel()
-    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
-    order = np.lexsort((firsts, -counts))[:MOST]
-    looked = len(packed)
+    looked = len(gaps[0][1][::step])
+    keys = np.zeros(looked, np.int64)
+    for place, (_, missing) in enumerate(gaps):
+        if place and place % _BITS == 0:  # no room for more: number the patterns so far
+            keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+        keys = (keys << 1) | missing[::step]
+    counted, starts = Counted.of_sorted(keys[order := np.argsort(keys)])
+    firsts, counts = np.minimum.reduceat(order, starts), counted.counts
     found = []
-    for place in order:
+    for place in np.lexsort((firsts, -counts))[:MOST]:
         row = firsts[place] * step
         names = tuple(label for label, missing in gaps if missing[row])
         count = int(counts[place])

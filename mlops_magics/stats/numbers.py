@@ -15,15 +15,16 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_magics.stats.counted import Counted, quantile
-from mlops_magics.stats.distinct import Distinct
+from mlops_magics.stats.distinct import Distinct, Sketching
 from mlops_magics.stats.histogram import Bins
 from mlops_magics.stats.moments import Moments
 from mlops_magics.stats.summary import QUANTILES, Histogram, Numbers
 
 EXACT_ROWS: Final = 2_000_000  # up to here a column is sorted, and every number about it is exact
-_TABLED: Final = 65_536  # different values that are counted exactly in a longer column
-_PROBE = 4_096  # values that tell whether a long column has few different ones
-_FEW = 256  # different values among them, below which all are counted
+_TABLED: Final = 1 << 20  # different values that are counted exactly in a longer column
+_PROBE: Final = 4_096  # values that tell whether a long column has few different ones
+_BLOCK: Final = 65_536  # values: with their temporaries they fit a core's cache
+_FEW: Final = 3_600  # different values among them, below which all are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,33 @@ class Stream:
     negatives: int
 
     @classmethod
-    def of(cls, values: npt.NDArray[Any]) -> Stream:
-        """Read finite values once; there is at least one."""
-        return cls(
-            Moments.of(values),
-            Bins.of(values, values.min().item(), values.max().item()),
-            Distinct.of(hashed(values)),
-            int(values.size - np.count_nonzero(values)),
-            int(np.count_nonzero(values < 0)),
-        )
+    def of(cls, values: npt.NDArray[Any]) -> tuple[Stream | None, int, int]:
+        """Read values in blocks that fit the cache.
+
+        Args:
+            values: The values; NaN and infinities may be among them.
+
+        Returns:
+            What is kept of the finite ones, None where there is none; how many are NaN; how many infinite.
+        """
+        nan = infinite = zeros = negatives = 0
+        moments, sketch = Moments(), Sketching()
+        low, high = math.inf, -math.inf
+        for start in range(0, values.size, _BLOCK):
+            block = values[start : start + _BLOCK]
+            block, gaps = _finite(block)
+            nan, infinite = nan + gaps[0], infinite + gaps[1]
+            if not block.size:
+                continue
+            low, high = min(low, block.min().item()), max(high, block.max().item())
+            zeros += block.size - int(np.count_nonzero(block))
+            negatives += int(np.count_nonzero(block < 0))
+            moments = moments.merged(Moments.of(block))
+            sketch.add(hashed(block))
+        if low > high:
+            return None, nan, infinite
+        bins = Bins.of(values, low, high)
+        return cls(moments, bins, sketch.made(), zeros, negatives), nan, infinite
 
     @classmethod
     def of_counted(cls, counted: Counted) -> Stream:
@@ -144,18 +163,9 @@ class NumberPart:
             nulls: How many rows have none.
             total: The rows of the whole column, which decide whether it stays exact.
         """
-        rows = values.size + nulls
-        nan = infinite = 0
-        course = Course.of(values)
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values)
-            kept = int(np.count_nonzero(finite))
-            if kept < values.size:
-                nan = int(np.count_nonzero(np.isnan(values)))
-                infinite = values.size - kept - nan
-                values = values[finite]
         limit = EXACT_ROWS if total <= EXACT_ROWS else _TABLED
-        return cls(rows, nulls, nan, infinite, _held(values, total), course, limit)
+        held, nan, infinite = _held(values, total)
+        return cls(values.size + nulls, nulls, nan, infinite, held, Course.of(values), limit)
 
     def then(self, other: NumberPart) -> NumberPart:
         """Go on with the rows that follow."""
@@ -244,24 +254,38 @@ def _sums(counted: Counted) -> tuple[Moments, Bins, int, int]:
     )
 
 
-def _held(values: npt.NDArray[Any], total: int) -> Counted | Stream | None:
-    if not values.size:
-        return None
+def _finite(block: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[int, int]]:
+    """Leave NaN and infinities out of a block, and count them."""
+    if block.dtype.kind != "f":
+        return block, (0, 0)
+    keep = np.isfinite(block)
+    kept = int(np.count_nonzero(keep))
+    if kept == block.size:
+        return block, (0, 0)
+    nan = int(np.count_nonzero(np.isnan(block)))
+    return block[keep], (nan, block.size - kept - nan)
+
+
+def _held(values: npt.NDArray[Any], total: int) -> tuple[Counted | Stream | None, int, int]:
     if total <= EXACT_ROWS or Counted.short(values):
-        return Counted.of(values)
+        return _counted(values)
     probe = values[:: max(values.size // _PROBE, 1)]
     if np.unique(probe).size <= _FEW:
-        counted = _tallied(values)
-        if counted.values.size <= _TABLED:
-            return counted
+        held, nan, infinite = _counted(values)
+        if held is None or held.values.size <= _TABLED:
+            return held, nan, infinite
     return Stream.of(values)
 
 
-def _tallied(values: npt.NDArray[Any]) -> Counted:
-    """Count values of which few differ: a hash table is quicker than sorting then."""
-    table = pl.Series("value", values).value_counts(name="count")
-    order = table.sort("value")
-    return Counted(order["value"].to_numpy(), order["count"].cast(pl.Int64).to_numpy())
+def _counted(values: npt.NDArray[Any]) -> tuple[Counted | None, int, int]:
+    """Count values; sorted, those that are not finite stand at the ends."""
+    if values.dtype.kind != "f":
+        return (Counted.of(values) if values.size else None), 0, 0
+    ordered = np.sort(values)
+    start = int(np.searchsorted(ordered, -np.inf, "right"))
+    stop, held = np.searchsorted(ordered, np.inf, "left"), np.searchsorted(ordered, np.inf, "right")
+    counted = Counted.of_sorted(ordered[start:stop])[0] if stop > start else None
+    return counted, values.size - int(held), start + int(held - stop)
 
 
 def _merged(

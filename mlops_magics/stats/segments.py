@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops_magics.stats.relations import Target
 from mlops_magics.stats.sample import BINS, OTHER, SampleColumn
@@ -38,7 +39,8 @@ def segments(
     Returns:
         At most 20, of those that differ at the 5 % level: the ones that move the whole the most first.
     """
-    found = [item for column in columns for item in _of_column(target, column, words)]
+    whole = _Whole.of(target)
+    found = [item for column in columns for item in _of_column(target, whole, column, words)]
     found.sort(key=lambda item: item.p_value)
     worst, kept = 0.0, list[Segment]()
     for place, item in enumerate(found):  # Holm
@@ -50,7 +52,22 @@ def segments(
     return tuple(kept[:MOST])
 
 
-def _of_column(target: Target, column: SampleColumn, words: Callable[[str, float], str]) -> Iterator[Segment]:
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """The target over all rows: its mean, and the squares of the distances from it (of numbers only)."""
+
+    centre: float
+    squares: npt.NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, target: Target) -> _Whole:
+        centre = float(target.numbers.mean()) if target.numbers.size else 0.0
+        return cls(centre, (target.numbers - centre) ** 2 if target.problem == "number" else None)
+
+
+def _of_column(
+    target: Target, whole: _Whole, column: SampleColumn, words: Callable[[str, float], str]
+) -> Iterator[Segment]:
     codes = target.kept(column.codes)
     binned = column.numbers is not None and len(column.levels) > BINS // 2
     step = _GROUPED if binned else 1
@@ -59,16 +76,15 @@ def _of_column(target: Target, column: SampleColumn, words: Callable[[str, float
     height = gap + 1
     rows = np.bincount(groups, minlength=height)
     sums = np.bincount(groups, target.numbers, height)
-    centre = float(target.numbers.mean()) if target.numbers.size else 0.0
-    squares = np.bincount(groups, (target.numbers - centre) ** 2, height)
+    squares = np.zeros(height) if whole.squares is None else np.bincount(groups, whole.squares, height)
     total = int(rows.sum())
     least = max(_LEAST_ROWS, _LEAST_SHARE * total)
     for group in range(height):
         count = int(rows[group])
         if least <= count <= total - least and (label := _label(column, group, step, words)):
             inside = (count, float(sums[group]), float(squares[group]))
-            whole = (total, float(sums.sum()), float(squares.sum()))
-            made = _segment(column.label, label, inside, whole, centre, rate=target.problem != "number")
+            every = (total, float(sums.sum()), float(squares.sum()))
+            made = _segment(column.label, label, inside, every, whole.centre, rate=whole.squares is None)
             yield replace(made, held=_held(column, group, step))
 
 

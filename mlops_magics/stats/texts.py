@@ -22,6 +22,7 @@ from mlops_magics.stats.summary import Lengths, Level
 
 _TABLED: Final = 65_536  # different texts that are counted exactly in a longer column
 _NAMED: Final = 512  # of a part's texts, how many keep their names: a level frequent overall is among them
+_BLOCK: Final = 65_536  # rows
 _PROBE: Final = 4_096
 _FEW: Final = 1_024
 
@@ -64,17 +65,7 @@ class TextPart:
         if not len(texts):
             return cls(rows, nulls, None, {}, 0, 0, 0, limit)
         held, names = _held(texts, total)
-        lengths = texts.str.len_chars()
-        return cls(
-            rows,
-            nulls,
-            held,
-            names,
-            int(lengths.min()),
-            int(lengths.max()),
-            int(lengths.sum()),
-            limit,
-        )
+        return cls(rows, nulls, held, names, *_lengths(texts, held, names), limit)
 
     def then(self, other: TextPart) -> TextPart:
         """Go on with the rows that follow."""
@@ -140,12 +131,35 @@ def _held(texts: pl.Series, total: int) -> tuple[Counted | Distinct, dict[int, s
         return counted, _named(texts, counted, order[starts])
     probe = hashes[:: max(hashes.size // _PROBE, 1)]
     if np.unique(probe).size <= _FEW:
-        table = pl.DataFrame({"hash": hashes}).with_row_index("row").group_by("hash")
-        found = table.agg(pl.len().alias("count"), pl.first("row")).sort("hash")
-        if len(found) <= _TABLED:
-            counted = Counted(found["hash"].to_numpy(), found["count"].cast(pl.Int64).to_numpy())
-            return counted, _named(texts, counted, found["row"].cast(pl.Int64).to_numpy())
+        counted = Counted.of(hashes)
+        if counted.values.size <= _TABLED:
+            return counted, _named(texts, counted, _rows(hashes, counted.values))
     return Distinct.of(hashes), {}
+
+
+def _rows(hashes: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Find a row of each key; of few keys most stand in the first rows."""
+    found = np.full(keys.size, -1, np.int64)
+    for start in range(0, hashes.size, _BLOCK):
+        left = np.flatnonzero(found < 0)
+        if not left.size:
+            break
+        block = hashes[start : start + _BLOCK]
+        order = np.argsort(block)
+        places = np.minimum(np.searchsorted(block[order], keys[left]), block.size - 1)
+        rows = order[places]
+        hit = block[rows] == keys[left]
+        found[left[hit]] = start + rows[hit]
+    return found
+
+
+def _lengths(texts: pl.Series, held: Counted | Distinct, names: Mapping[int, str]) -> tuple[int, int, int]:
+    """Return the shortest and the longest length, and the sum of all; of few texts, from their names."""
+    if isinstance(held, Counted) and len(names) == held.values.size:
+        sizes = np.array([len(names[key]) for key in held.values.tolist()], np.int64)
+        return int(sizes.min()), int(sizes.max()), int((sizes * held.counts).sum())
+    lengths = texts.str.len_chars()
+    return int(lengths.min()), int(lengths.max()), int(lengths.sum())
 
 
 def _named(texts: pl.Series, counted: Counted, rows: npt.NDArray[np.int64]) -> dict[int, str]:

@@ -79,7 +79,7 @@ def test_information_is_scikit_learns_less_its_bias(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_any_column_may_be_the_target(name: str) -> None:
     frame = loaded(name)
-    chosen = frame.columns[frame.nunique() > 1][-1]
+    chosen = frame.columns[frame.nunique().gt(1)][-1]
     found = survey(frame, target=chosen, workers=1).table.target
     assert found is not None
     assert len(found.relations) == frame.shape[1] - 1
