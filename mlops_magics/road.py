@@ -7,6 +7,7 @@ help and completion are built from its signature.
 VERBS = {
     "profile": "mlops_magics.steps.profile:profile",
     "prepare": "mlops_magics.steps.prepare:prepare",
+    "features": "mlops_magics.steps.features:features",
     "track": "mlops_magics.steps.track:track",
     "evaluate": "mlops_magics.steps.evaluate:evaluate",
     "register": "mlops_magics.steps.register:register",

@@ -31,6 +31,7 @@ from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 _OBJECTS = """
     mlops_magics.model_parts.dates.DateParts
+    mlops_magics.model_parts.keep.KeepColumns
     mlops_magics.model_parts.raw.RawColumns
     mlops_magics.model_parts.texts.FilledTexts
     sklearn.ensemble._hist_gradient_boosting.binning._BinMapper

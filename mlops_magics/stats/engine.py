@@ -260,6 +260,22 @@ def _names_rows(item: SampleColumn) -> bool:
     return item.numbers is None and item.distinct > item.codes.size / 2 and item.distinct > len(item.levels)
 
 
+def aimed(found: Survey) -> Target:
+    """Return the target's values in the sampled rows.
+
+    Raises:
+        UsageError: No target was named when the table was surveyed.
+    """
+    if found.table.target is None:
+        raise UsageError("No target was named.", "Name the column that is to be predicted.")
+    column = found.table.by_name[found.table.target.name]
+    return _aim(found.sample.columns[column.position], column)
+
+
+def _aim(held: SampleColumn, column: ColumnSummary) -> Target:
+    return Target.of(held, lambda value: written(column, value))
+
+
 def _target(sample: Sample, columns: Sequence[ColumnSummary], place: int, pool: Executor) -> TargetSummary:
     held, column = sample.columns[place], columns[place]
     if held.distinct < 2:  # noqa: PLR2004 - nothing to tell apart
@@ -267,7 +283,7 @@ def _target(sample: Sample, columns: Sequence[ColumnSummary], place: int, pool: 
             f"The target '{held.label}' has {'one value' if held.distinct else 'no values'} only.",
             "Choose a target that differs between rows.",
         )
-    target = Target.of(held, lambda value: written(column, value))
+    target = _aim(held, column)
     others = [item for item in sample.columns if item is not held]
     known = {item.name: item for item in columns}
     return TargetSummary(
