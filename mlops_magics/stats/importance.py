@@ -74,6 +74,15 @@ class Trial:
     explained: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows in random order: columns, then shadows; the target; what it is."""
+
+    values: Floats
+    goal: npt.NDArray[Any]
+    problem: str
+
+
 @dataclass(slots=True)
 class _Tally:
     losses: list[Floats] = field(default_factory=list)
@@ -91,20 +100,20 @@ def importances(target: Target, columns: Sequence[SampleColumn], until: float) -
     Returns:
         The importances; without any fold where there are fewer than 100 rows or no time.
     """
-    values, goal = _table(target, columns)
+    rows = _table(target, columns)
     tally = _Tally()
-    if goal.size >= _LEAST:
+    if rows.goal.size >= _LEAST:
         took = 0.0
         for fold in range(FOLDS):
             begun = time.monotonic()
             if begun + _MARGIN * took > until:
                 break
-            _fold(values, goal, target.problem, fold, tally)
+            _fold(rows, fold, tally, until)
             took = time.monotonic() - begun
     return _summed(columns, tally)
 
 
-def _table(target: Target, columns: Sequence[SampleColumn]) -> tuple[Floats, npt.NDArray[Any]]:
+def _table(target: Target, columns: Sequence[SampleColumn]) -> _Rows:
     """Put at most 20,000 rows together: numbers as they are, levels as codes, shadows at the end."""
     rows = np.flatnonzero(target.keep) if target.keep is not None else np.arange(target.codes.size)
     random = np.random.default_rng(0)
@@ -112,7 +121,7 @@ def _table(target: Target, columns: Sequence[SampleColumn]) -> tuple[Floats, npt
     sides = [_side(column, rows[chosen]) for column in columns]
     shadows = [random.permutation(sides[place]) for place in random.integers(0, len(sides), SHADOWS)]
     goal = target.numbers if target.problem == "number" else target.codes
-    return np.column_stack([*sides, *shadows]), goal[chosen]
+    return _Rows(np.column_stack([*sides, *shadows]), goal[chosen], target.problem)
 
 
 def _side(column: SampleColumn, rows: npt.NDArray[np.intp]) -> Floats:
@@ -123,9 +132,10 @@ def _side(column: SampleColumn, rows: npt.NDArray[np.intp]) -> Floats:
     return codes
 
 
-def _fold(values: Floats, goal: npt.NDArray[Any], problem: str, fold: int, tally: _Tally) -> None:
-    """Fit on four fifths; permute each column of the last fifth in turn."""
-    held = np.arange(goal.size) % FOLDS == fold  # the rows stand in random order
+def _fold(rows: _Rows, fold: int, tally: _Tally, until: float) -> None:
+    """Fit on four fifths; permute each column of the last fifth in turn. A fold that is late is forgotten."""
+    values, goal, problem = rows.values, rows.goal, rows.problem
+    held = np.arange(goal.size) % FOLDS == fold
     seen, judged = values[~held], values[held]
     truth = goal[held]
     model = _fitted(seen, goal[~held], problem)
@@ -137,6 +147,8 @@ def _fold(values: Floats, goal: npt.NDArray[Any], problem: str, fold: int, tally
     order = random.permutation(truth.size)
     losses = np.zeros(values.shape[1])
     for place in _used(model):  # what no tree looks at costs nothing
+        if time.monotonic() > until:
+            return
         kept = judged[:, place].copy()
         judged[:, place] = kept[order]
         losses[place] = (_loss(model, judged, truth, problem) - base) / none

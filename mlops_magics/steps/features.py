@@ -21,7 +21,7 @@ from mlops_magics.steps.profile.alerts import find
 
 _SHOWN: Final = 60
 _DROPS: Final = ("leak", "empty", "constant", "id", "copy", "redundant")  # the first that holds is said
-_WORDS: Final = ("", "most", "second most", "third most")
+_WORDS: Final = ("", "the most", "second most", "third most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class FeatureSet(Result):
         leaks = [item for item in self.ranking if item.code == "leak"]
         words = f"{len(self.names)} of {len(self.ranking)} columns kept"
         yield Title(f"Features for {self.target}", words, "bad" if leaks else "good")
-        yield from (Note(item.why.capitalize() + ".", "bad") for item in leaks)
+        yield from (Note(f"{item.why[:1].upper()}{item.why[1:]}.", "bad") for item in leaks)
         rows, tones = list[Sequence[Cell]](), list[Tone]()
         for item in self.ranking[:_SHOWN]:
             cost = None if item.importance is None else round(100 * item.importance, 1)
@@ -267,7 +267,7 @@ def _drop_words(alert: Alert) -> str:
 def _kept_words(place: int, item: Importance, count: int) -> str:
     if not item.losses:
         return "kept: too few rows or too little time to judge it"
-    rank = f"{_WORDS[place]} important" if place < len(_WORDS) else f"{place}th most important"
+    rank = f"{_WORDS[place]} important" if place < len(_WORDS) else f"number {place} in importance"
     often = sum(rank <= count for rank in item.ranks)
     return f"{rank}; among the first {count} in {often} of {len(item.ranks)} folds"
 
