@@ -37,7 +37,7 @@ def schema(name: str, rules: Sequence[ColumnRule], target: str | None) -> Any:  
             ],
             nullable=rule.nullable > 0,
             unique=rule.unique,
-            required=rule.name != target,
+            required=not rule.optional and rule.name != target,
         )
         for rule in rules
     }

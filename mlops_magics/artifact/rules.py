@@ -41,6 +41,7 @@ class ColumnRule:
         past: Whether a date may not lie in the future.
         quantiles: The distribution at ``PROBABILITIES``, by which a change of unit is found.
         personal: Whether the values look personal: then none of them is in the contract or in a message.
+        optional: Whether rows may come without the column: it is the target, or no model uses it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ColumnRule:
     past: bool = False
     quantiles: tuple[float, ...] | None = None
     personal: bool = False
+    optional: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, in the order of the fields, as JSON types."""
@@ -196,6 +198,7 @@ _READERS: Mapping[str, Callable[[object, str], Any]] = {
     "past": _flag,
     "quantiles": _numbers,
     "personal": _flag,
+    "optional": _flag,
 }
 
 _DATES = frozenset({"date", "any"})

@@ -112,8 +112,8 @@ def _columns(contract: Contract, names: Sequence[str], rows: int) -> Iterator[Br
 
     known = contract.by_name
     extra = {_folded(name): name for name in names if name not in known}
-    for name in known:
-        if name in names or name == contract.target:
+    for name, rule in known.items():
+        if name in names or rule.optional or name == contract.target:
             continue
         close = (
             [_folded(name)]

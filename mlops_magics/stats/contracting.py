@@ -8,6 +8,7 @@ of its own.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -28,6 +29,7 @@ from mlops_magics.stats.units import quantiles
 _FEW: Final = 50  # rows below which a table shows too little to forbid anything
 _MANY: Final = 100  # from which what was never seen is strange
 _SURE: Final = 500  # from which one value is the only one, and a tail is what it looks like
+_ODDS: Final = 3  # times the odds of a gap that were seen
 _LEVELS: Final = 1000  # values that a list of allowed ones may have
 _REPEATED: Final = 0.5  # distinct values a row above which texts are no category
 _OFTEN: Final = 5  # times that the rarest value of a complete list was seen
@@ -48,7 +50,14 @@ _KINDS: Final[dict[str, RuleKind]] = {
 }
 
 
-def contract_of(frame: Frame, summary: TableSummary, name: str, *, target: str | None = None) -> Contract:
+def contract_of(
+    frame: Frame,
+    summary: TableSummary,
+    name: str,
+    *,
+    target: str | None = None,
+    optional: Collection[str] = (),
+) -> Contract:
     """Make the contract of a table.
 
     No value of a column that looks personal goes into it.
@@ -58,8 +67,12 @@ def contract_of(frame: Frame, summary: TableSummary, name: str, *, target: str |
         summary: What is known about it.
         name: What to call the contract.
         target: The column that is predicted.
+        optional: Columns that rows may come without.
     """
-    rules = tuple(_rule(each, decoded(frame, each.position)) for each in summary.columns)
+    rules = tuple(
+        replace(_rule(each, decoded(frame, each.position)), optional=each.name in optional)
+        for each in summary.columns
+    )
     return Contract(name, rules, target, summary.rows)
 
 
@@ -67,7 +80,7 @@ def _rule(told: ColumnSummary, column: Column) -> ColumnRule:
     rule = ColumnRule(
         told.name,
         kind=_KINDS.get(column.kind, "any"),
-        nullable=told.missing_rate if told.rows else 1.0,
+        nullable=_gaps(told),
         personal=bool(told.personal),
     )
     held = told.rows - told.missing
@@ -80,6 +93,14 @@ def _rule(told: ColumnSummary, column: Column) -> ColumnRule:
     if column.kind == "date":
         return _of_dates(rule, told.numbers)
     return _of_numbers(rule, told, told.numbers, column.numbers)
+
+
+def _gaps(told: ColumnSummary) -> float:
+    """Allow three times the odds of a gap: from 1 % to 3 %, from 76 % to 91 %; none where none was seen."""
+    rate = told.missing_rate
+    if not told.rows or rate >= 1:
+        return 1.0
+    return float(f"{_ODDS * rate / (1 - rate + _ODDS * rate):.3g}")
 
 
 def _of_texts(rule: ColumnRule, told: ColumnSummary, texts: pl.Series) -> ColumnRule:
@@ -161,11 +182,12 @@ def _bounds(numbers: Numbers, *, whole: bool) -> tuple[float, float]:
     step = numbers.histogram.width
     margin = 0.0 if whole and step <= 1 else step
     edge_low, edge_high = _edge(numbers, counts, -1), _edge(numbers, counts[::-1], 1)
+    counting = whole or numbers.zeros >= _EDGE  # a count, or an amount that may be none
     low = numbers.minimum - (margin if edge_low else _reach(numbers, -1))
     high = numbers.maximum + (margin if edge_high else _reach(numbers, 1))
-    if numbers.minimum >= 0 > low and (edge_low or numbers.zeros >= _EDGE or (numbers.skew or 0.0) > 1):
+    if numbers.minimum >= 0 > low and (edge_low or counting or (numbers.skew or 0.0) > 1):
         low = 0.0
-    if numbers.maximum <= 0 < high and (edge_high or numbers.zeros >= _EDGE or (numbers.skew or 0.0) < -1):
+    if numbers.maximum <= 0 < high and (edge_high or counting or (numbers.skew or 0.0) < -1):
         high = 0.0
     if whole:
         return math.floor(low), math.ceil(high)

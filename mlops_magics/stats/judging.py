@@ -83,7 +83,7 @@ class Judged:
             rule,
             severity,
             said + ".",
-            f"{self.rule.name} {words}",
+            f"{self.rule.name} {_singular(words)}",
             rows,
             self.where[places],
             self._some(places),
@@ -113,6 +113,13 @@ class Judged:
         if self.column.kind == "date":
             return dates.iso(float(value))
         return str(bool(value)) if self.column.kind == "boolean" else f"{float(value):.6g}"
+
+
+def _singular(words: str) -> str:
+    """Say of one row what was said of several."""
+    verb, _, rest = words.partition(" ")
+    one = {"are": "is", "hold": "holds", "lie": "lies", "share": "shares"}.get(verb, verb)
+    return f"{one} {rest}"
 
 
 def judge(rule: ColumnRule, column: Column, base: int) -> list[Finding]:
@@ -334,7 +341,7 @@ def _units(judged: Judged) -> Iterator[Finding]:
     values = judged.values
     some = values[:: max(1, values.size // _SAMPLE)]
     some = some[np.isfinite(some)] if some.dtype.kind == "f" else some
-    change = unit_change(rule.quantiles, round(judged.base * (1 - rule.nullable)), some)
+    change = unit_change(rule.quantiles, max(1, round(judged.base * (1 - rule.nullable))), some)
     if change is not None:
         times = (
             f"{change.factor:.4g} times what it was" if change.factor > 0 else "the opposite of what it was"

@@ -55,7 +55,8 @@ def leaks(
         by: The column by whose groups or dates they were divided.
 
     Returns:
-        What was found, rows first; nothing for parts that only chance makes alike.
+        What was found, rows first, between the first part and the last where it goes through time or
+        groups; nothing for parts that only chance makes alike.
     """
     names = list(parts)
     if len(names) < 2 or not all(frame.rows for frame in parts.values()):  # noqa: PLR2004 - nothing to compare
@@ -201,18 +202,17 @@ def _groups(
     numbers = [moments(each) for each in held if each.texts is None]
     if numbers and _smooth(np.concatenate([each for each in numbers if each is not None]), values):
         return  # near numbers have near targets: it measures something, and names nothing
-    (earlier, _), *rest = frames
-    for place, (later, frame) in enumerate(rest, start=1):
-        both = int(np.isin(codes[place], codes[0]).sum())
-        if both:
-            yield Leak(
-                "group",
-                (column,),
-                both,
-                f"{both:,} of {frame.rows:,} rows of {later} have a {column} that {earlier} has too, "
-                f"and rows of one {column} have like targets ({explained:.0%} of the variance).",
-                f"Keep them together: --split group --by {column}.",
-            )
+    (earlier, _), *_, (later, frame) = frames
+    both = int(np.isin(codes[-1], codes[0]).sum())
+    if both:
+        yield Leak(
+            "group",
+            (column,),
+            both,
+            f"{both:,} of {frame.rows:,} rows of {later} have a {column} that {earlier} has too, "
+            f"and rows of one {column} have like targets ({explained:.0%} of the variance).",
+            f"Keep them together: --split group --by {column}.",
+        )
 
 
 def _explained(codes: Hashes, values: npt.NDArray[np.float64]) -> float:
@@ -255,18 +255,18 @@ def _time(
         return
     names = list(parts)
     latest = float(np.nanmax(times[0])) if np.isfinite(times[0]).any() else -math.inf
-    for place, later in enumerate(names[1:], start=1):
-        early = int(np.count_nonzero(times[place] < latest))
-        if early:
-            yield Leak(
-                "time",
-                (column,),
-                early,
-                f"{early:,} of {times[place].size:,} rows of {later} are earlier than the last of "
-                f"{names[0]}, and the target is like that of its neighbours in {column} "
-                f"(autocorrelation {alike:.2f}): {names[0]} holds their future.",
-                f"Test on later rows: --split time --by {column}.",
-            )
+    later, last = names[-1], times[-1]
+    early = int(np.count_nonzero(last < latest))
+    if early:
+        yield Leak(
+            "time",
+            (column,),
+            early,
+            f"{early:,} of {last.size:,} rows of {later} are earlier than the last of "
+            f"{names[0]}, and the target is like that of its neighbours in {column} "
+            f"(autocorrelation {alike:.2f}): {names[0]} holds their future.",
+            f"Test on later rows: --split time --by {column}.",
+        )
 
 
 def _neighbours(times: npt.NDArray[np.float64], values: npt.NDArray[Any]) -> float:

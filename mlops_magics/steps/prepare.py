@@ -219,7 +219,8 @@ def prepare(  # noqa: PLR0913 - one verb and its options
         test: The share of the rows to judge by.
         validation: The share of the rows to choose by; 0 for none.
         seed: Another seed draws another division.
-        drop: Columns that the pipeline must not use: what is only known afterwards.
+        drop: Columns that the pipeline must not use, such as what is only known afterwards; rows may come
+            without them.
         against: Test rows that you divided off yourself: both are looked through for leaks, and nothing is
             divided.
         settings: Where the project is; found from the current folder by default.
@@ -300,7 +301,7 @@ def _prepared(
 ) -> Prepared:
     """Say what is known about the parts of a table, and write its contract down."""
     summary = summarize(frame.data, target=target, source=frame.source)
-    contract = contract_of(frame, summary, name or "data", target=target)
+    contract = contract_of(frame, summary, name or "data", target=target, optional=without)
     plan, left_out = plan_of(parts.first, summary, target=target, without=without)
     kept, notes = _kept(settings, contract, digest(frame), frame, named=name is not None)
     return Prepared(

@@ -88,7 +88,9 @@ def test_what_was_seen_is_what_is_asked_for() -> None:
     assert made.rule("exponential").minimum == 0.0
     assert float(made.rule("normal").minimum or 0) < -4
     assert (made.rule("whole_gaps").kind, made.rule("gaps").kind) == ("integer", "number")
-    assert made.rule("gaps").nullable == pytest.approx(0.3, abs=0.03)
+    assert made.rule("gaps").nullable == pytest.approx(0.56, abs=0.03)
+    assert made.rule("normal").nullable == 0.0
+    assert made.rule("whole_gaps").minimum == 0
     assert made.rule("level").allowed == ("a", "b", "c", "d")
     assert made.rule("level").closed
     assert not made.rule("zipf").closed
