@@ -83,10 +83,14 @@ def _correlated(numbers: Sequence[SampleColumn], rows: int, pool: Executor) -> I
     stronger = np.abs(np.nan_to_num(monotone)) > np.abs(np.nan_to_num(linear)) + 0.02  # clearly
     best = np.where(stronger, monotone, linear)
     best = np.where(np.isnan(best), monotone, best)
-    found = zip(combinations(numbers, 2), best.tolist(), stronger.tolist(), strict=True)
-    for (left, right), value, by_rank in found:
-        if not math.isnan(value):
-            yield Pair(left.label, right.label, "spearman" if by_rank else "pearson", value)
+    kept = np.flatnonzero(~np.isnan(best))
+    if count > MATRIX and kept.size > _PAIRS:  # millions of pairs, of which a thousand are told
+        strength = np.abs(best[kept])
+        kept = kept[strength >= np.partition(strength, -_PAIRS)[-_PAIRS]]
+    for place in kept.tolist():
+        left, right = numbers[upper[0][place]], numbers[upper[1][place]]
+        measure: Measure = "spearman" if stronger[place] else "pearson"
+        yield Pair(left.label, right.label, measure, float(best[place]))
 
 
 def correlations(columns: Sequence[Floats]) -> Floats:

@@ -160,16 +160,15 @@ class _Work:
 
     def columns(self) -> list[tuple[ColumnSummary, SampleColumn]]:
         """Read all columns, each on one thread."""
+        names = self.source.labels  # once: making them takes as long as there are columns
         told = self.source.describe()
         ranges = self.ranges()
 
         def one(position: int) -> tuple[ColumnSummary, SampleColumn]:
             pieces = (piece(self.source, position, span, self.rows) for span in ranges)
-            return finished(
-                Facts(self.source.labels[position], position, *told[position], self.source.rows), pieces
-            )
+            return finished(Facts(names[position], position, *told[position], self.source.rows), pieces)
 
-        return list(self.pool.map(one, range(len(self.source.labels))))
+        return list(self.pool.map(one, range(len(names))))
 
     def ranges(self) -> list[Range]:
         """Cut the rows into ranges of about equal length; one, empty, of a table without rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -48,11 +48,12 @@ def plan_of(
     """
     plan = Plan(problem=summary.target.problem if summary.target is not None else "")
     left: list[LeftOut] = []
-    counts = Counter(map(str, frame.names))
+    names = tuple(map(str, frame.names))
+    counts = Counter(names)
     for told in summary.columns:
         if told.name == target:
             continue
-        why = "you leave it out" if told.name in without else _useless(told) or _nameless(told, frame, counts)
+        why = "you leave it out" if told.name in without else _useless(told) or _nameless(told, names, counts)
         if not why:
             column = decoded(frame, told.position)
             if column.nulls == column.rows:
@@ -83,9 +84,9 @@ def _useless(told: ColumnSummary) -> str:
     return kinds.get(told.kind, "")
 
 
-def _nameless(told: ColumnSummary, frame: Frame, counts: Counter[str]) -> str:
+def _nameless(told: ColumnSummary, names: Sequence[str], counts: Counter[str]) -> str:
     """Say why a pipeline could not find a column by its name."""
-    name = str(frame.names[told.position])
+    name = names[told.position]
     if counts[name] > 1:
         return "shares its name with another column"
     return "" if name == told.name else "has a name that is no text: rename it"

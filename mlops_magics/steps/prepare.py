@@ -72,7 +72,8 @@ class Prepared(Result):
     @property
     def features(self) -> list[str]:
         """The columns that the pipeline takes: ``train[prepared.features]``."""
-        return [rule.name for rule in self.contract.columns if rule.name in set(self.plan.columns)]
+        used = set(self.plan.columns)
+        return [rule.name for rule in self.contract.columns if rule.name in used]
 
     def pipeline(self, model: Any) -> Any:  # noqa: ANN401 - scikit-learn ships no types
         """Put a model behind the preparation that suits it.
