@@ -117,7 +117,8 @@ class Prepared(Result):
             shown = self.left_out[:_SHOWN]
             yield Table(("left out", "because it"), [(each.column, each.why) for each in shown])
         yield from (Note(text, "quiet") for text in self.notes)
-        yield Code("model = prepared.pipeline(MODEL).fit(prepared.train[prepared.features], ...)")
+        target = "" if self.target is None else f", prepared.train[{self.target!r}]"
+        yield Code(f"model = prepared.pipeline(MODEL).fit(prepared.train[prepared.features]{target})")
 
     def ids(self) -> Mapping[str, str]:
         """Name the run."""
