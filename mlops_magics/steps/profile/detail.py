@@ -143,14 +143,10 @@ def _drawing(table: TableSummary, column: ColumnSummary, aimed: Aimed) -> View |
     if column.numbers is None or column.distinct < 2:  # noqa: PLR2004 - one value has no shape
         return None
     histogram = column.numbers.histogram
-    ends = (histogram.start, histogram.start + histogram.width * len(histogram.counts))
-    ticks = [shown(rounded(end)) for end in ends]
-    if column.kind not in NUMERIC:
-        ticks = [shown(moment(column.minimum)), shown(moment(column.maximum))]
     target = table.target
     return {
         "counts": list(histogram.counts),
-        "ticks": ticks,
+        "ticks": [shown(moment(column.minimum)), shown(moment(column.maximum))],
         "words": histogram_words(column),
         "target": None
         if target is None or not any(value is not None for value in aimed.bins)
