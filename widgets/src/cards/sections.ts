@@ -18,7 +18,7 @@ export function alertList(view: Overview, go: Go, say: Say): HTMLElement | null 
   const items = view.alerts.map((alert) => alertItem(alert, go, say));
   const list = h("ul", { class: "mlp-alerts", "aria-label": "Alerts, the worst first" }, ...items);
   const hidden = items.slice(ALERTS);
-  if (hidden.length < 2) return list;
+  if (hidden.length < 2) return h("div", { class: "mlp-harms" }, list);
   for (const item of hidden) item.hidden = true;
   const more = h("button", { type: "button", class: "mlp-link" }, `Show ${plural(hidden.length, "more alert")}`);
   more.addEventListener("click", () => {
@@ -26,7 +26,7 @@ export function alertList(view: Overview, go: Go, say: Say): HTMLElement | null 
     (hidden[0]?.querySelector("button") ?? list).focus();
     more.remove();
   });
-  return h("div", {}, list, more);
+  return h("div", { class: "mlp-harms" }, list, more);
 }
 
 function alertItem(alert: Alert, go: Go, say: Say): HTMLElement {
