@@ -24,7 +24,8 @@ _ROOT = _HERE.parents[1]
 _STARTS_WITHIN = 60  # seconds, on a busy machine
 _ENDS_WITHIN = 15
 _TOKEN = "only-for-this-test"  # noqa: S105 - guards a server that lives for one test session on loopback
-_PAGES = {"jupyterlab": "lab/tree", "notebook": "notebooks"}
+# In JupyterLab a workspace of its own, or the last test's notebook would be opened beside it.
+_PAGES = {"jupyterlab": "lab/workspaces/{stem}/tree", "notebook": "notebooks"}
 # The notebook's own sign says "idle" too early: running then opens the kernel dialog.
 _KERNEL_READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
@@ -56,7 +57,8 @@ class Jupyter:
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         content = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code}
         (self.folder / name).write_text(json.dumps(content), "utf-8")
-        return f"{self.address}/{self.pages}/{name}?token={_TOKEN}"
+        page = self.pages.format(stem=Path(name).stem)
+        return f"{self.address}/{page}/{name}?token={_TOKEN}"
 
 
 def run_all(page: Page) -> None:
