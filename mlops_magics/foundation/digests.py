@@ -77,7 +77,23 @@ def _column(kind: str, column: Any) -> str:  # noqa: ANN401 - a column of any li
         return _pandas(column)
     if kind == "arrow":
         return f"{column.type}:{_arrow(column)}"
-    return f"{column.dtype}:{_arrow(column.to_arrow())}"
+    return f"{column.dtype}:{_arrow(_of_polars(column))}"
+
+
+def _of_polars(column: Any) -> Any:  # noqa: ANN401 - Polars' own types
+    import polars as pl
+    import pyarrow as pa
+
+    try:
+        return column.to_arrow()
+    except (
+        pa.ArrowException,
+        TypeError,
+        ValueError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+    ):
+        return pa.array([_written(value) for value in column], pa.large_string())
 
 
 def _pandas(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
@@ -105,11 +121,19 @@ def _objects(column: Any) -> str:  # noqa: ANN401 - pandas ships no types
     hashed = xxhash.xxh3_128(b"objects")
     for item in column:
         # A set is written down in an order of its own in each process.
-        value = sorted(map(repr, item)) if isinstance(item, set | frozenset) else item
-        text = f"{type(item).__qualname__}:{value!r}".encode(errors="backslashreplace")
+        value = sorted(map(_written, item)) if isinstance(item, set | frozenset) else item
+        text = f"{type(item).__qualname__}:{_written(value)}".encode(errors="backslashreplace")
         hashed.update(len(text).to_bytes(8, "little"))
         hashed.update(text)
     return str(hashed.hexdigest())
+
+
+def _written(value: object) -> str:
+    """Represent a value; what cannot say what it is, is told by its type alone."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - a stranger's __repr__
+        return f"<{type(value).__qualname__}>"
 
 
 def _arrow(array: Any) -> str:  # noqa: ANN401 - pyarrow ships no types

@@ -119,7 +119,7 @@ def test_what_is_known_of_it_is_true(what: str) -> None:
     assert column.distinct_error == 0
 
 
-# These have no order that could be told: only that nothing raises, and that rows, gaps and values are counted.
+# These have no order that could be told: that nothing raises, and that gaps and values are counted.
 ODD: dict[str, tuple[Callable[[], Any], int, int]] = {
     "mixed": (lambda: frame([1, "a", None, 2.5, b"x"]), 1, 4),
     "complex": (lambda: frame([1 + 2j, 3j, 1 + 2j]), 0, 2),
