@@ -40,7 +40,8 @@ check: $(VENV)/.dev ## lint, types, floors
 test: check $(VENV)/.dev ## everything but the slow tests
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(VENV)/.dev ## simulations, soak
+test-slow: $(VENV)/.dev ## simulations, soak, Ray
+	$(PIP) --editable '.[dev,ray]'
 	$(BIN)/pytest -m slow
 
 notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
@@ -57,7 +58,7 @@ format: $(VENV)/.dev ## put the code in the house's form
 	$(BIN)/ruff check --fix .
 
 constraints: $(VENV)/.dev ## pin what CI and the two commands install
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --quiet --upgrade --output-file constraints.txt
 
 clean: ## remove what was built

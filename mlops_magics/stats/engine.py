@@ -8,13 +8,14 @@ called there, whose own threads would spin.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,10 @@ import polars as pl
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.stats.associations import associate
-from mlops_magics.stats.columns import Column
 from mlops_magics.stats.describe import Facts, describe, written
 from mlops_magics.stats.missing import RowHashes, patterns
 from mlops_magics.stats.numbers import EXACT_ROWS, NumberPart
+from mlops_magics.stats.pieces import Hashes, Piece, Range, hashed_rows, piece
 from mlops_magics.stats.relations import Target, relate
 from mlops_magics.stats.sample import Sample, SampleColumn, sampled_rows
 from mlops_magics.stats.segments import segments
@@ -37,13 +38,25 @@ from mlops_magics.stats.summary import (
     TableSummary,
     TargetSummary,
 )
-from mlops_magics.stats.texts import TextPart
 
 PART_ROWS: Final = EXACT_ROWS  # rows decoded at once
+_TELLS_ALL: Final = 0.95  # skill of a column from which it is no portion of the rows
 _TELLING: Final = 3  # columns that are compared before all are
 _WORKERS: Final = 4  # more would not be fed by one memory bus
 
-Range = tuple[int, int]
+Engine = Literal["local", "ray"]
+
+
+class Cluster(Protocol):
+    """Reads parts of a table elsewhere."""
+
+    def pieces(
+        self, source: Source, spans: Sequence[Sequence[Range]], rows: npt.NDArray[np.int64]
+    ) -> Callable[[int, Range], Piece]:
+        """Begin to read ranges of columns; return what waits for one of them."""
+
+    def rows(self, source: Source, chosen: Sequence[int], spans: Sequence[Range]) -> Iterator[Hashes]:
+        """Hash the rows of ranges over some columns, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +70,6 @@ class Survey:
 
     table: TableSummary
     sample: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A range of a column's rows, read.
-
-    Attributes:
-        column: How the range was decoded, without its values.
-        part: What adds up to the column.
-        numbers: The sampled rows' numbers.
-        texts: The sampled rows' texts.
-    """
-
-    column: Column
-    part: NumberPart | TextPart
-    numbers: npt.NDArray[np.float64] | None
-    texts: pl.Series | None
 
 
 def summarize(data: object, *, target: str | None = None, source: str = "data") -> TableSummary:
@@ -101,6 +97,7 @@ def survey(
     source: str = "data",
     part_rows: int = PART_ROWS,
     workers: int | None = None,
+    engine: Engine = "local",
 ) -> Survey:
     """Summarize a table, and keep the sampled rows.
 
@@ -115,6 +112,8 @@ def survey(
         source: What to call the table.
         part_rows: Rows decoded at once.
         workers: Threads; as many as there are cores, and at most 4, by default.
+        engine: Who reads the parts: this process, or the tasks of a Ray cluster, whose machines must all
+            see the files.
 
     Returns:
         The summary and the sample.
@@ -122,11 +121,21 @@ def survey(
     Raises:
         NotFoundError: No file or no column is there.
         UsageError: The data are no table, or the target has no two values.
+        MissingExtraError: ``engine`` is "ray", and Ray is not installed.
     """
-    with opened(data, source) as table, ThreadPoolExecutor(workers or _cores()) as pool:
+    with (
+        opened(data, source) as table,
+        ThreadPoolExecutor(workers or _cores()) as pool,
+        contextlib.ExitStack() as stack,
+    ):
         place = None if target is None else _position(table, target, source)
         rows = sampled_rows(table.rows, len(table.labels))
-        work = _Work(table, rows, part_rows, pool)
+        cluster = None
+        if engine == "ray":
+            from mlops_magics.stats.cluster import joined
+
+            cluster = stack.enter_context(joined())
+        work = _Work(table, rows, part_rows, pool, cluster)
         found = work.columns()
         sample = Sample(rows, tuple(item for _, item in found))
         columns = tuple(column for column, _ in found)
@@ -157,15 +166,22 @@ class _Work:
     rows: npt.NDArray[np.int64]
     part_rows: int
     pool: Executor
+    cluster: Cluster | None = None
 
     def columns(self) -> list[tuple[ColumnSummary, SampleColumn]]:
         """Read all columns, each on one thread."""
         names = self.source.labels  # once: making them takes as long as there are columns
         told = self.source.describe()
         ranges = self.ranges()
+        whole = [(0, self.source.rows)]  # what each range makes of objects hangs on what it happens to hold
+        spans = [whole if dtype == "object" else ranges for dtype, _ in told]
+        far = None if self.cluster is None else self.cluster.pieces(self.source, spans, self.rows)
 
         def one(position: int) -> tuple[ColumnSummary, SampleColumn]:
-            pieces = (piece(self.source, position, span, self.rows) for span in ranges)
+            if far is None:
+                pieces = (piece(self.source, position, span, self.rows) for span in spans[position])
+            else:
+                pieces = (far(position, span) for span in spans[position])
             return finished(Facts(names[position], position, *told[position], self.source.rows), pieces)
 
         return list(self.pool.map(one, range(len(names))))
@@ -188,38 +204,20 @@ class _Work:
         telling = sorted(range(len(columns)), key=lambda place: -columns[place].distinct)
         for chosen in (telling[:_TELLING], telling):
             hashes = RowHashes(rows)
-            for start, stop in self.ranges():
-                hashes.add(list(self.pool.map(self._hashed(start, stop), chosen)))
+            for part in self._hashed(chosen):
+                hashes.add(part)
             found = hashes.duplicates()
             if not found.rows:
                 break
         return found
 
-    def _hashed(self, start: int, stop: int) -> Callable[[int], npt.NDArray[np.uint64]]:
-        return lambda position: self.source.column(position, start, stop).hashes()
-
-
-def piece(source: Source, position: int, span: Range, rows: npt.NDArray[np.int64]) -> Piece:
-    """Read a range of a column.
-
-    Args:
-        source: The table.
-        position: The column.
-        span: The range: first row, and the row after the last.
-        rows: The sampled rows of the whole table.
-    """
-    start, stop = span
-    column = source.column(position, start, stop)
-    places = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)] - start
-    bare = Column(
-        column.kind, column.rows, column.nulls, unit=column.unit, mixed=column.mixed, notes=column.notes
-    )
-    if column.numbers is not None:
-        part = NumberPart.of(column.numbers, column.nulls, source.rows)
-        return Piece(bare, part, column.sampled(places), None)
-    assert column.texts is not None  # noqa: S101 - one of both is there
-    texts = column.texts if places.size == column.rows else column.texts.gather(places)
-    return Piece(bare, TextPart.of(column.texts, source.rows), None, texts)
+    def _hashed(self, chosen: Sequence[int]) -> Iterator[Hashes]:
+        """Hash the rows, a range at a time."""
+        if self.cluster is not None:
+            yield from self.cluster.rows(self.source, chosen, self.ranges())
+            return
+        for span in self.ranges():
+            yield hashed_rows(self.source, chosen, span, self.pool)
 
 
 def finished(facts: Facts, pieces: Iterator[Piece]) -> tuple[ColumnSummary, SampleColumn]:
@@ -285,13 +283,17 @@ def _target(sample: Sample, columns: Sequence[ColumnSummary], place: int, pool: 
     target = _aim(held, column)
     others = [item for item in sample.columns if item is not held]
     known = {item.name: item for item in columns}
+    relations = relate(target, others, pool)
+    # What all but gives the target away would fill the list with itself.
+    leaks = {item.column for item in relations if item.skill > _TELLS_ALL}
+    cut_by = [item for item in others if item.label not in leaks]
     return TargetSummary(
         name=held.label,
         problem=target.problem,
         positive=target.positive,
         value=float(target.numbers.mean()),
-        relations=relate(target, others, pool),
-        segments=segments(target, others, lambda name, value: str(written(known[name], value, short=True))),
+        relations=relations,
+        segments=segments(target, cut_by, lambda name, value: str(written(known[name], value, short=True))),
     )
 
 

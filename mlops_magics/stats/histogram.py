@@ -108,7 +108,8 @@ def fitting(low: float, high: float) -> int:
 def _place(value: float, exponent: int) -> int:
     if isinstance(value, int) and exponent >= 0:
         return value >> exponent
-    return math.floor(_scaled(value, -exponent))
+    place = math.floor(_scaled(value, -exponent))
+    return -1 if value < 0 <= place else place  # so little below zero that the scaling lost it
 
 
 def _scaled(value: float, exponent: int) -> float:
@@ -136,4 +137,7 @@ def _places(values: npt.NDArray[Any], exponent: int, first: int) -> npt.NDArray[
         return (values.astype(np.int64, copy=False) >> exponent) - first
     wide = values.astype(np.float64, copy=False)
     scaled = np.ldexp(wide, -exponent) if abs(exponent) > _SCALABLE else wide * math.ldexp(1.0, -exponent)
-    return np.floor(scaled, out=scaled).astype(np.int64) - first
+    np.floor(scaled, out=scaled)
+    if first < 0:  # as in _place
+        scaled[(scaled == 0) & (wide < 0)] = -1
+    return scaled.astype(np.int64) - first

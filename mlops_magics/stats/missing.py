@@ -50,8 +50,18 @@ def patterns(columns: Sequence[SampleColumn], rows: int) -> tuple[MissingPattern
     return tuple(found)
 
 
+def combined(columns: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]:
+    """Make one hash a row of the hashes of its values, so that a value counts by its column too."""
+    total = np.zeros(columns[0].size, np.uint64)
+    for hashes in columns:
+        total ^= hashes
+        total *= np.uint64(0x9E3779B97F4A7C15)
+        total ^= total >> np.uint64(29)
+    return total
+
+
 class RowHashes:
-    """The hashes of whole rows, column by column, part by part.
+    """The hashes of whole rows, part by part.
 
     Args:
         rows: How many rows the table has; of a very long one a part of the hash range is kept.
@@ -61,18 +71,9 @@ class RowHashes:
         self._exact = rows <= _COMPARED
         self._kept: list[npt.NDArray[np.uint64]] = []
 
-    def add(self, columns: Sequence[npt.NDArray[np.uint64]]) -> None:
-        """Take some rows.
-
-        Args:
-            columns: The hashes of each column's values in these rows.
-        """
-        total = np.zeros(columns[0].size, np.uint64)
-        for hashes in columns:
-            total ^= hashes
-            total *= np.uint64(0x9E3779B97F4A7C15)  # so that a value counts by its column too
-            total ^= total >> np.uint64(29)
-        self._kept.append(total if self._exact else total[total % np.uint64(_PART) == 0])
+    def add(self, hashes: npt.NDArray[np.uint64]) -> None:
+        """Take the hashes of some rows."""
+        self._kept.append(hashes if self._exact else hashes[hashes % np.uint64(_PART) == 0])
 
     def duplicates(self) -> Duplicates:
         """Count the rows that repeat an earlier one."""

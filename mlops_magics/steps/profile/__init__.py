@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError, UsageError
 from mlops_magics.foundation.names import Called
@@ -25,6 +26,7 @@ def profile(
     against: object = None,
     save: Path | None = None,
     log_values: bool = False,
+    engine: Literal["local", "ray"] = "local",
     called: Called | None = None,
     settings: Settings | None = None,
 ) -> Profile:
@@ -46,6 +48,8 @@ def profile(
         against: Another table, to compare column by column.
         save: Where to write the profile: a path that ends with .html (one page that opens offline) or .json.
         log_values: Keep the values of columns that look personal in the store too.
+        engine: Who reads the table: this process, or the tasks of a Ray cluster (``RAY_ADDRESS``, or Ray
+            on this machine), for files that one machine would read for hours; every machine must see them.
         called: What the tables are called; given by the front end.
         settings: Where the store is; found from the current folder by default.
 
@@ -56,15 +60,16 @@ def profile(
         NotFoundError: A file or the target is not there.
         UsageError: The data are no table, the target has no two values, or ``save`` ends otherwise.
         UnavailableError: The page cannot be written there.
+        MissingExtraError: ``engine`` is "ray", and Ray is not installed.
     """
     if save is not None and save.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"A profile cannot be saved as '{save}'.", "Let the path end with .html or .json.")
     name = called.get("data", "data") if called else "data"
-    found = survey(data, target=target, source=name)
+    found = survey(data, target=target, source=name, engine=engine)
     made = Profile(found.table, find(found), desk=DataDesk(data, found.table))
     if against is not None:
         other = called.get("against", "the other table") if called else "the other table"
-        made = _compared(made, found, survey(against, source=other))
+        made = _compared(made, found, survey(against, source=other, engine=engine))
     made = _kept(made, settings or Settings.discover(), log_values=log_values)
     if save is not None:
         _saved(made, save)
