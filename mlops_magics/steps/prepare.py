@@ -25,7 +25,7 @@ from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.leaks import Leak, leaks
 from mlops_magics.stats.planning import LeftOut, plan_of
 from mlops_magics.stats.summary import TableSummary
-from mlops_magics.tracking import preparations
+from mlops_magics.tracking import findings
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import open_store
 
@@ -353,7 +353,7 @@ def _kept(
     files = {"mlops/contract.json": content.encode()}
     try:
         store = open_store(settings)
-        run_id = preparations.keep(store, settings.experiment, key, files=files, data=rows)
+        run_id = findings.keep(store, settings.experiment, verb="prepare", key=key, files=files, data=rows)
     except UnavailableError as error:
         notes.append(f"The contract is in the project only: {error.what}")
         return {"kept": path}, notes

@@ -83,7 +83,7 @@ def test_the_contract_is_logged_once(orders: Book) -> None:
     run = store.client.get_run(first.run_id)
     assert run.info.status == "FINISHED"
     (given,) = run.inputs.dataset_inputs
-    assert (given.dataset.name, given.tags[0].value) == ("orders", "preparation")
+    assert (given.dataset.name, given.tags[0].value) == ("orders", "prepare")
     text = Path(store.client.download_artifacts(first.run_id, "mlops/contract.json")).read_text()
     assert Contract.from_json(text) == first.contract
     changed = orders("%mlops_prepare new_orders --target late --contract orders")
