@@ -22,7 +22,7 @@ Places = npt.NDArray[np.int64]
 
 _EXAMPLES: Final = 3
 _LONGEST: Final = 40  # characters of an example
-_SAMPLE: Final = 50_000  # values that a distribution is taken from
+_SAMPLE: Final = 20_000  # values that a distribution is taken from
 _SLACK: Final = 5.0  # standard errors above what is expected before a rate is too high
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _NUMBERS: Final = frozenset({"integer", "number"})
