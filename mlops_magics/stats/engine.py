@@ -172,9 +172,7 @@ class _Work:
         """Read all columns, each on one thread."""
         names = self.source.labels  # once: making them takes as long as there are columns
         told = self.source.describe()
-        ranges = self.ranges()
-        whole = [(0, self.source.rows)]  # what each range makes of objects hangs on what it happens to hold
-        spans = [whole if dtype == "object" else ranges for dtype, _ in told]
+        spans = [self.ranges(objects=dtype == "object") for dtype, _ in told]
         far = None if self.cluster is None else self.cluster.pieces(self.source, spans, self.rows)
 
         def one(position: int) -> tuple[ColumnSummary, SampleColumn]:
@@ -186,10 +184,13 @@ class _Work:
 
         return list(self.pool.map(one, range(len(names))))
 
-    def ranges(self) -> list[Range]:
-        """Cut the rows into ranges of about equal length; one, empty, of a table without rows."""
+    def ranges(self, *, objects: bool = False) -> list[Range]:
+        """Cut the rows into ranges of about equal length; one, empty, of a table without rows.
+
+        Objects are read at once: what a range makes of them hangs on what it happens to hold.
+        """
         total = self.source.rows
-        count = max(1, -(-total // self.part_rows))
+        count = 1 if objects else max(1, -(-total // self.part_rows))
         edges = [total * place // count for place in range(count + 1)]
         return list(pairwise(edges))
 
@@ -213,10 +214,12 @@ class _Work:
 
     def _hashed(self, chosen: Sequence[int]) -> Iterator[Hashes]:
         """Hash the rows, a range at a time."""
+        told = self.source.describe()
+        spans = self.ranges(objects=any(told[place][0] == "object" for place in chosen))
         if self.cluster is not None:
-            yield from self.cluster.rows(self.source, chosen, self.ranges())
+            yield from self.cluster.rows(self.source, chosen, spans)
             return
-        for span in self.ranges():
+        for span in spans:
             yield hashed_rows(self.source, chosen, span, self.pool)
 
 
@@ -224,7 +227,7 @@ def finished(facts: Facts, pieces: Iterator[Piece]) -> tuple[ColumnSummary, Samp
     """Add the pieces of a column up, in the order of the rows."""
     held = list(pieces)
     if any(item.numbers is not None for item in held):  # a range without any value has no type of its own
-        held = [item if item.numbers is not None else _as_numbers(item) for item in held]
+        held = [item if item.numbers is not None else _as_numbers(item, facts.rows) for item in held]
         numbers = np.concatenate([item.numbers for item in held if item.numbers is not None])
         unit = next((item.column.unit for item in held if item.column.kind != "empty"), 1.0)
         sampled = SampleColumn.of_numbers(facts.name, numbers if unit == 1 else numbers * unit)
@@ -237,9 +240,9 @@ def finished(facts: Facts, pieces: Iterator[Piece]) -> tuple[ColumnSummary, Samp
     return describe(facts, column, part, sampled), sampled
 
 
-def _as_numbers(item: Piece) -> Piece:
+def _as_numbers(item: Piece, total: int) -> Piece:
     size = 0 if item.texts is None else len(item.texts)
-    part = NumberPart.of(np.empty(0), item.part.rows, EXACT_ROWS)
+    part = NumberPart.of(np.empty(0), item.part.rows, total)
     return Piece(item.column, part, np.full(size, np.nan), None)
 
 
