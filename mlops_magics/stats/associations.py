@@ -247,11 +247,14 @@ def correlation_ratio(counts: Floats, sums: Floats, squares: float) -> float | N
     total, groups = float(counts.sum()), int(np.count_nonzero(counts))
     if groups < 2 or total <= groups + 1:  # noqa: PLR2004 - nothing varies
         return None
-    shift = float(sums.sum()) ** 2 / total
+    whole = float(sums.sum())
+    shift = whole * whole / total
     spread = squares - shift
-    if not spread > 1e-12 * squares or not math.isfinite(spread):
+    with np.errstate(over="ignore"):  # squares of numbers beyond 1e154: nothing can be said
+        within = float((sums * sums / np.maximum(counts, 1)).sum())
+    if not spread > 1e-12 * squares or not math.isfinite(spread) or not math.isfinite(within):
         return None
-    between = (float((sums * sums / np.maximum(counts, 1)).sum()) - shift) / spread
+    between = (within - shift) / spread
     adjusted = 1 - (1 - between) * (total - 1) / (total - groups)
     return math.sqrt(min(1.0, adjusted)) if adjusted > 0 else 0.0
 
