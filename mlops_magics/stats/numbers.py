@@ -165,7 +165,8 @@ class NumberPart:
         """
         limit = EXACT_ROWS if total <= EXACT_ROWS else _TABLED
         held, nan, infinite = _held(values, total)
-        return cls(values.size + nulls, nulls, nan, infinite, held, Course.of(values), limit)
+        course = Course.of(values[~np.isnan(values)] if nan else values)  # NaN is missing, as nulls are
+        return cls(values.size + nulls, nulls, nan, infinite, held, course, limit)
 
     def then(self, other: NumberPart) -> NumberPart:
         """Go on with the rows that follow."""
