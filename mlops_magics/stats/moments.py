@@ -49,7 +49,7 @@ class Moments:
             mean = _mean(values, counts, total)
             sums = np.zeros(4)
             for start in range(0, values.size, _BLOCK):
-                away = values[start : start + _BLOCK] - mean
+                away = np.subtract(values[start : start + _BLOCK], mean, dtype=np.float64)
                 square = away * away
                 weight = None if counts is None else counts[start : start + _BLOCK]
                 sums += _sums(away, square, weight)
@@ -58,10 +58,12 @@ class Moments:
         return moments._moved(drift) if math.isfinite(drift) else moments
 
     def _moved(self, drift: float) -> Moments:
-        n, m2, m3, m4 = self.count, self.m2, self.m3, self.m4
+        n, mean, m2, m3, m4 = self.count, self.mean + drift, self.m2, self.m3, self.m4
+        if abs(drift) > 1e75:  # noqa: PLR2004 - its fourth power is infinite, and so are these sums already
+            return Moments(n, mean, m2, m3, m4)
         return Moments(
             n,
-            self.mean + drift,
+            mean,
             max(m2 - n * drift**2, 0.0),
             m3 - 3 * drift * m2 + 2 * n * drift**3,
             max(m4 - 4 * drift * m3 + 6 * drift**2 * m2 - 3 * n * drift**4, 0.0),
