@@ -85,9 +85,13 @@ def moments(values: npt.NDArray[Any]) -> dict[str, float | None]:
         return {
             "mean": float(wide.mean()),
             "std": float(wide.std(ddof=1)) if wide.size > 1 else None,
-            "skew": float(stats.skew(wide)) if varies else None,
-            "kurtosis": float(stats.kurtosis(wide)) if varies else None,
+            "skew": _finite(stats.skew(wide)) if varies else None,
+            "kurtosis": _finite(stats.kurtosis(wide)) if varies else None,
         }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None  # squares beyond the greatest double say nothing
 
 
 def close(found: float | None, expected: float | None, tolerance: float, scale: float = 0.0) -> bool:
