@@ -126,15 +126,10 @@ def survey(
     with (
         opened(data, source) as table,
         ThreadPoolExecutor(workers or _cores()) as pool,
-        contextlib.ExitStack() as stack,
+        _cluster(engine) as cluster,
     ):
         place = None if target is None else _position(table, target, source)
         rows = sampled_rows(table.rows, len(table.labels))
-        cluster = None
-        if engine == "ray":
-            from mlops_magics.stats.cluster import joined
-
-            cluster = stack.enter_context(joined())
         work = _Work(table, rows, part_rows, pool, cluster)
         found = work.columns()
         sample = Sample(rows, tuple(item for _, item in found))
@@ -156,6 +151,17 @@ def survey(
             ),
             sample,
         )
+
+
+@contextlib.contextmanager
+def _cluster(engine: Engine) -> Iterator[Cluster | None]:
+    if engine == "local":
+        yield None
+        return
+    from mlops_magics.stats.cluster import joined  # Ray is an extra
+
+    with joined() as cluster:
+        yield cluster
 
 
 @dataclass(frozen=True, slots=True)
