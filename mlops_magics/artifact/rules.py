@@ -32,7 +32,7 @@ class ColumnRule:
         maximum: The greatest.
         allowed: The values that were seen, where they are few; None where any value goes.
         closed: Whether another value is an error. Where rare values were still turning up it is not: then
-            a few unseen ones are expected, and more than these are a warning.
+            a few unseen ones are expected, and more than these are a warning. Of few rows each one is.
         unseen: The share of rows with unseen values that is expected, where the list is not closed.
         unique: Whether no value may occur twice: a key.
         shape: How each text is made: ``a`` for a run of letters, ``9`` for one of digits, all else as it is.

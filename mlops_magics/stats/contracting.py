@@ -28,7 +28,7 @@ from mlops_magics.stats.units import quantiles
 
 _FEW: Final = 50  # rows below which a table shows too little to forbid anything
 _MANY: Final = 100  # from which what was never seen is strange
-_SURE: Final = 500  # from which one value is the only one, and a tail is what it looks like
+_SURE: Final = 500  # from which it is wrong, one value is the only one, and a tail is what it looks like
 _ODDS: Final = 3  # times the odds of a gap that were seen
 _LEVELS: Final = 1000  # values that a list of allowed ones may have
 _REPEATED: Final = 0.5  # distinct values a row above which texts are no category
@@ -171,7 +171,7 @@ def _listed(rule: ColumnRule, values: pl.Series) -> ColumnRule:
     allowed: tuple[Scalar, ...] = tuple(counted[values.name].to_list())
     once = int((counts == 1).sum())
     if int(counts.to_numpy().min()) >= _OFTEN and len(values) >= _MANY:
-        return replace(rule, allowed=allowed)
+        return replace(rule, allowed=allowed, closed=len(values) >= _SURE)
     # Good and Turing: unseen values come as often as values that were seen once.
     return replace(rule, allowed=allowed, closed=False, unseen=min(1.0, (once + 1) / len(values)))
 
@@ -203,7 +203,9 @@ def _edge(numbers: Numbers, counts: tuple[int, ...], side: int) -> bool:
         side: 1 for the upper end, -1 for the lower.
     """
     extreme, out, near = _end(numbers, side)
-    full = len(counts) > 1 and counts[0] >= _EDGE and counts[0] >= _STEEP * counts[1]
+    if numbers.count < _SURE or len(counts) < 2:  # noqa: PLR2004 - a neighbour to compare with
+        return False
+    full = counts[0] >= _EDGE and counts[0] >= _STEEP * counts[1]
     return full and abs(extreme - out) <= _NEAR * abs(out - near)
 
 

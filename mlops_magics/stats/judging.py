@@ -288,6 +288,7 @@ def _categories(judged: Judged) -> Iterator[Finding]:
     severity: Severity = "error"
     if not judged.rule.closed:
         severity = "warning"
+    if judged.rule.unseen:
         expected = judged.rule.unseen * len(values)
         # What is expected is an estimate itself, the worse the fewer rows the contract was made from.
         spread = (expected * (1 + len(values) / max(judged.base, 1)) + 1) ** 0.5
