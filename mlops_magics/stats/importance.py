@@ -24,7 +24,10 @@ FOLDS: Final = 5
 SHADOWS: Final = 3
 WINS: Final = 0.75  # of the folds a column must beat every shadow in: noise does so in 1.6 % of the cases
 MOST: Final = 200  # columns that a quick model takes
+CLASSES: Final = 10  # classes told apart, the most frequent; each costs a tree a round
 _ROWS: Final = 20_000
+_CELLS: Final = 8_000_000  # rows times columns times classes: five folds of so many take about ten seconds
+_FEWEST: Final = 2_000
 _LEAST: Final = 100  # rows below which five folds say nothing
 _ROUNDS: Final = 60
 _MARGIN: Final = 1.25  # of the last fold's time must be left for the next one
@@ -67,11 +70,13 @@ class Trial:
         columns: An importance a column that was tried, the greatest first.
         folds: How many folds fitted into the time.
         explained: What the model explains of the loss of knowing nothing, on rows it has not seen.
+        notes: What was left out so that it is quick.
     """
 
     columns: tuple[Importance, ...]
     folds: int
     explained: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class _Rows:
     values: Floats
     goal: npt.NDArray[Any]
     problem: str
+    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -100,28 +106,51 @@ def importances(target: Target, columns: Sequence[SampleColumn], until: float) -
     Returns:
         The importances; without any fold where there are fewer than 100 rows or no time.
     """
+    import sklearn.ensemble  # noqa: F401 - a limit holds for the libraries that are loaded
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+
     rows = _table(target, columns)
     tally = _Tally()
     if rows.goal.size >= _LEAST:
         took = 0.0
-        for fold in range(FOLDS):
-            begun = time.monotonic()
-            if begun + _MARGIN * took > until:
-                break
-            _fold(rows, fold, tally, until)
-            took = time.monotonic() - begun
-    return _summed(columns, tally)
+        # Hundreds of small predictions: on a busy machine threads that wait for each other take many times
+        # as long as one alone, and the budget would decide what is found.
+        with threadpool_limits(1, "openmp"):
+            for fold in range(FOLDS):
+                begun = time.monotonic()
+                if begun + _MARGIN * took > until:
+                    break
+                _fold(rows, fold, tally, until)
+                took = time.monotonic() - begun
+    return _summed(columns, tally, rows.notes)
 
 
 def _table(target: Target, columns: Sequence[SampleColumn]) -> _Rows:
     """Put at most 20,000 rows together: numbers as they are, levels as codes, shadows at the end."""
     rows = np.flatnonzero(target.keep) if target.keep is not None else np.arange(target.codes.size)
+    goal, trees, notes = _goal(target)
+    room = _CELLS // ((len(columns) + SHADOWS) * trees)
+    most = min(_ROWS, max(_FEWEST, room))
     random = np.random.default_rng(0)
-    chosen = random.permutation(rows.size)[:_ROWS]
+    chosen = random.permutation(rows.size)[:most]
+    if most < min(_ROWS, rows.size):
+        notes = (*notes, f"The quick model takes {most:,} rows: there are many columns or classes.")
     sides = [_side(column, rows[chosen]) for column in columns]
     shadows = [random.permutation(sides[place]) for place in random.integers(0, len(sides), SHADOWS)]
-    goal = target.numbers if target.problem == "number" else target.codes
-    return _Rows(np.column_stack([*sides, *shadows]), goal[chosen], target.problem)
+    return _Rows(np.column_stack([*sides, *shadows]), goal[chosen], target.problem, notes)
+
+
+def _goal(target: Target) -> tuple[npt.NDArray[Any], int, tuple[str, ...]]:
+    """Return what is learnt, in how many trees a round, and what the reader should know of it."""
+    if target.problem == "number":
+        return target.numbers, 1, ()
+    counts = np.bincount(target.codes)
+    if np.count_nonzero(counts) <= CLASSES + 1:
+        return target.codes, 1 if target.problem == "binary" else counts.size, ()
+    places = np.full(counts.size, CLASSES)
+    places[np.argsort(-counts, kind="stable")[:CLASSES]] = np.arange(CLASSES)
+    note = f"The quick model tells the {CLASSES} most frequent classes apart, and takes the others as one."
+    return places[target.codes], CLASSES + 1, (note,)
 
 
 def _side(column: SampleColumn, rows: npt.NDArray[np.intp]) -> Floats:
@@ -163,8 +192,11 @@ def _fitted(values: Floats, goal: npt.NDArray[Any], problem: str) -> Any:  # noq
     if problem != "number" and np.unique(goal).size < 2:  # noqa: PLR2004 - classes
         return None
     kind = HistGradientBoostingRegressor if problem == "number" else HistGradientBoostingClassifier
-    rounds = _ROUNDS if problem != "classes" else _ROUNDS // 2
-    model = kind(max_iter=rounds, learning_rate=0.15, max_bins=63, early_stopping=False, random_state=0)
+    options = {"max_bins": 63, "early_stopping": False, "random_state": 0}
+    if problem == "classes":  # larger trees learn rare classes by heart, and know less than nothing
+        model = kind(max_iter=_ROUNDS // 2, learning_rate=0.1, max_leaf_nodes=8, **options)
+    else:
+        model = kind(max_iter=_ROUNDS, learning_rate=0.15, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class with one row, a column that is constant in four folds
         return model.fit(values, goal)
@@ -196,10 +228,10 @@ def _loss_of_nothing(seen: npt.NDArray[Any], truth: npt.NDArray[Any], problem: s
     return max(float(-np.log(np.clip(shares[truth], 1e-6, 1)).mean()), 1e-12)
 
 
-def _summed(columns: Sequence[SampleColumn], tally: _Tally) -> Trial:
+def _summed(columns: Sequence[SampleColumn], tally: _Tally, notes: tuple[str, ...]) -> Trial:
     count = len(columns)
     if not tally.losses:
-        return Trial(tuple(Importance(column.label) for column in columns), 0, 0.0)
+        return Trial(tuple(Importance(column.label) for column in columns), 0, 0.0, notes)
     losses = np.array(tally.losses)
     real, bar = losses[:, :count], np.maximum(losses[:, count:].max(1, keepdims=True), 0.0)
     ranks = np.argsort(np.argsort(-real, axis=1, kind="stable"), axis=1) + 1
@@ -209,4 +241,4 @@ def _summed(columns: Sequence[SampleColumn], tally: _Tally) -> Trial:
         for i, column in enumerate(columns)
     ]
     found.sort(key=lambda item: (-item.mean, item.column))
-    return Trial(tuple(found), len(tally.losses), float(np.mean(tally.explained)))
+    return Trial(tuple(found), len(tally.losses), float(np.mean(tally.explained)), notes)

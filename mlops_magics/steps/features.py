@@ -199,9 +199,12 @@ def _tried(
     if chosen and trial.folds < FOLDS:
         why = "the time was short" if goal.codes.size >= 100 else "there are fewer than 100 rows"  # noqa: PLR2004 - see importances
         notes.append(f"{trial.folds} of {FOLDS} folds were fitted: {why}.")
+    notes += trial.notes
+    if trial.folds and trial.explained <= 0:
+        notes.append(f"The quick model explains nothing of {summary.name}: importance means little here.")
     if goal.keep is not None:
-        gaps = found.table.by_name[summary.name].missing
-        notes.append(f"{gaps:,} rows without a target were left out.")
+        column = found.table.by_name[summary.name]
+        notes.append(f"Rows without a target were left out: {column.missing + column.infinite:,}.")
     return trial, tuple(notes)
 
 
@@ -249,7 +252,7 @@ def _out(
                 yield name, "limit", f"passes, but only {keep} were asked for"
             else:
                 folds = len(item.losses)
-                words = f"passenger: permuting it beats pure noise in {item.wins} of {folds} folds"
+                words = f"passenger: permuting it costs more than noise in {item.wins} of {folds} folds only"
                 yield name, "passenger", words
 
 
@@ -308,7 +311,7 @@ def _logged(made: FeatureSet, found: Survey, settings: Settings, keep: int | Non
             open_store(settings),
             settings.experiment,
             verb="features",
-            key=f"{table.digest}:{made.target}:{keep or ''}",
+            key=f"{table.digest}:{made.target}:{keep or ''}:{made.folds}",  # a short trial is another answer
             files={"features.json": json.dumps(made.to_dict(), ensure_ascii=False)},
             data=data,
         )

@@ -147,7 +147,35 @@ def test_rows_without_a_target_are_left_out_and_said(project: Path) -> None:
     frame["bought"] = frame["bought"].astype(object).where(frame.index % 4 != 0)
     made = features(frame, target="bought")
     assert set(made.names) == INFORMATIVE
-    assert "1,000 rows without a target were left out." in made.notes
+    assert "Rows without a target were left out: 1,000." in made.notes
+
+
+def test_many_classes_do_not_cost_the_budget_and_tell_more_than_nothing(project: Path) -> None:
+    assert project.is_dir()
+    frame = table().drop(columns="bought")
+    score = frame["size"] + 3 * (frame["town"] == "Rome") + np.random.default_rng(2).normal(size=len(frame))
+    frame["grade"] = score.round(1).astype(str)  # more than a hundred
+    made = features(frame, target="grade")
+    assert "the 10 most frequent classes" in made.notes[0]
+    frame["grade"] = pd.cut(score, 8).astype(str)  # the outer ones are rare
+    made = features(frame, target="grade")
+    assert made.explained > 0.05
+    assert {"size", "town"} <= set(made.names)
+
+
+def test_noise_alone_is_said_to_be_noise(project: Path) -> None:
+    assert project.is_dir()
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=1_000), "y": random.random(1_000) < 0.5})
+    made = features(frame, target="y")
+    assert "explains nothing of y" in made.notes[0]
+
+
+def test_an_infinite_target_is_no_target(project: Path) -> None:
+    assert project.is_dir()
+    frame = table().drop(columns="bought").assign(y=lambda t: t["size"] * 2 + t["age"] / 9)
+    frame.loc[3, "y"] = np.inf
+    assert "Rows without a target were left out: 1." in features(frame, target="y").notes
 
 
 def test_the_budget_holds_and_what_was_left_is_said(project: Path) -> None:
