@@ -286,7 +286,7 @@ def _target(sample: Sample, columns: Sequence[ColumnSummary], place: int, pool: 
     held, column = sample.columns[place], columns[place]
     if held.distinct < 2:  # noqa: PLR2004 - nothing to tell apart
         raise UsageError(
-            f"The target '{held.label}' has {'one value' if held.distinct else 'no values'} only.",
+            f"The target '{held.label}' has {'one value only' if held.distinct else 'no value'}.",
             "Choose a target that differs between rows.",
         )
     target = _aim(held, column)
@@ -300,7 +300,7 @@ def _target(sample: Sample, columns: Sequence[ColumnSummary], place: int, pool: 
         name=held.label,
         problem=target.problem,
         positive=target.positive,
-        value=float(target.numbers.mean()),
+        value=float(target.numbers.mean()) * target.unit,
         relations=relations,
         segments=segments(target, cut_by, lambda name, value: str(written(known[name], value, short=True))),
     )

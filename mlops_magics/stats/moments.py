@@ -91,7 +91,7 @@ class Moments:
         """The standard deviation, with n - 1."""
         if self.count < 2:  # noqa: PLR2004 - one value has no spread
             return None
-        return math.sqrt(self.m2 / (self.count - 1))
+        return _finite(math.sqrt(self.m2 / (self.count - 1)))
 
     @property
     def skew(self) -> float | None:

@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 CLASSES: Final = 20  # different whole numbers up to which a target is a class
 _SHRINK: Final = 10.0  # rows that the overall mean counts for in each level's own
+_HUGE: Final = 1e100
 _LEAST: Final = 50  # rows below which no half is worth fitting on
 
 
@@ -32,6 +33,7 @@ class Target:
         codes: A class a row (for numbers: one of 32 bins of equal rank), of the rows kept.
         classes: How many codes there are.
         numbers: The numbers, or 1.0 for the positive class and 0.0 else, of the rows kept.
+        unit: What ``numbers`` were divided by, so that their squares are finite: 1.0 unless they are huge.
         positive: The class that segments speak of.
         late: Half of the rows kept, chosen at random: what is fitted on the others is judged on these.
     """
@@ -44,6 +46,7 @@ class Target:
     numbers: Floats
     positive: Scalar
     late: npt.NDArray[np.bool_]
+    unit: float = 1.0
 
     @classmethod
     def of(cls, column: SampleColumn, value: Callable[[Any], Scalar]) -> Target:
@@ -62,7 +65,9 @@ class Target:
         few = column.distinct <= CLASSES and (numbers is None or whole or column.distinct <= 2)  # noqa: PLR2004 - two classes
         if numbers is not None and not few:
             held = numbers if keep is None else numbers[keep]
-            return cls(column.label, "number", keep, codes, len(column.levels), held, None, late)
+            largest = float(np.abs(column.ordered).max())
+            unit = largest if largest > _HUGE else 1.0
+            return cls(column.label, "number", keep, codes, len(column.levels), held / unit, None, late, unit)
         counts = np.bincount(codes, minlength=max(len(column.levels), 1))
         binary = len(column.levels) == 2  # noqa: PLR2004 - two classes
         chosen = _positive(column, counts) if binary else int(counts.argmax())

@@ -85,7 +85,19 @@ def _of_column(
             inside = (count, float(sums[group]), float(squares[group]))
             every = (total, float(sums.sum()), float(squares.sum()))
             made = _segment(column.label, label, inside, every, whole.centre, rate=whole.squares is None)
-            yield replace(made, held=_held(column, group, step))
+            yield replace(_shown(made, target.unit), held=_held(column, group, step))
+
+
+def _shown(made: Segment, unit: float) -> Segment:
+    if unit == 1:
+        return made
+    return replace(
+        made,
+        value=made.value * unit,
+        low=made.low * unit,
+        high=made.high * unit,
+        difference=made.difference * unit,
+    )
 
 
 def _held(column: SampleColumn, group: int, step: int) -> tuple[Scalar, Scalar] | None:

@@ -194,6 +194,19 @@ def test_any_names_will_do(what: str) -> None:
     assert target.name == labels[2]
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e150, 1e200, 1e308])
+@pytest.mark.parametrize("target", ["x", "y", "z"])
+def test_numbers_of_any_size_will_do(scale: float, target: str) -> None:
+    random = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {"x": random.random(300) * scale, "y": random.random(300), "z": random.choice(["a", "b"], 300)}
+    )
+    table = survey(data, target=target).table
+    assert table.columns[0].maximum == data["x"].max()
+    assert table.target is not None
+    assert np.isfinite(table.target.value)
+
+
 def test_a_multi_index_will_do() -> None:
     data = pd.DataFrame(
         np.eye(4),
