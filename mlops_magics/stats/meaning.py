@@ -17,10 +17,13 @@ _LONG: Final = 40  # characters on average: prose
 _MOST: Final = 0.8  # of the texts looked at must have a form for the column to have it
 _LOOKED_AT: Final = 500  # texts a form is looked for in
 _ENOUGH: Final = 5  # texts; fewer show no form
+_DIGITS: Final = 5  # a phone number has at least so many
 
 _FORMS: Final[Mapping[Personal, re.Pattern[str]]] = {
     "email": re.compile(r"[^@\s]{1,64}@[^@\s.]{1,63}(?:\.[^@\s.]{1,63}){1,4}"),
-    "ip": re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", re.IGNORECASE),
+    "ip": re.compile(
+        r"(?:\d{1,3}\.){3}\d{1,3}|(?=.*::|(?:[^:]*:){7})[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}", re.IGNORECASE
+    ),
     "card": re.compile(r"(?:\d{4}[ -]?){3}\d{1,7}"),
     "account": re.compile(r"[A-Z]{2}\d{2}[ ]?(?:[A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{1,4}"),
     "phone": re.compile(r"(?=(?:\D*\d){7,15}\D*$)(?:\+|00|\()[\d ().-]{7,24}|\d{3}[ .-]\d{3}[ .-]\d{4}"),
@@ -110,11 +113,11 @@ def _number_meaning(found: Evidence) -> Meaning:
 def _text_meaning(found: Evidence) -> Meaning:
     mean = found.lengths.mean if found.lengths else 0.0
     spaced = share(found.texts, lambda text: " " in text.strip())
+    if looks_like_dates(found.texts):
+        return "date"
     if found.distinct >= _IDENTIFIES * found.held and found.held >= _ENOUGH:
         coded = share(found.texts, lambda text: bool(_UUID.fullmatch(text))) > _MOST
         return "id" if coded or (mean <= _LONG and spaced < 1 - _MOST) else "text"
-    if looks_like_dates(found.texts):
-        return "date"
     if mean > _LONG and spaced > _MOST and found.distinct > _ORDINAL:
         return "text"
     often = found.distinct <= _CATEGORY or found.distinct <= _SELDOM * found.held
@@ -145,6 +148,8 @@ def _may_be(form: Personal, found: Evidence) -> bool:
         return False
     if form == "birth":
         return found.kind in {"date", "string"}
+    if form == "phone" and found.texts:
+        return share(found.texts, lambda text: sum(map(str.isdigit, text)) >= _DIGITS) > _SELDOM
     return found.kind in {"string", "other"} or (form in {"phone", "account"} and found.whole)
 
 
