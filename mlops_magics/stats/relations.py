@@ -185,7 +185,11 @@ def _accuracy_gain(seen: npt.NDArray[np.int64], judged: npt.NDArray[np.int64]) -
 
 def _number_skill(target: Target, codes: Codes, height: int) -> float:
     """Predict by each level's mean in one half; return R2 in the other, averaged over both ways round."""
-    values = target.numbers - target.numbers.mean()
+    values = target.numbers
+    size = float(np.abs(values).max(initial=0.0))
+    if size and not 1e-70 < size < 1e70:  # noqa: PLR2004 - else squares leave what a double holds
+        values = values / size
+    values = values - values.mean()
     places = target.late * height + codes
     counts = np.bincount(places, minlength=2 * height).reshape(2, height).astype(np.float64)
     sums = np.bincount(places, values, 2 * height).reshape(2, height)

@@ -61,8 +61,9 @@ class _Whole:
 
     @classmethod
     def of(cls, target: Target) -> _Whole:
-        centre = float(target.numbers.mean()) if target.numbers.size else 0.0
-        return cls(centre, (target.numbers - centre) ** 2 if target.problem == "number" else None)
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers beyond 1e154 nothing is sure
+            centre = float(target.numbers.mean()) if target.numbers.size else 0.0
+            return cls(centre, (target.numbers - centre) ** 2 if target.problem == "number" else None)
 
 
 def _of_column(
@@ -133,8 +134,9 @@ def _segment(column: str, label: str, inside: Sums, whole: Sums, centre: float, 
         pooled = whole[1] / whole[0]
         error = math.sqrt(max(pooled * (1 - pooled), 0.0) * (1 / n + 1 / m))
     else:
-        spread = max(inside[2] / n - (value - centre) ** 2, 0.0) / max(n - 1, 1)
-        others = max((whole[2] - inside[2]) / m - (other - centre) ** 2, 0.0) / max(m - 1, 1)
+        away, beyond = value - centre, other - centre
+        spread = max(inside[2] / n - away * away, 0.0) / max(n - 1, 1)
+        others = max((whole[2] - inside[2]) / m - beyond * beyond, 0.0) / max(m - 1, 1)
         low, high = value - _Z * math.sqrt(spread), value + _Z * math.sqrt(spread)
         error = math.sqrt(spread + others)
     score = (value - other) / error if error > 0 else 0.0
