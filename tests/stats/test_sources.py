@@ -152,6 +152,13 @@ def test_a_csv_in_another_encoding_is_read(tmp_path: Path) -> None:
     assert survey(path).table.columns[0].distinct == 2
 
 
+def test_rows_of_a_csv_that_are_too_long_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text("a,b\n1,2\n3,4,5\n6\n")
+    found = survey(path).table
+    assert (found.rows, [column.missing for column in found.columns]) == (3, [0, 1])
+
+
 def test_the_digest_of_files_is_of_every_byte(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     frame = pl.DataFrame({"x": range(1000)})
@@ -172,6 +179,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, temporary: Path) -> None
     torn.write_bytes(whole.read_bytes()[:-100])
     (tmp_path / "not.parquet").write_text("hello")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "parquet.csv").write_bytes(whole.read_bytes())
     for path, error in (
         (torn, UsageError),
         (tmp_path / "not.parquet", UsageError),
