@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 CLASSES: Final = 20  # different whole numbers up to which a target is a class
 _SHRINK: Final = 10.0  # rows that the overall mean counts for in each level's own
-_HUGE: Final = 1e100
+_TINY: Final = 1e-70
+_HUGE: Final = 1e70
 _LEAST: Final = 50  # rows below which no half is worth fitting on
 
 
@@ -66,7 +67,7 @@ class Target:
         if numbers is not None and not few:
             held = numbers if keep is None else numbers[keep]
             largest = float(np.abs(column.ordered).max())
-            unit = largest if largest > _HUGE else 1.0
+            unit = largest if largest and not _TINY < largest < _HUGE else 1.0  # or squares would be lost
             return cls(column.label, "number", keep, codes, len(column.levels), held / unit, None, late, unit)
         counts = np.bincount(codes, minlength=max(len(column.levels), 1))
         binary = len(column.levels) == 2  # noqa: PLR2004 - two classes
@@ -185,11 +186,7 @@ def _accuracy_gain(seen: npt.NDArray[np.int64], judged: npt.NDArray[np.int64]) -
 
 def _number_skill(target: Target, codes: Codes, height: int) -> float:
     """Predict by each level's mean in one half; return R2 in the other, averaged over both ways round."""
-    values = target.numbers
-    size = float(np.abs(values).max(initial=0.0))
-    if size and not 1e-70 < size < 1e70:  # noqa: PLR2004 - else squares leave what a double holds
-        values = values / size
-    values = values - values.mean()
+    values = target.numbers - target.numbers.mean()
     places = target.late * height + codes
     counts = np.bincount(places, minlength=2 * height).reshape(2, height).astype(np.float64)
     sums = np.bincount(places, values, 2 * height).reshape(2, height)

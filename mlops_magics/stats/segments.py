@@ -61,9 +61,8 @@ class _Whole:
 
     @classmethod
     def of(cls, target: Target) -> _Whole:
-        with np.errstate(over="ignore", invalid="ignore"):  # of numbers beyond 1e154 nothing is sure
-            centre = float(target.numbers.mean()) if target.numbers.size else 0.0
-            return cls(centre, (target.numbers - centre) ** 2 if target.problem == "number" else None)
+        centre = float(target.numbers.mean()) if target.numbers.size else 0.0
+        return cls(centre, (target.numbers - centre) ** 2 if target.problem == "number" else None)
 
 
 def _of_column(
