@@ -23,7 +23,7 @@ _NEAR = 128  # rows on each side of the boundary that prove how labels follow fr
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Ask for few rows as a server does: many threads would wait for each other longer than they work."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         yield
