@@ -66,7 +66,7 @@ def profile(
         raise UsageError(f"A profile cannot be saved as '{save}'.", "Let the path end with .html or .json.")
     name = called.get("data", "data") if called else "data"
     found = survey(data, target=target, source=name, engine=engine)
-    made = Profile(found.table, find(found), desk=DataDesk(data, found.table))
+    made = Profile(found.table, find(found), desk=DataDesk(data, found))
     if against is not None:
         other = called.get("against", "the other table") if called else "the other table"
         made = _compared(made, found, survey(against, source=other, engine=engine))

@@ -9,30 +9,30 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mlops_magics.stats.columns import Column
-from mlops_magics.stats.sample import sampled_rows
-from mlops_magics.stats.sources import FrameSource, opened
-from mlops_magics.stats.summary import ColumnSummary, Scalar, TableSummary
+from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.stats.engine import Survey, aimed
+from mlops_magics.stats.naming import labels
+from mlops_magics.stats.sample import SampleColumn
+from mlops_magics.stats.summary import ColumnSummary
 from mlops_magics.steps.profile.detail import Aimed
 
-_MOST = 20_000_000  # rows of a column that are decoded while somebody waits
 _LEAST = 10  # rows below which a mean says nothing
 
 Floats = npt.NDArray[np.float64]
 
 
 class DataDesk:
-    """Answers from the very table that was profiled; nothing of it is copied or kept but the target.
+    """Answers from the rows that were sampled when the table was profiled; the table is not read again.
 
     Args:
         data: The table, or the path of its files.
-        table: What is known of it.
+        found: What is known of it, and the sampled rows.
     """
 
-    def __init__(self, data: object, table: TableSummary) -> None:
-        self._data = data
-        self._table = table
-        self._places = sampled_rows(table.rows, len(table.columns))
+    def __init__(self, data: object, found: Survey) -> None:
+        self._found = found
+        # Of files the labels are the names.
+        self._frame = Frame.of(data) if kind_of(data) is not None else None
 
     def aimed(self, position: int) -> Aimed | None:
         """Say how the target lies inside a column.
@@ -41,54 +41,42 @@ class DataDesk:
             position: The column's place in the table.
 
         Returns:
-            The target's mean or rate in each bin and for each frequent value; None where there is no target,
-            the column is the target itself, or the table is too long to be read while somebody waits.
+            The target's mean or rate in each bin and for each frequent value; None where there is no target
+            or the column is the target itself.
         """
-        column = self._table.columns[position]
-        known = self._table.target
-        if known is None or known.name == column.name or self._table.rows > _MOST or self._goal is None:
+        column = self._found.table.columns[position]
+        known = self._found.table.target
+        if known is None or known.name == column.name:
             return None
-        decoded = self._column(position)
-        if decoded is None:
-            return None
+        sample = self._found.sample.columns[position]
         return Aimed(
-            bins=_bins(decoded, column, self._places, self._goal),
-            levels=[_mean(self._goal, _equals(decoded, self._places, level.value)) for level in column.top],
+            bins=_bins(sample, column, self._goal),
+            levels=_levels(sample, column, self._goal),
             rows=int(np.isfinite(self._goal).sum()),
         )
 
     @cached_property
     def odd(self) -> Mapping[str, str]:
         """How code reaches the columns whose names are not their labels: ``[0]``, ``.iloc[:, 3]``."""
-        with opened(self._data, self._table.source) as source:
-            names = source.frame.names if isinstance(source, FrameSource) else source.labels
-            alike = Counter(map(str, names))
-            return {
-                label: _reached(name, position, alone=alike[str(name)] == 1)
-                for position, (label, name) in enumerate(zip(source.labels, names, strict=True))
-                if name != label or alike[str(name)] > 1
-            }
+        if self._frame is None:
+            return {}
+        names = self._frame.names
+        alike = Counter(map(str, names))
+        return {
+            label: _reached(name, position, alone=alike[str(name)] == 1)
+            for position, (label, name) in enumerate(zip(labels(names), names, strict=True))
+            if name != label or alike[str(name)] > 1
+        }
 
     @cached_property
-    def _goal(self) -> Floats | None:
+    def _goal(self) -> Floats:
         """The target in the sampled rows: numbers, or 1.0 for the positive class; NaN where it is missing."""
-        known = self._table.target
-        column = None if known is None else self._column(self._table.by_name[known.name].position)
-        if known is None or column is None:
-            return None
-        if known.problem == "number":
-            return None if column.numbers is None else column.sampled(self._places)
-        hits = _equals(column, self._places, known.positive)
-        if hits is None:
-            return None
-        return np.where(_gaps(column, self._places), np.nan, hits.astype(np.float64))
-
-    def _column(self, position: int) -> Column | None:
-        with opened(self._data, self._table.source) as source:
-            # The table may have been changed in place since it was profiled: then nothing here fits any more.
-            if source.rows != self._table.rows or len(source.labels) != len(self._table.columns):
-                return None
-            return source.column(position, 0, source.rows)
+        target = aimed(self._found)
+        if target.keep is None:
+            return target.numbers * target.unit
+        goal = np.full(target.keep.size, np.nan)
+        goal[target.keep] = target.numbers * target.unit
+        return goal
 
 
 def _reached(name: object, position: int, *, alone: bool) -> str:
@@ -98,43 +86,33 @@ def _reached(name: object, position: int, *, alone: bool) -> str:
     return f"[{name!r}]" if alone and plain else f".iloc[:, {position}]"
 
 
-def _bins(
-    column: Column, known: ColumnSummary, places: npt.NDArray[np.int64], goal: Floats
-) -> list[float | None]:
-    if known.numbers is None or column.numbers is None:
+def _bins(sample: SampleColumn, known: ColumnSummary, goal: Floats) -> list[float | None]:
+    if known.numbers is None or sample.numbers is None:
         return []
     histogram = known.numbers.histogram
-    values = column.sampled(places) * column.unit
-    usable = np.isfinite(values) & np.isfinite(goal)
-    bins = np.floor((values[usable] - histogram.start) / histogram.width)
+    usable = np.isfinite(sample.numbers) & np.isfinite(goal)
+    bins = np.floor((sample.numbers[usable] - histogram.start) / histogram.width)
     count = len(histogram.counts)
-    where = np.clip(bins, 0, count - 1).astype(np.intp)
-    rows = np.bincount(where, minlength=count)
-    sums = np.bincount(where, goal[usable], count)
+    return _means(np.clip(bins, 0, count - 1).astype(np.intp), goal[usable], count)
+
+
+def _levels(sample: SampleColumn, known: ColumnSummary, goal: Floats) -> list[float | None]:
+    usable = np.isfinite(goal)
+    if sample.numbers is None:
+        means = _means(sample.codes[usable], goal[usable], len(sample.levels) + 1)
+        by_level = dict(zip(sample.levels, means, strict=False))
+        return [by_level.get(level.value) for level in known.top]
+    # A date in words is never frequent enough to be worth reading back.
+    values = [None if isinstance(level.value, str) else level.value for level in known.top]
+    return [
+        None if value is None else _mean(goal[usable & (sample.numbers == float(value))]) for value in values
+    ]
+
+
+def _means(places: npt.NDArray[np.intp], goal: Floats, count: int) -> list[float | None]:
+    rows, sums = np.bincount(places, minlength=count), np.bincount(places, goal, count)
     return [float(total / held) if held >= _LEAST else None for total, held in zip(sums, rows, strict=True)]
 
 
-def _equals(column: Column, places: npt.NDArray[np.int64], value: Scalar) -> npt.NDArray[np.bool_] | None:
-    if column.texts is not None:
-        found: npt.NDArray[np.bool_] = (
-            (column.texts.gather(places) == str(value)).fill_null(value=False).to_numpy()
-        )
-        return found
-    if (
-        isinstance(value, str) or value is None
-    ):  # a date in words: never frequent enough to be worth reading back
-        return None
-    equal: npt.NDArray[np.bool_] = column.sampled(places) == float(value)
-    return equal
-
-
-def _gaps(column: Column, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    if column.texts is not None:
-        gaps: npt.NDArray[np.bool_] = column.texts.gather(places).is_null().to_numpy()
-        return gaps
-    return ~np.isfinite(column.sampled(places))
-
-
-def _mean(goal: Floats, where: npt.NDArray[np.bool_] | None) -> float | None:
-    held = goal[where & np.isfinite(goal)] if where is not None else goal[:0]
-    return float(held.mean()) if held.size >= _LEAST else None
+def _mean(goal: Floats) -> float | None:
+    return float(goal.mean()) if goal.size >= _LEAST else None
