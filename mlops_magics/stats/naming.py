@@ -19,6 +19,7 @@ def labels(names: Sequence[Any]) -> tuple[str, ...]:
     found: list[str] = []
     for name in names:
         text = ".".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        text = text.encode(errors="backslashreplace").decode()  # lone surrogates are no text to others
         base = text
         while text in taken:
             taken[base] += 1

@@ -194,7 +194,7 @@ def scalar(value: object) -> Scalar:
         case datetime() | date() | time():  # NaT is a datetime too
             found = value.isoformat() if value == value else None  # noqa: PLR0124 - only NaT is not itself
         case str():
-            found = value[:_LONGEST]
+            found = value[:_LONGEST].encode(errors="backslashreplace").decode()  # lone surrogates
         case timedelta() | Decimal():
             found = str(value)
         case _:
