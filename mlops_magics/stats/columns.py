@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from mlops_magics.stats.summary import Kind
 _UNITS: Final[Mapping[str, float]] = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6, "D": 86_400e6}
 _LOOKED_AT: Final = 10_000  # objects whose types are counted
 _LONGEST: Final = 10_000  # characters of a text form that are kept
+_DECIMALS: Final = "decimals read as floats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _of_number(series: pl.Series) -> Column:
     if dtype == pl.Boolean:
         return _numbers("boolean", series.cast(pl.UInt8))
     if dtype.is_decimal():
-        return _numbers("decimal", series.cast(pl.Float64), notes=("decimals read as floats",))
+        return _numbers("decimal", series.cast(pl.Float64), notes=(_DECIMALS,))
     if dtype.is_float():
         return _numbers("float", series)
     if str(dtype) in {"Int128", "UInt128"}:  # numpy has no such type
@@ -110,9 +111,13 @@ def _of_number(series: pl.Series) -> Column:
 
 def of_arrow(array: Any) -> Column:  # noqa: ANN401 - pyarrow ships no types
     """Decode an Arrow column."""
+    if str(array.type).startswith("decimal256"):  # Polars panics at these, which is no Exception
+        array = array.cast("double")
+        read = of_polars(pl.Series("", pl.from_arrow(array)))
+        return replace(read, kind="decimal" if read.numbers is not None else read.kind, notes=(_DECIMALS,))
     try:
         return of_polars(pl.Series("", pl.from_arrow(array)))
-    except Exception:  # noqa: BLE001 - as in of_pandas: what Polars does not know is read in its text form
+    except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - as in _read: Polars may panic
         texts = [None if value is None else _text(value) for value in array.to_pylist()]
         return _as_text(pl.Series("", texts, dtype=pl.String))
 
@@ -128,21 +133,39 @@ def of_numpy(values: npt.NDArray[Any]) -> Column:
 def of_pandas(series: Any) -> Column:  # noqa: ANN401 - pandas ships no types
     """Decode a pandas column."""
     dtype = series.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "fiub" and dtype.itemsize <= 8:  # noqa: PLR2004 - bytes
+    if not isinstance(dtype, np.dtype):
+        return _of_extension(series)
+    if dtype.kind in "fiub" and dtype.itemsize <= 8:  # noqa: PLR2004 - bytes
         return of_numpy(series.to_numpy())
-    if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+    if dtype.kind in "mM":
         return _instants(series.to_numpy())
-    if (
-        dtype.kind == "M" and getattr(dtype, "tz", None) is not None
-    ):  # Polars' way there is deprecated by pandas
-        return _instants(series.dt.tz_convert(None).to_numpy())
-    try:
-        read = pl.from_pandas(series.rename(""), nan_to_null=isinstance(dtype, np.dtype))
-    except Exception:  # noqa: BLE001 - every library has its own ways to refuse; the text form holds anything
-        return _objects(series)
-    if isinstance(dtype, np.dtype) and dtype.kind == "O" and read.dtype not in {pl.String, pl.Null}:
+    read = _read(series)
+    if isinstance(read, pl.Series) and dtype.kind == "O" and read.dtype not in {pl.String, pl.Null}:
         return _of_objects(series, of_polars(read))
-    return of_polars(read)
+    return of_polars(read) if isinstance(read, pl.Series) else read
+
+
+def _of_extension(series: Any) -> Column:  # noqa: ANN401 - pandas ships no types
+    """Decode a column of a type that numpy does not have."""
+    dtype = series.dtype
+    name = str(dtype)
+    if dtype.kind == "M" and getattr(dtype, "tz", None) is not None:  # Polars' way is deprecated by pandas
+        return _instants(series.dt.tz_convert(None).to_numpy())
+    if name.startswith("period["):  # Polars takes them for their ordinals
+        return _objects(series)
+    if name.startswith("Sparse["):
+        return of_pandas(series.sparse.to_dense())
+    if name.startswith("decimal256"):
+        return of_arrow(series.array.__arrow_array__())
+    read = _read(series)
+    return of_polars(read) if isinstance(read, pl.Series) else read
+
+
+def _read(series: Any) -> pl.Series | Column:  # noqa: ANN401 - pandas ships no types
+    try:
+        return pl.from_pandas(series.rename(""), nan_to_null=isinstance(series.dtype, np.dtype))
+    except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - a library has its own ways to refuse
+        return _objects(series)
 
 
 def _numbers(kind: Kind, series: pl.Series, *, unit: float = 1.0, notes: tuple[str, ...] = ()) -> Column:
@@ -221,6 +244,7 @@ def _text(value: object) -> str:
 
 def _as_text(series: pl.Series) -> Column:
     """Read nested and binary values by their text form."""
-    texts = pl.Series("", [None if value is None else _text(value) for value in series], dtype=pl.String)
+    values = series.to_list()  # for a list in a series is a series, whose text form is cut
+    texts = pl.Series("", [None if value is None else _text(value) for value in values], dtype=pl.String)
     nulls = texts.null_count()
     return Column("other", len(texts), nulls, texts=texts, notes=("read in its text form",))

@@ -71,6 +71,19 @@ KNOWN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "NaN beside null": (pl.DataFrame({"x": [1.0, NAN, None]}), (2, 0, 1, 1.0, 1.0)),
     "arrow integers": (frame([1, None], dtype="int64[pyarrow]"), (1, 0, 1, 1, 1)),
     "decimals": (frame([decimal.Decimal("1.10"), None]), (1, 0, 1, 1.1, 1.1)),
+    "long decimals": (
+        pa.table({"x": pa.array([decimal.Decimal("1.5"), None], pa.decimal256(50, 2))}),
+        (1, 0, 1, 1.5, 1.5),
+    ),
+    "long decimals in pandas": (
+        frame(pa.array([decimal.Decimal("1.5"), None], pa.decimal256(50, 2)).to_pylist()).astype(
+            pd.ArrowDtype(pa.decimal256(50, 2))
+        ),
+        (1, 0, 1, 1.5, 1.5),
+    ),
+    "no long decimals": (pa.table({"x": pa.nulls(2, pa.decimal256(50, 2))}), (2, 0, 0, None, None)),
+    "sparse": (frame(pd.arrays.SparseArray([0.0, 0.0, 1.0, NAN])), (1, 0, 2, 0.0, 1.0)),
+    "sparse integers": (frame(pd.arrays.SparseArray([0, 0, 3])), (0, 0, 2, 0, 3)),
     "dates": (frame(pd.to_datetime(["2024-02-29", None])), (1, 0, 1, "2024-02-29", "2024-02-29")),
     "dates in seconds": (
         frame(np.array(["2024-02-29T01:00", "NaT"], "datetime64[s]")),
@@ -129,9 +142,12 @@ ODD: dict[str, tuple[Callable[[], Any], int, int]] = {
     "dicts": (lambda: frame([{"a": 1}, {"b": [2]}]), 0, 2),
     "sets": (lambda: frame([{1}, {1}]), 0, 1),
     "arrays": (lambda: frame([np.arange(3), np.arange(3)]), 0, 1),
-    "periods": (lambda: frame(pd.period_range("2024-01", periods=3, freq="M")), 0, 3),
+    "periods": (lambda: frame(pd.PeriodIndex(["2024-02", None, "2024-03"], freq="M")), 1, 2),
+    "far periods": (lambda: frame(pd.PeriodIndex.from_ordinals([10**6, 10**7], freq="M")), 0, 2),
+    "no periods": (lambda: frame(pd.PeriodIndex([None, None], freq="M")), 2, 0),
+    "long lists": (lambda: pl.DataFrame({"x": [[*range(9), n, *range(9)] for n in range(5)]}), 0, 5),
+    "fixed lists": (lambda: pl.DataFrame({"x": pl.Series([[1, 2], None], dtype=pl.Array(pl.Int8, 2))}), 1, 1),
     "intervals": (lambda: frame(pd.IntervalIndex.from_breaks([0, 1, 2])), 0, 2),
-    "sparse": (lambda: frame(pd.arrays.SparseArray([0.0, 0.0, 1.0])), 0, 2),
     "times": (lambda: frame([dt.time(1, 2), dt.time(3, 4), None]), 1, 2),
     "mixed zones": (
         lambda: frame(
@@ -149,6 +165,11 @@ ODD: dict[str, tuple[Callable[[], Any], int, int]] = {
     "polars times": (lambda: pl.DataFrame({"x": [dt.time(1), dt.time(2)]}), 0, 2),
     "arrow maps": (
         lambda: pa.table({"x": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64()))}),
+        1,
+        1,
+    ),
+    "nested long decimals": (
+        lambda: pa.table({"x": pa.array([[decimal.Decimal(1)], None], pa.list_(pa.decimal256(50, 1)))}),
         1,
         1,
     ),
@@ -176,8 +197,27 @@ NAMES: dict[str, list[Any]] = {
     "patterns": ["^x.*$", "literal", "len"],
     "markup": ["<script>alert(1)</script>", "{{7*7}}", '"><img onerror=x>'],
     "far": ["x" * 10_000, "\u05e9\u05dc\u05d5\u05dd", "\U0001f600"],
+    "broken": ["a\ud800", "a\\ud800", "b"],
     "dunder": ["__class__", "${HOME}", "a\nb"],
 }
+
+
+def test_a_text_form_says_what_the_value_is() -> None:
+    for data, first in (
+        (frame(pd.PeriodIndex(["2024-02", "2024-02"], freq="M")), "Period('2024-02', 'M')"),
+        (pl.DataFrame({"x": [[1, 2], [1, 2]]}), "[1, 2]"),
+        (frame([b"\xff", b"\xff"]), "b'\\xff'"),
+    ):
+        assert only(data).top[0].value == first
+
+
+def test_broken_text_becomes_whole() -> None:
+    data = frame(["a\ud800", "b", "b"], dtype=object)
+    data.columns = pd.Index(["\udc00"], dtype=object)
+    table = survey(data).table
+    assert table.columns[0].name == "\\udc00"
+    assert str(table).encode()
+    assert table.head[0] == ("a\\ud800",)
 
 
 @pytest.mark.parametrize("what", NAMES)
