@@ -84,7 +84,7 @@ def moments(values: npt.NDArray[Any]) -> dict[str, float | None]:
         warnings.simplefilter("ignore")
         return {
             "mean": float(wide.mean()),
-            "std": float(wide.std(ddof=1)) if wide.size > 1 else None,
+            "std": _finite(wide.std(ddof=1)) if wide.size > 1 else None,
             "skew": _finite(stats.skew(wide)) if varies else None,
             "kurtosis": _finite(stats.kurtosis(wide)) if varies else None,
         }
