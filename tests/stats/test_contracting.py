@@ -63,6 +63,7 @@ def alarms(pairs: int, rows: int) -> list[tuple[int, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_200_clean_tables_of_the_same_kind_raise_nothing() -> None:
     assert alarms(200, 1000) == []
 
@@ -73,6 +74,7 @@ def test_clean_tables_of_other_sizes_raise_nothing(rows: int) -> None:
     assert alarms(200 if rows < 1000 else 50, rows) == []
 
 
+@pytest.mark.slow
 def test_a_large_table_keeps_the_contract_of_a_small_one_and_the_other_way_round() -> None:
     for seed in range(5):
         few, many = clean(seed, 1000), clean(100 + seed, 30_000)
