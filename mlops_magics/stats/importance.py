@@ -68,6 +68,8 @@ class Trial:
         explained: The same of the model on the columns that passed; None where time did not allow it.
         rounds: In how many rounds passengers left.
         hurried: Whether fewer rows were taken, or rounds left out, for want of time.
+        wide: Whether fewer rows were taken because there are many columns or classes.
+        folded: Whether of many classes only the most frequent were told apart.
     """
 
     columns: tuple[Importance, ...] = ()
@@ -77,6 +79,8 @@ class Trial:
     explained: float | None = None
     rounds: int = 0
     hurried: bool = False
+    wide: bool = False
+    folded: bool = False
 
 
 def importances(
@@ -99,7 +103,9 @@ def importances(
     with quick(target, columns, until) as full:
         model = full.within(range(len(names)), until - time.monotonic())
         search = _Search(model, names, frozenset(spare))
-        return replace(search.run(), rows=model.rows, hurried=model.rows < full.rows or search.late)
+        found = search.run()
+        hurried = model.rows < full.rows or search.late
+        return replace(found, rows=model.rows, hurried=hurried, wide=full.wide, folded=full.folded)
 
 
 class _Search:

@@ -1,8 +1,8 @@
 """A quick model, fold by fold: what it loses on rows it has not seen, and by permuting a column there.
 
 Gradient-boosted trees on one thread each. OpenMP's threads wait for each other by spinning, so that on a
-busy machine a fit with two of them takes eighty times as long as with one; the folds themselves go side
-by side instead.
+busy machine a fit with two of them takes many times as long as with one; the folds themselves go side by
+side instead.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from mlops_magics.stats.sample import SampleColumn
 FOLDS: Final = 5
 SHADOWS: Final = 3
 _ROWS: Final = 20_000
-_CELLS: Final = 2_000_000  # of wide tables fewer rows are taken
-_CLASSES: Final = 20  # the rarer ones are one
-_TREES: Final = 60
-_MOST_TREES: Final = 240  # over all classes
+CLASSES: Final = 10  # classes told apart, the most frequent; each costs a tree a round
+_CELLS: Final = 1_200_000  # rows times columns times trees a round: of wide tables fewer rows are taken
+_LEAST: Final = 2_000  # rows of the widest
+_ROUNDS: Final = 60
 _WORKERS: Final = 4
 _PROBE: Final = 4  # rounds that tell how long all take
 _FEWEST: Final = 500  # rows, however short the time
+_BUSY: Final = 5.0  # times as long as its own work a fit may take on a busy machine; more is a hiccup
 _SHARE: Final = 0.6  # of the time left that the first round of folds may be expected to take
 
 Floats = npt.NDArray[np.float64]
@@ -62,6 +63,8 @@ class Quick:
         values: The columns, then the shadows: copies of some of them in random order, which know nothing.
         goal: The target: numbers, or classes from the most frequent on.
         number: Whether it is a number.
+        folded: Whether rare classes were taken as one.
+        wide: Whether fewer rows were taken because there are many columns or classes.
         pool: Threads on which OpenMP has one thread.
         until: When to stop, on the clock of ``time.monotonic``.
     """
@@ -69,6 +72,8 @@ class Quick:
     values: Floats
     goal: npt.NDArray[Any]
     number: bool
+    folded: bool
+    wide: bool
     pool: ThreadPoolExecutor
     until: float
 
@@ -110,21 +115,19 @@ class Quick:
         return replace(self, values=self.values[:rows], goal=self.goal[:rows])
 
     def _probe(self, places: Places) -> tuple[float, float]:
-        """Tell how long one fit, and judging one permuted column, may take.
-
-        It is the processor's time: how many rows are taken must not hang on what else the machine does.
-        """
+        """Tell how long one fit, and judging one permuted column, may take on a machine as busy as now."""
         values = self.values[:, list(places)]
-        self._fitted(values[:_FEWEST], self.goal[:_FEWEST], 1)  # imports, once
-        first = time.thread_time()
+        clock, first = time.monotonic(), time.thread_time()
         self._fitted(values, self.goal, 1)
         begun = time.thread_time()
         model = self._fitted(values, self.goal, 1 + _PROBE)
         fitted = time.thread_time()
         self._loss(model, values[: self.rows // FOLDS], self.goal[: self.rows // FOLDS])
         judged = time.thread_time() - fitted
+        busy = min(_BUSY, max(1.0, (time.monotonic() - clock) / max(time.thread_time() - first, 1e-3)))
         round_ = max(0.0, (fitted - begun) - (begun - first)) / _PROBE
-        return (begun - first) + self._rounds() * round_, judged * self._rounds() / (1 + _PROBE)
+        fit = (begun - first) + self._rounds() * round_
+        return busy * fit, busy * judged * self._rounds() / (1 + _PROBE)
 
     def _fold(self, values: Floats, fold: int, *, permuting: bool) -> Fold | None:
         """Fit and judge; a fold that is late is forgotten."""
@@ -147,8 +150,12 @@ class Quick:
         return Fold(none, base, losses)
 
     def _rounds(self) -> int:
-        classes = 1 if self.number else int(self.goal.max(initial=0)) + 1
-        return _TREES if classes < 3 else max(_MOST_TREES // classes, 10)  # noqa: PLR2004 - one tree a round
+        return _ROUNDS if self._trees() == 1 else _ROUNDS // 2
+
+    def _trees(self) -> int:
+        """How many trees a round has: one, or one a class of more than two."""
+        classes = 0 if self.number else int(self.goal.max(initial=0)) + 1
+        return max(classes, 1) if classes > 2 else 1  # noqa: PLR2004 - two classes are one tree
 
     def _fitted(self, values: Floats, goal: npt.NDArray[Any], rounds: int) -> Any:  # noqa: ANN401 - an estimator
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -160,7 +167,7 @@ class Quick:
             max_iter=rounds,
             learning_rate=0.12,
             max_bins=63,
-            max_leaf_nodes=16,
+            max_leaf_nodes=16 if self._trees() == 1 else 8,  # larger ones learn rare classes by heart
             min_samples_leaf=max(10, goal.size // 400),
             l2_regularization=1.0,
             early_stopping=False,
@@ -184,7 +191,7 @@ class Quick:
 
 @contextmanager
 def quick(target: Target, columns: Sequence[SampleColumn], until: float) -> Iterator[Quick]:
-    """Put the rows together: numbers as they are, levels as codes, the rarest 20th class and on as one.
+    """Put the rows together: numbers as they are, levels as codes, all but the ten frequent classes as one.
 
     Args:
         target: The target.
@@ -192,14 +199,16 @@ def quick(target: Target, columns: Sequence[SampleColumn], until: float) -> Iter
         until: When to stop, on the clock of ``time.monotonic``.
     """
     rows = np.flatnonzero(target.keep) if target.keep is not None else np.arange(target.codes.size)
+    number = target.problem == "number"
+    goal, trees, folded = (target.numbers, 1, False) if number else _classes(target.codes)
     random = np.random.default_rng(0)
-    chosen = random.permutation(rows.size)[: min(_ROWS, max(_FEWEST, _CELLS // max(1, len(columns))))]
+    room = max(_LEAST, _CELLS // ((len(columns) + SHADOWS) * trees))
+    chosen = random.permutation(rows.size)[: min(_ROWS, room)]
     sides = [_side(column, rows[chosen]) for column in columns]
     shadows = [random.permutation(sides[place]) for place in random.integers(0, len(sides), SHADOWS)]
-    number = target.problem == "number"
-    goal = target.numbers[chosen] if number else _folded(target.codes[chosen])
     with ThreadPoolExecutor(_workers(), initializer=_alone) as pool:
-        yield Quick(np.column_stack([*sides, *shadows]), goal, number, pool, until)
+        values = np.column_stack([*sides, *shadows])
+        yield Quick(values, goal[chosen], number, folded, room < min(_ROWS, rows.size), pool, until)
 
 
 def _side(column: SampleColumn, rows: npt.NDArray[np.intp]) -> Floats:
@@ -210,16 +219,24 @@ def _side(column: SampleColumn, rows: npt.NDArray[np.intp]) -> Floats:
     return codes
 
 
-def _folded(codes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Renumber classes from the most frequent on; from the 20th on they are one."""
+def _classes(codes: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], int, bool]:
+    """Renumber classes from the most frequent on; of many, all after the tenth are one.
+
+    Returns:
+        The classes, how many trees a round they cost, and whether there were so many.
+    """
     counts = np.bincount(codes)
+    known = int(np.count_nonzero(counts))
     places = np.empty(counts.size, np.intp)
     places[np.argsort(-counts, kind="stable")] = np.arange(counts.size)
-    return np.minimum(places, _CLASSES - 1)[codes]
+    folded = known > CLASSES + 1
+    classes = np.minimum(places, CLASSES) if folded else places
+    return classes[codes], 1 if known < 3 else min(known, CLASSES + 1), folded  # noqa: PLR2004 - one tree
 
 
 def _alone() -> None:
     """Give this thread's OpenMP one thread; those of other threads are theirs."""
+    import sklearn.ensemble  # noqa: F401 - a limit holds for the libraries that are loaded
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="openmp")

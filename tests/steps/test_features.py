@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.stats.engine import survey
+from mlops_magics.stats.naming import labels
 from mlops_magics.steps.features import FeatureSet, features
 
 
@@ -195,7 +196,35 @@ def test_rows_without_a_target_are_left_out_and_said(project: Path) -> None:
     frame["bought"] = frame["bought"].astype(object).where(frame.index % 4 != 0)
     made = features(frame, target="bought")
     assert set(made.names) == INFORMATIVE
-    assert "1,000 rows without a target were left out." in made.notes
+    assert "Rows without a target were left out: 1,000." in made.notes
+
+
+def test_many_classes_do_not_cost_the_budget_and_tell_more_than_nothing(project: Path) -> None:
+    assert project.is_dir()
+    frame = table().drop(columns="bought")
+    score = frame["size"] + 3 * (frame["town"] == "Rome") + np.random.default_rng(2).normal(size=len(frame))
+    frame["grade"] = score.round(1).astype(str)  # more than a hundred
+    made = features(frame, target="grade")
+    assert any("the 10 most frequent classes" in note for note in made.notes)
+    frame["grade"] = pd.cut(score, 8).astype(str)  # the outer ones are rare
+    made = features(frame, target="grade")
+    assert made.whole > 0.05
+    assert {"size", "town"} <= set(made.names)
+
+
+def test_noise_alone_is_said_to_be_noise(project: Path) -> None:
+    assert project.is_dir()
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=1_000), "y": random.random(1_000) < 0.5})
+    made = features(frame, target="y")
+    assert "explains nothing of y" in made.notes[0]
+
+
+def test_an_infinite_target_is_no_target(project: Path) -> None:
+    assert project.is_dir()
+    frame = table().drop(columns="bought").assign(y=lambda t: t["size"] * 2 + t["age"] / 9)
+    frame.loc[3, "y"] = np.inf
+    assert "Rows without a target were left out: 1." in features(frame, target="y").notes
 
 
 def test_the_budget_holds_and_what_was_left_is_said(project: Path) -> None:
@@ -257,6 +286,9 @@ def test_odd_tables_are_ranked(project: Path) -> None:
     odd.columns = ["x", "x", 0, ("a", 1), "bought"]
     made = features(odd, target="bought")
     assert set(made.names) == {"x", "x#1", "0", "a.1"}
+    kept = made.transformer.fit_transform(odd)
+    known = dict(zip(labels(list(odd.columns)), odd.columns, strict=True))
+    assert list(kept.columns) == [known[name] for name in made.names]
 
 
 def test_it_is_kept_where_an_experiment_is_chosen(
@@ -287,6 +319,7 @@ def test_the_transformer_keeps_columns_by_name() -> None:
     assert step.transform(pl.from_pandas(frame)).columns == ["town", "size"]
     assert step.transform(pl.from_pandas(frame).to_arrow()).column_names == ["town", "size"]
     assert list(step.get_feature_names_out()) == ["town", "size"]
+    assert list(step.set_output(transform="pandas").transform(frame).columns) == ["town", "size"]
     with pytest.raises(ValueError, match="no column 'town'"):
         step.transform(frame[["size"]])
     with pytest.raises(ValueError, match="must be a table"):

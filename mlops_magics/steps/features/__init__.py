@@ -12,7 +12,7 @@ from mlops_magics.foundation.names import Called
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.stats.engine import Survey, aimed, survey
 from mlops_magics.stats.importance import LEAST, MOST, Trial, importances
-from mlops_magics.stats.quick import FOLDS
+from mlops_magics.stats.quick import CLASSES, FOLDS
 from mlops_magics.stats.summary import TargetSummary
 from mlops_magics.steps.features.ranking import Verdicts, ranking, verdicts
 from mlops_magics.steps.features.result import Feature, FeatureSet
@@ -89,13 +89,7 @@ def _tried(found: Survey, known: Verdicts, names: list[str], until: float) -> Tr
 
 def _notes(found: Survey, summary: TargetSummary, trial: Trial, candidates: int) -> Iterator[str]:
     goal = found.table.by_name[summary.name]
-    if trial.explained is not None:
-        yield (
-            f"A quick model explains {_percent(trial.explained)} of {summary.name} with those that pass, "
-            f"{_percent(trial.whole)} with all that were tried, on rows it has not seen."
-        )
-    if trial.rounds:
-        yield "Columns stand in for each other: the passengers left one after another, until none was left."
+    yield from _explained(summary.name, trial)
     if candidates > MOST:
         yield f"Importance was measured for the {MOST} columns that tell most alone."
     if candidates and trial.folds < FOLDS:
@@ -104,11 +98,27 @@ def _notes(found: Survey, summary: TargetSummary, trial: Trial, candidates: int)
         yield f"{trial.folds} of {FOLDS} folds were fitted: {why}."
     elif trial.hurried:
         yield f"The model was fitted on {trial.rows:,} rows, some rounds may be missing: the time was short."
-    if goal.missing:
-        yield f"{goal.missing:,} rows without a target were left out."
+    elif trial.wide:
+        yield f"The quick model takes {trial.rows:,} rows: there are many columns or classes."
+    if goal.missing + goal.infinite:
+        yield f"Rows without a target were left out: {goal.missing + goal.infinite:,}."
     personal = [column.name for column in found.table.columns if column.personal and column is not goal]
     if personal:
-        yield f"{', '.join(personal[:5])} looks personal: ask whether a model may use it."
+        yield f"Looks personal: {', '.join(personal[:5])}. Ask whether a model may use it."
+
+
+def _explained(name: str, trial: Trial) -> Iterator[str]:
+    if trial.folds and max(trial.whole, trial.explained or 0.0) <= 0:
+        yield f"The quick model explains nothing of {name}: importance means little here."
+    elif trial.explained is not None:
+        yield (
+            f"A quick model explains {_percent(trial.explained)} of {name} with those that pass, "
+            f"{_percent(trial.whole)} with all that were tried, on rows it has not seen."
+        )
+    if trial.rounds:
+        yield "Columns stand in for each other: the passengers left one after another, until none was left."
+    if trial.folded:
+        yield f"The quick model tells the {CLASSES} most frequent classes apart, and takes the others as one."
 
 
 def _percent(share: float) -> str:
@@ -129,7 +139,8 @@ def _logged(made: FeatureSet, found: Survey, settings: Settings, keep: int | Non
             open_store(settings),
             settings.experiment,
             verb="features",
-            key=f"{table.digest}:{made.target}:{keep or ''}:{made.folds}",  # a short trial is another one
+            # A trial of fewer folds or rows is another answer.
+            key=f"{table.digest}:{made.target}:{keep or ''}:{made.folds}x{made.rows}",
             files={"features.json": json.dumps(made.to_dict(), ensure_ascii=False)},
             data=data,
         )
