@@ -12,7 +12,7 @@ from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.tracking.provenance import user
 from mlops_magics.tracking.records import ModelVersion
-from mlops_magics.tracking.store import Store, door
+from mlops_magics.tracking.store import Store, door, raced
 
 ALIASES = ("candidate", "challenger", "champion")
 _EVENT = "mlops.promotion."
@@ -61,8 +61,7 @@ def create_version(
     """
     checked_name(model, "model")
     with door(f"The model '{model}'"):
-        if _registered(store, model) is None:
-            store.client.create_registered_model(model)
+        raced(lambda: _registered(store, model) or store.client.create_registered_model(model))
         known = {} if model_id is None else {_MODEL_ID: model_id}
         made = store.client.create_model_version(
             model, source, run_id, dict(tags) | known, model_id=model_id, await_creation_for=0

@@ -16,7 +16,7 @@ from mlops_magics.foundation.masking import masked, masked_value
 from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
 from mlops_magics.tracking.records import Dataset
-from mlops_magics.tracking.store import Store, door, switched
+from mlops_magics.tracking.store import Store, door, raced, switched
 
 TRACKED = "mlops.tracked"
 _PROCESS = "mlops.process"
@@ -162,7 +162,7 @@ def log_datasets(store: Store, run_id: str, datasets: Sequence[Dataset], context
         for item in datasets
     ]
     with door(f"The run {run_id}"):
-        store.client.log_inputs(run_id, inputs)
+        raced(lambda: store.client.log_inputs(run_id, inputs))
 
 
 @contextlib.contextmanager

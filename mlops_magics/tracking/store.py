@@ -7,10 +7,10 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UnavailableError
@@ -19,8 +19,12 @@ from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import locked, write_atomic
 from mlops_magics.foundation.settings import Settings
 
+Written = TypeVar("Written")
+
 _REACH_SECONDS = 2.0  # MLflow itself would retry a dead server for four minutes
 _NOISY = ("mlflow.store.db.utils", "alembic", "mlflow.tracking.fluent")
+_RACES = 5
+_RACED = ("integrityerror", "unique constraint", "duplicate key", "duplicate entry", "already exists")
 _IGNORED = ("mlflow.db", "mlflow.db-journal", "mlartifacts/", ".mlops/")
 
 
@@ -59,12 +63,15 @@ class Store:
         """
         checked_name(name, "experiment")
         with door(f"The experiment '{name}'"):
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
-                return str(self.client.create_experiment(name, artifact_location=self._artifacts()))
-            if found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+            return raced(lambda: self._found_or_made(name))
+
+    def _found_or_made(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            return str(self.client.create_experiment(name, artifact_location=self._artifacts()))
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
 
     def _artifacts(self) -> str | None:
         """Put artifacts beside a SQLite file; a server knows its own place for them."""
@@ -185,6 +192,27 @@ def switched(**variables: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def raced(write: Callable[[], Written]) -> Written:
+    """Write again when another kernel wrote the same thing first.
+
+    MLflow looks whether a row is there and then adds it; of two kernels that do so at once the slower
+    fails on the table's own constraint, and finds the row when it looks again.
+
+    Args:
+        write: What looks and then writes; doing it twice must be the same as once.
+
+    Returns:
+        What it returned.
+    """
+    for _ in range(_RACES - 1):
+        try:
+            return write()
+        except Exception as error:
+            if not any(sign in str(error).lower() for sign in _RACED):
+                raise
+    return write()
 
 
 @contextlib.contextmanager
