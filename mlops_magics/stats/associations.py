@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.stats.joint import Category, Joint, Side, gapped, joint
 from mlops_magics.stats.sample import SampleColumn
 from mlops_magics.stats.summary import Associations, Measure, Pair
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
 
 MATRIX: Final = 60  # columns; a larger map shows nothing that a list of pairs does not
 _PAIRS: Final = 1_000
 _LEVELS: Final = 20  # levels of a category in a table of two; the rest count as one
 _WORK: Final = 4_000_000_000  # multiplications that two numbers' correlations may cost
 _TABLES: Final = 20_000  # tables of two categories, and of a category and a number, that are made
+_ROWS: Final = 256  # of a matrix, worked on at once
 _LEAST: Final = 0.05  # what is weaker is no pair worth a line
 
 
@@ -44,10 +46,10 @@ def associate(columns: Sequence[SampleColumn], rows: int, pool: Executor) -> Ass
     numbers = [item for item in columns if item.numbers is not None and item.distinct > 2]  # noqa: PLR2004 - two are a flag
     numeric = {item.label for item in numbers}
     categories = [item for item in columns if item.label not in numeric]
-    pairs = [*_correlated(numbers, rows, pool)]
     tables = [*combinations(categories, 2)][:_TABLES]
+    explaining = categories[: _TABLES // max(len(numbers), 1)]
+    pairs = [*_of_numbers(numbers, explaining, rows, pool)] if numbers and rows else []
     pairs += _kept(tables, _cramers_v, "cramers_v", pool)
-    pairs += _explained(categories, numbers, pool)
     names = tuple(item.label for item in columns) if len(columns) <= MATRIX else ()
     matrix = _matrix(names, pairs)
     pairs = [pair for pair in pairs if abs(pair.value) >= _LEAST]
@@ -68,18 +70,40 @@ def _kept(
             yield Pair(left.label, right.label, measure, value)
 
 
-def _correlated(numbers: Sequence[SampleColumn], rows: int, pool: Executor) -> Iterator[Pair]:
-    """Compute both correlations of all pairs of numbers; the stronger one speaks for the pair."""
+def _of_numbers(
+    numbers: Sequence[SampleColumn], categories: Sequence[SampleColumn], rows: int, pool: Executor
+) -> Iterator[Pair]:
+    """Compute how each number goes together with the others, and how much of it each category explains."""
+    folded = [Category(_folded(item), _height(item)) for item in categories]
+    step = max(1, math.ceil(rows * len(numbers) ** 2 / _WORK))
+    sums = joint(numbers, folded, pool, pairs=step == 1)
+    if step == 1:
+        yield from _correlated(numbers, sums)
+    else:
+        fewer = [*pool.map(lambda item: _thinned(item, step), numbers)]
+        yield from _correlated(fewer, joint(fewer, (), pool))
+    gaps = {place: row for row, place in enumerate(gapped(numbers))}
+    for category, group in zip(categories, sums.groups, strict=True):
+        with np.errstate(invalid="ignore"):  # of infinite numbers nothing can be said
+            spreads = (sums.squares - group.without).tolist()
+        for place, number in enumerate(numbers):
+            held = group.held[gaps[place]] if place in gaps else group.counts
+            value = correlation_ratio(held[:-1], group.sums[place, :-1], spreads[place])
+            if value is not None:
+                yield Pair(category.label, number.label, "correlation_ratio", value)
+
+
+def _thinned(column: SampleColumn, step: int) -> SampleColumn:
+    assert column.numbers is not None  # noqa: S101 - it is asked of numbers
+    return SampleColumn.of_numbers(column.label, column.numbers[::step])
+
+
+def _correlated(numbers: Sequence[SampleColumn], sums: Joint) -> Iterator[Pair]:
+    """Compare both correlations of all pairs of numbers; the stronger one speaks for the pair."""
     count = len(numbers)
-    if count < 2 or not rows:  # noqa: PLR2004 - a pair
-        return
-    step = max(1, math.ceil(rows * count * count / _WORK))
-    sides = [item.numbers[::step] for item in numbers if item.numbers is not None]
-    sides += [item.ranks[::step] for item in numbers if item.ranks is not None]
-    centred = list(pool.map(centre, sides))
-    straight, ranked = pool.map(correlate, (centred[:count], centred[count:]))
+    linear, monotone = correlations(numbers, sums)
     upper = np.triu_indices(count, 1)
-    linear, monotone = straight[upper], ranked[upper]
+    linear, monotone = linear[upper], monotone[upper]
     stronger = np.abs(np.nan_to_num(monotone)) > np.abs(np.nan_to_num(linear)) + 0.02  # clearly
     best = np.where(stronger, monotone, linear)
     best = np.where(np.isnan(best), monotone, best)
@@ -93,65 +117,57 @@ def _correlated(numbers: Sequence[SampleColumn], rows: int, pool: Executor) -> I
         yield Pair(left.label, right.label, measure, float(best[place]))
 
 
-def correlations(columns: Sequence[Floats]) -> Floats:
-    """Correlate columns of equal length, each pair over the rows where both have a value.
+def correlations(numbers: Sequence[SampleColumn], sums: Joint) -> tuple[Floats, Floats]:
+    """Correlate each two columns over the rows where both have a value.
 
     Args:
-        columns: The columns; NaN where there is no value.
+        numbers: The columns.
+        sums: Their sums, each with the others.
 
     Returns:
-        The matrix, NaN where a column does not vary.
+        Pearson's and Spearman's matrices, NaN where a column does not vary.
     """
-    return correlate([centre(column) for column in columns])
+    rows = np.array([float(item.ordered.size) for item in numbers])
+    largest = np.array([_largest(item) for item in numbers])
+    gaps = np.array(gapped(numbers), np.intp)
+    straight, ranked = sums.sides
+    return _correlation(straight, gaps, sums.there, rows, largest), _correlation(
+        ranked, gaps, sums.there, rows, rows
+    )
 
 
-def centre(values: Floats) -> tuple[Floats, Floats | None]:
-    """Bring a column to mean 0 and standard deviation 1.
-
-    Args:
-        values: The column; NaN where there is no value.
-
-    Returns:
-        The column, 0 where there is no value, all NaN where it does not vary; and 1.0 where there is a
-        value, or None where all rows have one.
-    """
-    gaps = np.isnan(values)
-    known = None if not gaps.any() else (~gaps).astype(np.float64)
-    held = values.size if known is None else int(known.sum())
-    if not held:
-        return np.full(values.size, np.nan), known
-    filled = values if known is None else np.where(gaps, 0.0, values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        centred = filled - filled.sum() / held
-        if known is not None:
-            centred *= known
-        spread = math.sqrt(float(np.einsum("i,i->", centred, centred)) / held)
-        largest = float(np.abs(filled).max())
-    if not (math.isfinite(spread) and spread > 1e-14 * largest):  # what is left is rounding
-        return np.full(values.size, np.nan), known
-    centred /= spread
-    return centred, known
+def _largest(column: SampleColumn) -> float:
+    return float(np.abs(column.ordered[[0, -1]]).max()) if column.ordered.size else 0.0
 
 
-def correlate(columns: Sequence[tuple[Floats, Floats | None]]) -> Floats:
-    """Correlate columns that :func:`centre` made.
+def _correlation(side: Side, gaps: Codes, there: Floats, held: Floats, largest: Floats) -> Floats:
+    """Turn sums into correlations, some rows of the matrix at a time: that of 5,000 columns has 200 MB."""
+    own = np.diag(side.products).copy()
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # said to be unknown below
+        varies = np.isfinite(own) & (np.sqrt(own / held) > 1e-14 * largest)  # what is left is rounding
+        found = side.products.copy()
+        for start in range(0, len(own), _ROWS):
+            rows = np.arange(start, min(start + _ROWS, len(own)))
+            count = np.minimum(held[rows, None], held)
+            inner = np.flatnonzero(np.isin(rows, gaps))
+            places = np.searchsorted(gaps, rows[inner])
+            count[np.ix_(inner, gaps)] = there[places]
+            # Only columns with gaps take rows from another one: over all of its rows a centred column's
+            # sum is 0, and the sum of its squares its product with itself.
+            sums, squares = np.zeros(count.shape), np.repeat(own[rows, None], len(own), axis=1)
+            sums[:, gaps], squares[:, gaps] = side.sums[rows], side.squares[rows]
+            others, theirs = np.zeros(count.shape), np.tile(own, (len(rows), 1))
+            others[inner], theirs[inner] = side.sums[:, places].T, side.squares[:, places].T
+            spread, widths = _variance(squares, sums, count), _variance(theirs, others, count)
+            found[rows] = (found[rows] / count - sums * others / count**2) / np.sqrt(spread * widths)
+            flat = ~(spread > 1e-12 * (own / held)[rows, None]) | ~(widths > 1e-12 * own / held)
+            found[rows] = np.where((count < 3) | flat, np.nan, found[rows])  # noqa: PLR2004 - no spread
+    found[~varies], found[:, ~varies] = np.nan, np.nan
+    return np.clip(found, -1, 1, out=found)
 
-    Returns:
-        The matrix, NaN where a column does not vary.
-    """
-    values = np.stack([centred for centred, _ in columns])
-    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing varies; said to be unknown below
-        if all(known is None for _, known in columns):
-            whole: Floats = np.clip(values @ values.T / values.shape[1], -1, 1)
-            return whole
-        ones = np.ones(values.shape[1])
-        there = np.stack([ones if known is None else known for _, known in columns])
-        count, sums = there @ there.T, values @ there.T
-        shared = values @ values.T / count - (sums / count) * (sums.T / count)
-        variance = (values * values) @ there.T / count - (sums / count) ** 2
-        found: Floats = shared / np.sqrt(variance * variance.T)
-        found[(count < 3) | ~(variance > 1e-12) | ~(variance.T > 1e-12)] = np.nan  # noqa: PLR2004 - no spread
-        return np.clip(found, -1, 1, out=found)
+
+def _variance(squares: Floats, sums: Floats, count: Floats) -> Floats:
+    return squares / count - (sums / count) ** 2
 
 
 def _cramers_v(left: SampleColumn, right: SampleColumn) -> float | None:
@@ -176,66 +192,6 @@ def cramers_v(table: Floats) -> float | None:
     return min(1.0, math.sqrt(phi / least)) if least > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Centred:
-    """A number, less its mean; zero where it is missing.
-
-    Attributes:
-        label: Its column.
-        values: The values.
-        there: 1.0 where there is a value; None where all have one.
-        spread: The sum of their squares.
-    """
-
-    label: str
-    values: Floats
-    there: Floats | None
-    spread: float
-
-    @classmethod
-    def of(cls, column: SampleColumn) -> _Centred:
-        assert column.numbers is not None  # noqa: S101 - it is asked of numbers
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = column.numbers - (column.ordered.mean() if column.ordered.size else 0.0)
-            gaps = np.isnan(values)
-            if gaps.any():
-                values[gaps] = 0.0
-            spread = float(np.einsum("i,i->", values, values))
-        return cls(column.label, values, (~gaps).astype(np.float64) if gaps.any() else None, spread)
-
-
-def _explained(
-    categories: Sequence[SampleColumn], numbers: Sequence[SampleColumn], pool: Executor
-) -> Iterator[Pair]:
-    """Compute how much of each number's spread each category explains."""
-    if not categories or not numbers:
-        return
-    centred = list(pool.map(_Centred.of, numbers))
-    categories = categories[: max(1, _TABLES // len(centred))]
-    for found in pool.map(lambda category: [*_ratios(category, centred)], categories):
-        yield from found
-
-
-def _ratios(category: SampleColumn, numbers: Sequence[_Centred]) -> Iterator[Pair]:
-    codes, height = _folded(category), _height(category)
-    counts = np.bincount(codes, minlength=height + 1).astype(np.float64)
-    whole = not counts[height]  # no row without a category
-    for number in numbers:
-        held = counts if number.there is None else _sums(codes, number.there, height + 1)
-        sums = _sums(codes, number.values, height + 1)
-        spread = number.spread
-        if not whole:
-            squares = np.where(codes == height, number.values, 0.0)
-            spread -= float(np.einsum("i,i->", squares, squares))
-        value = correlation_ratio(held[:height], sums[:height], spread)
-        if value is not None:
-            yield Pair(category.label, number.label, "correlation_ratio", value)
-
-
-def _sums(codes: npt.NDArray[np.intp], weights: Floats, height: int) -> Floats:
-    return np.bincount(codes, weights, height).astype(np.float64, copy=False)
-
-
 def correlation_ratio(counts: Floats, sums: Floats, squares: float) -> float | None:
     """Return how much of a number's spread its category explains, 0 to 1; None where nothing varies.
 
@@ -246,6 +202,8 @@ def correlation_ratio(counts: Floats, sums: Floats, squares: float) -> float | N
     """
     total, groups = float(counts.sum()), int(np.count_nonzero(counts))
     if groups < 2 or total <= groups + 1:  # noqa: PLR2004 - nothing varies
+        return None
+    if not math.isfinite(squares):
         return None
     whole = float(sums.sum())
     shift = whole * whole / total

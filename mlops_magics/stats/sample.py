@@ -79,15 +79,18 @@ class SampleColumn:
     @classmethod
     def of_numbers(cls, label: str, numbers: Floats) -> SampleColumn:
         """Take numbers; NaN is missing."""
-        order = np.argsort(numbers)
-        sorted_ = numbers[order]
-        held = int(np.searchsorted(sorted_, np.inf, "right"))  # NaN sorts last
-        sorted_ = sorted_[:held]
+        gaps = np.isnan(numbers)
+        present = np.flatnonzero(~gaps) if gaps.any() else None
+        # Sorting with NaN among the numbers takes NumPy five times as long.
+        order = np.argsort(numbers if present is None else numbers[present])
+        if present is not None:
+            order = present[order]
+        sorted_, held = numbers[order], order.size
         codes = np.empty(numbers.size, np.intp)
-        ranks = np.full(numbers.size, np.nan)
         if not held:
             codes[:] = 0
-            return cls(label, codes, (), numbers, ranks, sorted_)
+            return cls(label, codes, (), numbers, np.full(numbers.size, np.nan), sorted_)
+        ranks = np.empty(numbers.size)
         new = np.empty(held, bool)
         new[0] = True
         np.not_equal(sorted_[1:], sorted_[:-1], out=new[1:])
@@ -98,10 +101,11 @@ class SampleColumn:
             place = np.arange(starts.size)
         else:  # bins of equal rank; equal numbers share one
             place = _dense((middle * (BINS / held)).astype(np.intp))
-        ranks[order[:held]] = np.repeat(middle, counts) if starts.size < held else middle
-        codes[order[:held]] = np.repeat(place, counts) if starts.size < held else place
+        ranks[order] = np.repeat(middle, counts) if starts.size < held else middle
+        codes[order] = np.repeat(place, counts) if starts.size < held else place
         firsts = np.flatnonzero(np.diff(place, prepend=-1))
-        codes[order[held:]] = firsts.size
+        if present is not None:
+            ranks[gaps], codes[gaps] = np.nan, firsts.size
         lasts = np.append(firsts[1:], starts.size) - 1
         values = sorted_[starts]
         levels = tuple(zip(values[firsts].tolist(), values[lasts].tolist(), strict=True))

@@ -90,23 +90,29 @@ def _bins(sample: SampleColumn, known: ColumnSummary, goal: Floats) -> list[floa
     if known.numbers is None or sample.numbers is None:
         return []
     histogram = known.numbers.histogram
-    usable = np.isfinite(sample.numbers) & np.isfinite(goal)
-    bins = np.floor((sample.numbers[usable] - histogram.start) / histogram.width)
+    numbers, goal = _both(sample.numbers, goal)
+    bins = (numbers - histogram.start) / histogram.width
     count = len(histogram.counts)
-    return _means(np.clip(bins, 0, count - 1).astype(np.intp), goal[usable], count)
+    return _means(np.clip(bins, 0, count - 1).astype(np.intp), goal, count)
 
 
 def _levels(sample: SampleColumn, known: ColumnSummary, goal: Floats) -> list[float | None]:
-    usable = np.isfinite(goal)
-    if sample.numbers is None:
-        means = _means(sample.codes[usable], goal[usable], len(sample.levels) + 1)
-        by_level = dict(zip(sample.levels, means, strict=False))
+    if sample.numbers is None or sample.distinct == len(sample.levels):  # a code for each value
+        usable = np.isfinite(goal)
+        codes, held = (sample.codes, goal) if usable.all() else (sample.codes[usable], goal[usable])
+        keys = [level[0] if isinstance(level, tuple) else level for level in sample.levels]
+        by_level = dict(zip(keys, _means(codes, held, len(keys) + 1), strict=False))
         return [by_level.get(level.value) for level in known.top]
     # A date in words is never frequent enough to be worth reading back.
     values = [None if isinstance(level.value, str) else level.value for level in known.top]
-    return [
-        None if value is None else _mean(goal[usable & (sample.numbers == float(value))]) for value in values
-    ]
+    numbers, goal = _both(sample.numbers, goal)
+    return [None if value is None else _mean(goal[numbers == float(value)]) for value in values]
+
+
+def _both(numbers: Floats, goal: Floats) -> tuple[Floats, Floats]:
+    """Take the rows where both are finite."""
+    usable = np.isfinite(numbers) & np.isfinite(goal)
+    return (numbers, goal) if usable.all() else (numbers[usable], goal[usable])
 
 
 def _means(places: npt.NDArray[np.intp], goal: Floats, count: int) -> list[float | None]:
