@@ -26,10 +26,12 @@ class Result:
     A subclass is a frozen dataclass that says what it shows in :meth:`blocks`. What is true only for
     the moment (ids, times, ports, counts that grow with the store) stays out of ``blocks`` and goes
     into :meth:`ids`, which travels in the output's metadata; where that is impossible the class sets
-    ``volatile``, and our pytest plugin compares only the type.
+    ``volatile``, and our pytest plugin compares only the type. A ``transient`` result may be there or
+    not: the plugin leaves it out.
     """
 
     volatile: ClassVar[bool] = False
+    transient: ClassVar[bool] = False
 
     def blocks(self) -> Iterable[Block]:
         """Say what is shown, from top to bottom."""
@@ -38,6 +40,10 @@ class Result:
     def ids(self) -> Mapping[str, str]:
         """Name what is true only for this moment: run id, version, port, request id."""
         return {}
+
+    def aside(self) -> Result | None:
+        """Return what a front end shows before it: something about this moment only, or None."""
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types; objects of the kernel are left out."""
@@ -65,6 +71,8 @@ class Result:
             about["ids"] = ids
         if self.volatile:
             about["volatile"] = True
+        if self.transient:
+            about["transient"] = True
         return data, {"mlops_magics": about}
 
 

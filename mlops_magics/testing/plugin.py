@@ -1,7 +1,8 @@
 """The pytest plugin: loaded by pytest on its own, at work only where nbval validates notebooks.
 
 A result about the moment (what is live, a history, a promotion) says so in its output's metadata:
-``mlops_magics.volatile``. For such an output only the type is compared, not what it says.
+``mlops_magics.volatile``. For such an output only the type is compared, not what it says; one that is
+``transient`` may be there or not.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def stable(outputs: Sequence[Output]) -> tuple[list[Output], list[str]]:
     types: list[str] = []
     for output in outputs:
         about = (output.get("metadata") or {}).get("mlops_magics") or {}
+        if about.get("transient"):
+            continue
         if about.get("volatile"):
             types.append(str(about.get("type")))
         else:

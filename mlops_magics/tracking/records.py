@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
@@ -45,6 +45,8 @@ class Run(Result):
         model_id: MLflow's id of the logged model; None where the cell fitted none.
         model_kind: The estimator's class, or None.
         notes: What the reader should know: why no model was kept, what was masked.
+        repeats: How often the same cell gave this outcome on the same data.
+        remark: What is true of this execution only: that it is an earlier run again, or not deterministic.
         estimator: The fitted estimator itself, while the kernel lives.
     """
 
@@ -59,6 +61,8 @@ class Run(Result):
     model_id: str | None = None
     model_kind: str | None = None
     notes: tuple[str, ...] = ()
+    repeats: int = 1
+    remark: str = ""
     estimator: Any = live(default=None)
 
     def blocks(self) -> Iterable[Block]:
@@ -83,8 +87,33 @@ class Run(Result):
             yield Note(note, "quiet")
 
     def ids(self) -> Mapping[str, str]:
-        """Name the run and its model."""
-        return {"run_id": self.id} | ({"model_id": self.model_id} if self.model_id else {})
+        """Name the run and its model, and say how often it was seen."""
+        known = {"run_id": self.id, "model_id": self.model_id or "", "repeats": str(self.repeats)}
+        return {key: value for key, value in known.items() if value}
+
+    def aside(self) -> Result | None:
+        """Return what is to be said beside the run; None where there is nothing."""
+        return Remark(self.remark) if self.remark else None
+
+    def with_notes(self, notes: tuple[str, ...]) -> Run:
+        """Return the run with other notes."""
+        return replace(self, notes=notes)
+
+
+@dataclass(frozen=True)
+class Remark(Result):
+    """A sentence about this moment, which a notebook that is validated may show or not.
+
+    Attributes:
+        text: The sentence.
+    """
+
+    text: str
+    transient: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show the sentence."""
+        yield Note(self.text, "quiet")
 
 
 _TONES: Mapping[str, Any] = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad", "RUNNING": "plain"}

@@ -29,7 +29,14 @@ _BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for on
 
 
 def start(
-    store: Store, experiment_id: str, *, name: str | None, source: Source, git: GitState | None
+    store: Store,
+    experiment_id: str,
+    *,
+    name: str | None,
+    source: Source,
+    git: GitState | None,
+    begun: int | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """Start a run.
 
@@ -39,12 +46,14 @@ def start(
         name: The run's name; MLflow makes one up without it.
         source: The cell that is about to be executed.
         git: The state of its repository, if it is in one.
+        begun: When it began, in milliseconds since the epoch; now by default.
+        tags: What else is to be said of it.
 
     Returns:
         The run's id and its name.
     """
     process = ProcessId.current()
-    tags = {
+    all_tags = dict(tags or {}) | {
         TRACKED: "1",
         _PROCESS: json.dumps([process.host, process.pid, process.started, process.birth]),
         _LEASE: _lease(),
@@ -54,14 +63,14 @@ def start(
         "mlops.cell.sha256": source.digest,
     }
     if source.cell_id:
-        tags["mlops.cell.id"] = source.cell_id
+        all_tags["mlops.cell.id"] = source.cell_id
     if git is not None:
-        tags["mlflow.source.git.commit"] = git.commit
-        tags["mlops.git.dirty"] = str(git.dirty).lower()
+        all_tags["mlflow.source.git.commit"] = git.commit
+        all_tags["mlops.git.dirty"] = str(git.dirty).lower()
         if git.branch:
-            tags["mlflow.source.git.branch"] = git.branch
+            all_tags["mlflow.source.git.branch"] = git.branch
     with door("The run"):
-        made = store.client.create_run(experiment_id, run_name=name, tags=tags)
+        made = store.client.create_run(experiment_id, start_time=begun, run_name=name, tags=all_tags)
     return str(made.info.run_id), str(made.info.run_name)
 
 

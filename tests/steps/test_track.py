@@ -104,7 +104,7 @@ def test_cross_validation_and_search_are_one_run_with_the_outer_model(book: Book
         "score = cross_val_score(search.best_estimator_, X, y, cv=3).mean()\n"
     )
     assert made.model_kind == "GridSearchCV"
-    assert set(made.metrics) == {"score"}
+    assert set(made.metrics) == {"score", "best_score"}
     store = open_store(Settings.discover())
     assert len(store.client.search_runs([store.experiment_id("e")])) == 1
 

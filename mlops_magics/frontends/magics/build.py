@@ -22,6 +22,7 @@ class Extension:
     def __init__(self, shell: Any) -> None:  # noqa: ANN401 - IPython ships no types
         self.shell = shell
         self._standby: Any = None
+        self._watch: Any = None
         self._taken: list[Callable[[], object]] = []
 
     def load(self) -> None:
@@ -47,8 +48,22 @@ class Extension:
         """Take away all that ``load`` brought, and end the standby process."""
         while self._taken:
             self._taken.pop()()
+        if self._watch is not None:
+            self._watch.off()
         if self._standby is not None:
             self._standby.stop()
+
+    def given(self) -> dict[str, Callable[[], object]]:
+        """Name what a step may ask the front end for."""
+        return {"Settings": _settings, "Standby": self.standby, "Watch": self.watch}
+
+    def watch(self) -> object:
+        """Return this kernel's automatic tracking, not on yet the first time."""
+        if self._watch is None:
+            from mlops_magics.frontends.magics.watch import Watching
+
+            self._watch = Watching(self.shell, self.standby)
+        return self._watch
 
     def standby(self) -> object:
         """Return this kernel's standby process, not started yet the first time."""
@@ -91,7 +106,7 @@ class LineMagic:
 
     def __call__(self, line: str) -> Any:  # noqa: ANN401 - a Result, or the card that shows it
         """Read the line, call the step, keep the result under ``-o NAME``, and return it to be shown."""
-        return self._called(line, {"Settings": _settings, "Standby": self._extension.standby})
+        return self._called(line, self._extension.given())
 
     def getdoc(self) -> str:
         """Return what ``%mlops_<verb>?`` shows."""
@@ -137,7 +152,13 @@ class LineMagic:
         shown = _presented(result, shell)
         if asked.keep is not None:
             shell.user_ns[asked.keep] = shown
-        return None if asked.silent else shown
+        if asked.silent:
+            return None
+        if (aside := result.aside()) is not None:
+            from IPython.display import display
+
+            display(aside)
+        return shown
 
 
 class CellMagic(LineMagic):
@@ -149,18 +170,12 @@ class CellMagic(LineMagic):
 
     def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
         """Compile the cell, and call the step, which executes it."""
-        given = {
-            "Settings": _settings,
-            "Standby": self._extension.standby,
-            "Body": lambda: self._body(line, cell),
-        }
-        return self._called(line, given)
+        return self._called(line, {**self._extension.given(), "Body": lambda: self._body(line, cell)})
 
     def _body(self, line: str, cell: str) -> object:
         from mlops_magics.frontends.magics.cells import compiled
-        from mlops_magics.frontends.magics.whereabouts import cell_id, notebook
+        from mlops_magics.frontends.magics.whereabouts import source_of
         from mlops_magics.steps.track import Body
-        from mlops_magics.tracking.provenance import Source
 
         shell = self._extension.shell
         try:
@@ -170,12 +185,7 @@ class CellMagic(LineMagic):
                 f"The cell is not Python: {error.msg}, line {error.lineno}.",
                 f"Correct it, nothing was executed: {(error.text or '').strip()}",
             ) from None
-        source = Source(
-            code=cell,
-            line=f"{self._sign}{self.__name__} {line}".strip(),
-            cell_id=cell_id(shell),
-            notebook=notebook(_settings(), shell.user_ns),
-        )
+        source = source_of(shell, cell, f"{self._sign}{self.__name__} {line}".strip(), _settings())
         return Body(source=source, code=body.code, namespace=shell.user_ns, run=body.run)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.provenance import Source
 
 
 def notebook(settings: Settings, namespace: Mapping[str, Any]) -> str | None:
@@ -55,3 +56,15 @@ def _of_parent() -> str | None:
         path.resolve() for word in words if word.endswith(".ipynb") and (path := folder / word).is_file()
     }
     return str(named.pop()) if len(named) == 1 else None
+
+
+def source_of(shell: Any, code: str, line: str, settings: Settings) -> Source:  # noqa: ANN401 - as above
+    """Say what is about to be executed, and where it stands.
+
+    Args:
+        shell: The shell.
+        code: The cell, without its first magic line.
+        line: That line; "" where there is none.
+        settings: The settings that hold here.
+    """
+    return Source(code, line, cell_id(shell), notebook(settings, shell.user_ns))

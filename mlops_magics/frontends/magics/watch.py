@@ -1,0 +1,89 @@
+"""Automatic tracking in IPython: each cell is looked at before and after it is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from IPython.display import display
+
+from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics.whereabouts import source_of
+from mlops_magics.steps.track.automatic import Watched, begin, end
+from mlops_magics.steps.track.body import Body
+from mlops_magics.tracking.records import Remark
+
+_OWN = ("%%mlops_", "%mlops")  # our own verbs: they log what they do
+
+
+class Watching:
+    """Tells automatic tracking of each cell.
+
+    Args:
+        shell: The IPython shell.
+        standby: Returns this kernel's standby process.
+    """
+
+    def __init__(self, shell: Any, standby: Callable[[], Any]) -> None:  # noqa: ANN401 - IPython ships no types
+        self._shell = shell
+        self._standby = standby
+        self._on = False
+        self._info: object = None  # of the outermost cell: one that a cell executes belongs to it
+        self._watched: Watched | None = None
+
+    def on(self) -> None:
+        """Watch the cells from the next one on."""
+        if not self._on:
+            self._shell.events.register("pre_run_cell", self._before)
+            self._shell.events.register("post_run_cell", self._after)
+            self._on = True
+
+    def off(self) -> None:
+        """Watch no longer; a cell that runs now is forgotten."""
+        if self._on:
+            self._shell.events.unregister("pre_run_cell", self._before)
+            self._shell.events.unregister("post_run_cell", self._after)
+            self._on = False
+        watched, self._watched, self._info = self._watched, None, None
+        if watched is not None:
+            watched.observing.close()
+
+    def _before(self, info: Any) -> None:  # noqa: ANN401 - as above
+        if self._info is not None or info.silent:
+            return
+        self._info = info
+        if info.raw_cell.lstrip().startswith(_OWN):
+            return
+        try:
+            self._watched = begin(self._body(info.raw_cell))
+        except MLOpsError as error:
+            self._say(error)
+
+    def _after(self, result: Any) -> None:  # noqa: ANN401 - as above
+        if result.info is not self._info:  # of an inner cell; IPython tells of blank ones only afterwards
+            return
+        self._info, watched, self._watched = None, self._watched, None
+        if watched is None:
+            return
+        try:
+            run = end(watched, result.error_before_exec or result.error_in_exec, self._waiting())
+        except MLOpsError as error:
+            self._say(error)
+            return
+        if run is not None:
+            if (aside := run.aside()) is not None:
+                display(aside)
+            display(run)
+
+    def _body(self, raw: str) -> Body:
+        settings = Settings.discover()
+        code = self._shell.transform_cell(raw)
+        return Body(source_of(self._shell, raw, "", settings), code, self._shell.user_ns, lambda: None)
+
+    def _waiting(self) -> Any:  # noqa: ANN401 - a Standby or None
+        return self._standby() if Settings.discover().standby else None
+
+    def _say(self, error: MLOpsError) -> None:
+        """A store that fails must not fail the cell."""
+        display(Remark(f"This cell is not tracked. {error.what} {error.remedy}"))

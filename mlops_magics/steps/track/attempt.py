@@ -1,0 +1,271 @@
+"""What is known before a cell is executed, and what came of it: from these a run is written, or found."""
+
+from __future__ import annotations
+
+import ast
+import random
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from mlops_magics.foundation.errors import RefusedError
+from mlops_magics.foundation.masking import masked_value
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.lineage.cell import CellFacts, cell_facts
+from mlops_magics.lineage.fits import Fit
+from mlops_magics.lineage.identity import Key, key
+from mlops_magics.lineage.params import estimator_params
+from mlops_magics.lineage.tables import datasets
+from mlops_magics.lineage.values import outcome
+from mlops_magics.steps.track.body import Body, Options, number
+from mlops_magics.steps.track.search import Search
+from mlops_magics.tracking import identity, models, runs
+from mlops_magics.tracking.provenance import GitState, git_state
+from mlops_magics.tracking.records import Dataset, Run
+from mlops_magics.tracking.store import Store
+
+_ANSWERED = 200  # rows whose answers tell two models apart
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known before a cell is executed.
+
+    Attributes:
+        store: The open store.
+        experiment: The experiment's name.
+        experiment_id: MLflow's id of it.
+        body: The cell.
+        options: What was asked for.
+        facts: What its source says.
+        read: The tables that it reads.
+        git: The state of the repository.
+        key: The cell's identity.
+        random: The state of the global generators.
+        begun: When, in milliseconds since the epoch.
+    """
+
+    store: Store
+    experiment: str
+    experiment_id: str
+    body: Body
+    options: Options
+    facts: CellFacts
+    read: Mapping[str, Dataset]
+    git: GitState | None
+    key: Key
+    random: str
+    begun: int
+
+    @classmethod
+    def of(cls, store: Store, experiment: str, body: Body, options: Options, settings: Settings) -> Start:
+        """Look at a cell."""
+        facts = cell_facts(body.code)
+        return cls(
+            store=store,
+            experiment=experiment,
+            experiment_id=store.experiment_id(experiment),
+            body=body,
+            options=options,
+            facts=facts,
+            read=datasets(facts.reads, body.namespace),
+            git=git_state(settings.root),
+            key=key(body.code, body.namespace, asked=options.identifying),
+            random=_random_state(),
+            begun=int(time.time() * 1000),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a cell.
+
+    Attributes:
+        start: What was known before.
+        fit: The fit whose estimator is the run's model; None where there is none.
+        params: Parameters, as text.
+        chosen: The names of those that differ from the estimator's defaults.
+        metrics: Metrics by name.
+        tables: The tables that the cell read.
+        digest: The digest of all that.
+        notes: What the reader should know.
+        search: What is kept of a search.
+    """
+
+    start: Start
+    fit: Fit | None
+    params: Mapping[str, str]
+    chosen: tuple[str, ...]
+    metrics: Mapping[str, float]
+    tables: tuple[Dataset, ...]
+    digest: str
+    notes: tuple[str, ...]
+    search: Search
+
+    @classmethod
+    def of(cls, start: Start, fits: list[Fit]) -> Outcome:
+        """Gather what a cell left behind."""
+        names, facts, notes = start.body.namespace, start.facts, list[str]()
+        made = datasets([name for name in facts.binds if name not in start.read], names)
+        fit = _kept(fits, names, notes)
+        params = {name: str(value) for name, value in facts.constants.items()}
+        chosen, found = tuple(params), Search()
+        if fit is not None:
+            of_model, differing = estimator_params(fit.estimator)
+            chosen += tuple(name for name in differing if name not in params)
+            found = Search.of(fit.estimator)
+            params = of_model | dict(found.params) | params
+            chosen += tuple(found.params)
+        params = {name: masked_value(name, value) for name, value in params.items()}
+        metrics = _metrics(start, notes) | dict(found.metrics)
+        read = dict(start.read) | made
+        return cls(
+            start=start,
+            fit=fit,
+            params=params,
+            chosen=chosen,
+            metrics=metrics,
+            tables=tuple(item for name, item in read.items() if name in facts.reads),
+            digest=outcome(
+                params, metrics, {name: item.digest for name, item in made.items()}, _answers(fit)
+            ),
+            notes=tuple(notes),
+            search=found,
+        )
+
+    def written(self, run_id: str, name: str, remark: str) -> Run:
+        """Write all that into an open run.
+
+        Args:
+            run_id: The run.
+            name: Its name.
+            remark: What is to be said beside it.
+        """
+        store, notes = self.start.store, list(self.notes)
+        logged = None if self.fit is None else self._model(run_id, self.fit, notes)
+        timing = {} if self.fit is None else {"fit_seconds": self.fit.seconds}
+        tags = {identity.OUTCOME: self.digest, identity.REPEATS: "1"} | dict(self.search.tags)
+        if self.search.files:
+            runs.log_files(store, run_id, self.search.files)
+        if logged is not None:
+            tags[identity.MODEL] = logged.model_id
+        runs.log(store, run_id, params=self.params, metrics=dict(self.metrics) | timing, tags=tags)
+        runs.log_datasets(store, run_id, self.tables, "training")
+        made = self.run(run_id, name, None if logged is None else logged.model_id, remark=remark)
+        return made.with_notes(tuple(notes))
+
+    def run(self, run_id: str, name: str, model_id: str | None, *, repeats: int = 1, remark: str = "") -> Run:
+        """Say what came of the cell, as the run that it is."""
+        return Run(
+            id=run_id,
+            name=name,
+            experiment=self.start.experiment,
+            status="FINISHED",
+            params=self.params,
+            chosen=self.chosen,
+            metrics=self.metrics,
+            datasets=self.tables,
+            model_id=model_id,
+            model_kind=None if self.fit is None else models.kind_of_model(self.fit.estimator),
+            notes=self.notes,
+            repeats=repeats,
+            remark=remark,
+            estimator=None if self.fit is None else self.fit.estimator,
+        )
+
+    def cause(self) -> str:
+        """Say why the same code and data may have come to something else."""
+        if _random_state() != self.start.random and not _seeds(self.start.body.code):
+            return "it draws random numbers from a generator that it does not seed"
+        if self.start.key.opaque:
+            return f"it reads {', '.join(self.start.key.opaque[:3])}, whose content cannot be compared"
+        return "something that is no input changed it: an unseeded generator of its own, time, threads"
+
+    def _model(self, run_id: str, fit: Fit, notes: list[str]) -> models.LoggedModel | None:
+        try:
+            return models.log_model(
+                self.start.store,
+                run_id,
+                self.start.experiment_id,
+                fit.estimator,
+                data=fit.data,
+                allow_pickle=self.start.options.allow_pickle,
+            )
+        except RefusedError as error:
+            notes.append(f"The model was not kept. {error.what} {error.remedy}")
+            return None
+
+
+def _kept(fits: list[Fit], names: Mapping[str, Any], notes: list[str]) -> Fit | None:
+    """Choose the run's model: the last fitted estimator that a name of the notebook holds."""
+    held = {id(value) for name, value in names.items() if not name.startswith("_")}
+    for fit in reversed(fits):
+        if id(fit.estimator) in held and hasattr(fit.estimator, "predict"):
+            return fit
+    if fits:
+        notes.append("No name holds a fitted model, so none was kept: write model = ....fit(X, y).")
+    return None
+
+
+def _metrics(start: Start, notes: list[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    asked = start.options.metrics
+    for name in asked or start.facts.results:
+        value = number(start.body.namespace.get(name))
+        if value is not None:
+            found[name] = value
+        elif asked:
+            notes.append(f"{name} is not a number after the cell, so it was not logged as a metric.")
+    return found
+
+
+def _answers(fit: Fit | None) -> object:
+    """Ask the model about some of the rows that it was fitted on; None where it does not answer."""
+    if fit is None or fit.data is None:
+        return None
+    ask = getattr(fit.estimator, "predict_proba", None) or fit.estimator.predict
+    state = _states()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ask(fit.data[:_ANSWERED])
+    except Exception:  # noqa: BLE001 - a stranger's estimator; the rest of the outcome must do
+        return None
+    finally:
+        _restore(state)
+
+
+def _states() -> tuple[Any, Any]:
+    numpy = sys.modules.get("numpy")
+    return random.getstate(), None if numpy is None else numpy.random.get_state()
+
+
+def _restore(states: tuple[Any, Any]) -> None:
+    """Leave the user's generators as they were: asking a model may draw."""
+    random.setstate(states[0])
+    if states[1] is not None:
+        sys.modules["numpy"].random.set_state(states[1])
+
+
+def _random_state() -> str:
+    plain, numbers_ = _states()
+    total = xxhash.xxh3_64(repr(plain).encode())
+    if numbers_ is not None:
+        total.update(numbers_[1].tobytes())
+        total.update(repr(numbers_[2:]).encode())
+    return str(total.hexdigest())
+
+
+def _seeds(source: str) -> bool:
+    """Tell whether a cell calls something named ``seed``."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(getattr(call, "attr", getattr(call, "id", "")) in {"seed", "set_seed"} for call in calls)

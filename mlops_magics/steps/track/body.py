@@ -1,0 +1,54 @@
+"""A cell as it is handed over to be tracked."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_magics.tracking.provenance import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A cell that is about to be executed.
+
+    Attributes:
+        source: What it says and where it stands.
+        code: Its code as plain Python, magics transformed.
+        namespace: The notebook's names.
+        run: Executes it in the namespace; what it raises goes on.
+    """
+
+    source: Source
+    code: str
+    namespace: MutableMapping[str, Any]
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        name: The run's name; None for one that is made up.
+        metrics: The names of the cell's variables that are metrics; empty for all numbers.
+        allow_pickle: Keep the model in pickle where the safe format cannot hold it.
+    """
+
+    name: str | None = None
+    metrics: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+    @property
+    def identifying(self) -> tuple[object, ...]:
+        """What makes it another run than the same cell without it."""
+        return self.name, self.metrics, self.allow_pickle
+
+
+def number(value: object) -> float | None:
+    """Return a number of any library as a float; None for what is no number. A truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value)

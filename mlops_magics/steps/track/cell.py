@@ -1,0 +1,77 @@
+"""``%%mlops_track``: one cell, one run."""
+
+from __future__ import annotations
+
+from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.lineage.fits import observed
+from mlops_magics.steps.track.attempt import Start
+from mlops_magics.steps.track.body import Body, Options
+from mlops_magics.steps.track.opening import Opening
+from mlops_magics.targets.standby import Standby
+from mlops_magics.tracking import identity
+from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.store import open_store
+
+
+def record(
+    experiment: str | None = None,
+    *,
+    name: str | None = None,
+    metrics: tuple[str, ...] = (),
+    allow_pickle: bool = False,
+    force: bool = False,
+    body: Body,
+    settings: Settings | None = None,
+    standby: Standby | None = None,
+) -> Run:
+    """Execute a cell as one run of the experiment.
+
+    Recorded are the cell's source, the state of git, all installed packages, the digest of every
+    value of each table that the cell reads, the constants and the estimator's parameters, the numbers
+    it computes after fitting, and the fitted model in a safe format with its signature and an
+    example. The run ends FINISHED, FAILED (the traceback is kept) or KILLED (interrupted); what the
+    cell raises goes on. Secrets in all of that are masked.
+
+    A cell that is executed again on the same values, with the same outcome, is the same run: nothing
+    new is written but how often it was seen. Comments and formatting make no other cell; one changed
+    value does. Another outcome of the same cell is a new run that is marked as not deterministic.
+
+    Args:
+        experiment: Another experiment than the chosen one, for this run.
+        name: The run's name; one is made up without it.
+        metrics: The names of the cell's variables that are metrics. By default every number that the
+            cell computes after fitting is one.
+        allow_pickle: Keep the model in pickle where the safe format cannot hold it. Whoever loads it
+            must agree, since loading a pickle executes code.
+        force: Make a new run even where the same cell made the same one before.
+        body: The cell.
+        settings: Where the store is; found from the current folder by default.
+        standby: The process that waits for a deployment; it is started after a successful fit.
+
+    Returns:
+        The run, with the fitted estimator at ``.estimator``.
+
+    Raises:
+        UsageError: No experiment was ever chosen.
+        UnavailableError: The store cannot be reached; the cell was not executed then.
+    """
+    settings = settings or Settings.discover()
+    chosen = experiment or settings.experiment
+    if chosen is None:
+        raise UsageError(
+            "No experiment is chosen yet.",
+            "Choose one with %mlops_track NAME, or write its name on this line.",
+        )
+    store = open_store(settings)
+    start = Start.of(store, chosen, body, Options(name, metrics, allow_pickle), settings)
+    prior = () if force else identity.known(store, start.experiment_id, start.key.digest)
+    opening = Opening(start)
+    if not prior:  # a repeated cell is no run of its own until its outcome is another one
+        opening.open()
+    with opening.closed(), observed(body.code) as fits, opening.alive():
+        body.run()
+    run = opening.settled(fits.seen, prior)
+    if standby is not None and run.model_id is not None and settings.standby:
+        standby.start()
+    return run
