@@ -34,19 +34,26 @@ class Key:
     opaque: tuple[str, ...] = ()
 
 
-def key(source: str, namespace: Mapping[str, object], *, asked: Iterable[object] = ()) -> Key:
+def key(
+    source: str,
+    namespace: Mapping[str, object],
+    *,
+    asked: Iterable[object] = (),
+    told: Mapping[int, str] | None = None,
+) -> Key:
     """Make the key of a cell that is about to be executed.
 
     Args:
         source: Python source, magics already transformed.
         namespace: The notebook's names.
         asked: What else makes it another run: the options it was given.
+        told: The digests of tables and arrays that are known already, by the objects' ids.
     """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Key(_hashed([_VERSION, source]))
-    prints = Fingerprints()
+    prints = Fingerprints(told or {})
     parts = [_VERSION, normalised(tree), *map(repr, asked)]
     held = sorted(name for name in exposed(tree) if name in namespace)
     parts += [f"{name}={prints.of(namespace[name], name)}" for name in held]

@@ -38,12 +38,16 @@ class _OpaqueError(Exception):
 class Fingerprints:
     """Digests of values, and the names of those that have none.
 
+    Args:
+        told: The digests of tables and arrays that are known already, by the objects' ids.
+
     Attributes:
         opaque: The names of the values that have no digest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Mapping[int, str] | None = None) -> None:
         self.opaque: set[str] = set()
+        self._told = told or {}
         self._nodes = 0
         self._open: dict[int, int] = {}
 
@@ -87,8 +91,12 @@ class Fingerprints:
             case types.BuiltinFunctionType() if " at 0x" not in repr(value):
                 return f"builtin:{value!r}"
         if kind_of(value) is not None:
-            return f"table:{digest(Frame.of(value, 'value'))}"
-        return f"array:{array_digest(value)}" if _is_array(value) else self._of_container(value)
+            return f"table:{self._told.get(id(value)) or digest(Frame.of(value, 'value'))}"
+        return (
+            f"array:{self._told.get(id(value)) or array_digest(value)}"
+            if _is_array(value)
+            else self._of_container(value)
+        )
 
     def _of_container(self, value: Any) -> str:  # noqa: ANN401 - as above
         kind = type(value)

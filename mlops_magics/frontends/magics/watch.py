@@ -55,10 +55,7 @@ class Watching:
         self._info = info
         if info.raw_cell.lstrip().startswith(_OWN):
             return
-        try:
-            self._watched = begin(self._body(info.raw_cell))
-        except MLOpsError as error:
-            self._say(error)
+        self._watched = begin(self._body(info.raw_cell))
 
     def _after(self, result: Any) -> None:  # noqa: ANN401 - as above
         if result.info is not self._info:  # of an inner cell; IPython tells of blank ones only afterwards
@@ -67,7 +64,8 @@ class Watching:
         if watched is None:
             return
         try:
-            run = end(watched, result.error_before_exec or result.error_in_exec, self._waiting())
+            error = result.error_before_exec or result.error_in_exec
+            run = end(watched, error, standby=self._standby())
         except MLOpsError as error:
             self._say(error)
             return
@@ -80,9 +78,6 @@ class Watching:
         settings = Settings.discover()
         code = self._shell.transform_cell(raw)
         return Body(source_of(self._shell, raw, "", settings), code, self._shell.user_ns, lambda: None)
-
-    def _waiting(self) -> Any:  # noqa: ANN401 - a Standby or None
-        return self._standby() if Settings.discover().standby else None
 
     def _say(self, error: MLOpsError) -> None:
         """A store that fails must not fail the cell."""

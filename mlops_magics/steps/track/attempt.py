@@ -13,7 +13,7 @@ from typing import Any
 
 import xxhash
 
-from mlops_magics.foundation.errors import RefusedError
+from mlops_magics.foundation.errors import RefusedError, UsageError
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.cell import CellFacts, cell_facts
@@ -27,9 +27,43 @@ from mlops_magics.steps.track.search import Search
 from mlops_magics.tracking import identity, models, runs
 from mlops_magics.tracking.provenance import GitState, git_state
 from mlops_magics.tracking.records import Dataset, Run
-from mlops_magics.tracking.store import Store
+from mlops_magics.tracking.store import Store, open_store
 
 _ANSWERED = 200  # rows whose answers tell two models apart
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs go.
+
+    Attributes:
+        store: The open store.
+        experiment: The experiment's name.
+        experiment_id: MLflow's id of it.
+        git: The state of the repository.
+    """
+
+    store: Store
+    experiment: str
+    experiment_id: str
+    git: GitState | None
+
+    @classmethod
+    def of(cls, settings: Settings, experiment: str | None = None) -> Place:
+        """Open the store.
+
+        Raises:
+            UsageError: No experiment was ever chosen.
+            UnavailableError: The store cannot be reached.
+        """
+        chosen = experiment or settings.experiment
+        if chosen is None:
+            raise UsageError(
+                "No experiment is chosen yet.",
+                "Choose one with %mlops_track NAME, or write its name on this line.",
+            )
+        store = open_store(settings)
+        return cls(store, chosen, store.experiment_id(chosen), git_state(settings.root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +71,32 @@ class Start:
     """What is known before a cell is executed.
 
     Attributes:
-        store: The open store.
-        experiment: The experiment's name.
-        experiment_id: MLflow's id of it.
         body: The cell.
         options: What was asked for.
         facts: What its source says.
         read: The tables that it reads.
-        git: The state of the repository.
         key: The cell's identity.
         random: The state of the global generators.
         begun: When, in milliseconds since the epoch.
     """
 
-    store: Store
-    experiment: str
-    experiment_id: str
     body: Body
     options: Options
     facts: CellFacts
     read: Mapping[str, Dataset]
-    git: GitState | None
     key: Key
     random: str
     begun: int
 
     @classmethod
-    def of(cls, store: Store, experiment: str, body: Body, options: Options, settings: Settings) -> Start:
+    def of(cls, body: Body, options: Options) -> Start:
         """Look at a cell."""
-        facts = cell_facts(body.code)
-        return cls(
-            store=store,
-            experiment=experiment,
-            experiment_id=store.experiment_id(experiment),
-            body=body,
-            options=options,
-            facts=facts,
-            read=datasets(facts.reads, body.namespace),
-            git=git_state(settings.root),
-            key=key(body.code, body.namespace, asked=options.identifying),
-            random=_random_state(),
-            begun=int(time.time() * 1000),
-        )
+        begun = int(time.time() * 1000)
+        facts, names = cell_facts(body.code), body.namespace
+        read = datasets(facts.reads, names)
+        told = {id(names[name]): item.digest for name, item in read.items()}  # digested once
+        identity_ = key(body.code, names, asked=options.identifying, told=told)
+        return cls(body, options, facts, read, identity_, _random_state(), begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +156,17 @@ class Outcome:
             search=found,
         )
 
-    def written(self, run_id: str, name: str, remark: str) -> Run:
+    def written(self, place: Place, run_id: str, name: str, remark: str) -> Run:
         """Write all that into an open run.
 
         Args:
+            place: Where runs go.
             run_id: The run.
             name: Its name.
             remark: What is to be said beside it.
         """
-        store, notes = self.start.store, list(self.notes)
-        logged = None if self.fit is None else self._model(run_id, self.fit, notes)
+        store, notes = place.store, list(self.notes)
+        logged = None if self.fit is None else self._model(place, run_id, self.fit, notes)
         timing = {} if self.fit is None else {"fit_seconds": self.fit.seconds}
         tags = {identity.OUTCOME: self.digest, identity.REPEATS: "1"} | dict(self.search.tags)
         if self.search.files:
@@ -156,15 +175,26 @@ class Outcome:
             tags[identity.MODEL] = logged.model_id
         runs.log(store, run_id, params=self.params, metrics=dict(self.metrics) | timing, tags=tags)
         runs.log_datasets(store, run_id, self.tables, "training")
-        made = self.run(run_id, name, None if logged is None else logged.model_id, remark=remark)
+        made = self.run(
+            place.experiment, run_id, name, None if logged is None else logged.model_id, remark=remark
+        )
         return made.with_notes(tuple(notes))
 
-    def run(self, run_id: str, name: str, model_id: str | None, *, repeats: int = 1, remark: str = "") -> Run:
+    def run(
+        self,
+        experiment: str,
+        run_id: str,
+        name: str,
+        model_id: str | None,
+        *,
+        repeats: int = 1,
+        remark: str = "",
+    ) -> Run:
         """Say what came of the cell, as the run that it is."""
         return Run(
             id=run_id,
             name=name,
-            experiment=self.start.experiment,
+            experiment=experiment,
             status="FINISHED",
             params=self.params,
             chosen=self.chosen,
@@ -186,12 +216,12 @@ class Outcome:
             return f"it reads {', '.join(self.start.key.opaque[:3])}, whose content cannot be compared"
         return "something that is no input changed it: an unseeded generator of its own, time, threads"
 
-    def _model(self, run_id: str, fit: Fit, notes: list[str]) -> models.LoggedModel | None:
+    def _model(self, place: Place, run_id: str, fit: Fit, notes: list[str]) -> models.LoggedModel | None:
         try:
             return models.log_model(
-                self.start.store,
+                place.store,
                 run_id,
-                self.start.experiment_id,
+                place.experiment_id,
                 fit.estimator,
                 data=fit.data,
                 allow_pickle=self.start.options.allow_pickle,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import observed
-from mlops_magics.steps.track.attempt import Start
+from mlops_magics.steps.track.attempt import Place, Start
 from mlops_magics.steps.track.body import Body, Options
 from mlops_magics.steps.track.opening import Opening
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import identity
 from mlops_magics.tracking.records import Run
-from mlops_magics.tracking.store import open_store
 
 
 def record(
@@ -57,16 +55,10 @@ def record(
         UnavailableError: The store cannot be reached; the cell was not executed then.
     """
     settings = settings or Settings.discover()
-    chosen = experiment or settings.experiment
-    if chosen is None:
-        raise UsageError(
-            "No experiment is chosen yet.",
-            "Choose one with %mlops_track NAME, or write its name on this line.",
-        )
-    store = open_store(settings)
-    start = Start.of(store, chosen, body, Options(name, metrics, allow_pickle), settings)
-    prior = () if force else identity.known(store, start.experiment_id, start.key.digest)
-    opening = Opening(start)
+    place = Place.of(settings, experiment)
+    start = Start.of(body, Options(name, metrics, allow_pickle))
+    prior = () if force else identity.known(place.store, place.experiment_id, start.key.digest)
+    opening = Opening(start, place)
     if not prior:  # a repeated cell is no run of its own until its outcome is another one
         opening.open()
     with opening.closed(), observed(body.code) as fits, opening.alive():

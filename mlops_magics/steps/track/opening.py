@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.lineage.fits import Fit
-from mlops_magics.steps.track.attempt import Outcome, Start
+from mlops_magics.steps.track.attempt import Outcome, Place, Start
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.records import Run
 
@@ -18,26 +18,28 @@ class Opening:
 
     Args:
         start: What is known before the cell is executed.
+        place: Where runs go.
     """
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, place: Place) -> None:
         self.start = start
+        self.place = place
         self._run: tuple[str, str] | None = None
 
     def open(self) -> tuple[str, str]:
         """Start the run, unless it is; return its id and name."""
         if self._run is None:
-            start = self.start
+            start, place = self.start, self.place
             self._run = runs.start(
-                start.store,
-                start.experiment_id,
+                place.store,
+                place.experiment_id,
                 name=start.options.name,
                 source=start.body.source,
-                git=start.git,
+                git=place.git,
                 begun=start.begun,
                 tags={identity.KEY: start.key.digest},
             )
-            runs.log_files(start.store, self._run[0], runs.source_files(start.body.source, start.git))
+            runs.log_files(place.store, self._run[0], runs.source_files(start.body.source, place.git))
         return self._run
 
     @contextlib.contextmanager
@@ -46,7 +48,7 @@ class Opening:
         if self._run is None:
             yield
             return
-        with runs.kept_alive(self.start.store, self._run[0]):
+        with runs.kept_alive(self.place.store, self._run[0]):
             yield
 
     @contextlib.contextmanager
@@ -66,8 +68,8 @@ class Opening:
             status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
             with contextlib.suppress(MLOpsError):
                 text = "".join(traceback.format_exception(error))
-                runs.log_files(self.start.store, run_id, {"mlops/traceback.txt": text})
-            runs.finish(self.start.store, run_id, status)
+                runs.log_files(self.place.store, run_id, {"mlops/traceback.txt": text})
+            runs.finish(self.place.store, run_id, status)
 
     def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...]) -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.
@@ -76,7 +78,7 @@ class Opening:
             fits: What the cell fitted.
             prior: The earlier runs of the same key.
         """
-        store = self.start.store
+        store = self.place.store
         with self.closed():
             outcome = Outcome.of(self.start, fits)
             twin = next((item for item in prior if item.outcome == outcome.digest), None)
@@ -85,21 +87,28 @@ class Opening:
                 remark = (
                     f"The same cell on the same data, with the same outcome: it is run {twin.name} again."
                 )
-                return outcome.run(twin.run_id, twin.name, twin.model_id, repeats=repeats, remark=remark)
+                return outcome.run(
+                    self.place.experiment,
+                    twin.run_id,
+                    twin.name,
+                    twin.model_id,
+                    repeats=repeats,
+                    remark=remark,
+                )
             remark = self._told(outcome, prior)
             run_id, name = self.open()
-            run = outcome.written(run_id, name, remark)
+            run = outcome.written(self.place, run_id, name, remark)
         runs.finish(store, run.id, "FINISHED")
         return run
 
     def _told(self, outcome: Outcome, prior: tuple[identity.Known, ...]) -> str:
         """Compare a new outcome with what there is, and note that on the run."""
-        store, start = self.start.store, self.start
+        store = self.place.store
         if prior:
             because = outcome.cause()
             runs.log(store, self.open()[0], tags={identity.DIFFERS: because})
             return f"Not deterministic: the same cell on the same data was run {prior[0].name}; {because}."
-        found = identity.alike(store, start.experiment_id, outcome.digest) if outcome.fit else None
+        found = identity.alike(store, self.place.experiment_id, outcome.digest) if outcome.fit else None
         if found is None:
             return ""
         runs.log(store, self.open()[0], tags={identity.SAME_AS: found.run_id})
