@@ -86,6 +86,12 @@ def finish(store: Store, run_id: str, status: str) -> None:
         store.client.set_terminated(run_id, status=status)
 
 
+def rename(store: Store, run_id: str, name: str) -> None:
+    """Give a run another name."""
+    with door(f"The run {run_id}"):
+        store.client.update_run(run_id, name=name)
+
+
 def log(
     store: Store,
     run_id: str,

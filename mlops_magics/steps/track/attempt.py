@@ -201,12 +201,17 @@ class Outcome:
             metrics=self.metrics,
             datasets=self.tables,
             model_id=model_id,
-            model_kind=None if self.fit is None else models.kind_of_model(self.fit.estimator),
+            model_kind=self.kind,
             notes=self.notes,
             repeats=repeats,
             remark=remark,
             estimator=None if self.fit is None else self.fit.estimator,
         )
+
+    @property
+    def kind(self) -> str | None:
+        """The class of the run's model; None where it has none."""
+        return None if self.fit is None else models.kind_of_model(self.fit.estimator)
 
     def cause(self) -> str:
         """Say why the same code and data may have come to something else."""

@@ -14,6 +14,7 @@ from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.opening import Opening
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import identity
+from mlops_magics.tracking.models import kind_of_model
 from mlops_magics.tracking.records import Run
 
 
@@ -91,7 +92,7 @@ def end(
     place = Place.of(settings)
     opening = Opening(start, place)
     if error is not None:
-        opening.failed(error)
+        opening.failed(error, kind_of_model(fits[-1].estimator))
         return None
     run = opening.settled(fits, identity.known(place.store, place.experiment_id, start.key.digest))
     if standby is not None and run.model_id is not None and settings.standby:

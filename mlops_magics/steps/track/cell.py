@@ -37,7 +37,7 @@ def record(
 
     Args:
         experiment: Another experiment than the chosen one, for this run.
-        name: The run's name; one is made up without it.
+        name: The run's name; the kind of its model by default.
         metrics: The names of the cell's variables that are metrics. By default every number that the
             cell computes after fitting is one.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it. Whoever loads it

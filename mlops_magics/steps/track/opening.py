@@ -12,6 +12,8 @@ from mlops_magics.steps.track.attempt import Outcome, Place, Start
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.records import Run
 
+_UNNAMED = "cell"  # a run that fitted no model and was given no name
+
 
 class Opening:
     """A run of a cell.
@@ -26,14 +28,23 @@ class Opening:
         self.place = place
         self._run: tuple[str, str] | None = None
 
-    def open(self) -> tuple[str, str]:
-        """Start the run, unless it is; return its id and name."""
+    def open(self, kind: str | None = None) -> tuple[str, str]:
+        """Start the run, unless it is; return its id and name.
+
+        Args:
+            kind: The kind of its model, which names a run that was given no name: made-up names would
+                differ each time the notebook is validated.
+        """
+        named = self.start.options.name
+        if self._run is not None and kind and named is None and self._run[1] != kind:
+            runs.rename(self.place.store, self._run[0], kind)
+            self._run = (self._run[0], kind)
         if self._run is None:
             start, place = self.start, self.place
             self._run = runs.start(
                 place.store,
                 place.experiment_id,
-                name=start.options.name,
+                name=named or kind or _UNNAMED,
                 source=start.body.source,
                 git=place.git,
                 begun=start.begun,
@@ -60,11 +71,16 @@ class Opening:
             self.failed(error)
             raise
 
-    def failed(self, error: BaseException) -> None:
-        """End the run as one that failed, or was interrupted; a run that was not open yet is made."""
+    def failed(self, error: BaseException, kind: str | None = None) -> None:
+        """End the run as one that failed, or was interrupted; a run that was not open yet is made.
+
+        Args:
+            error: What the cell raised.
+            kind: The kind of the model that it had fitted by then.
+        """
         # The cell's own error matters more than a store that cannot write it down.
         with contextlib.suppress(MLOpsError):
-            run_id, _ = self.open()
+            run_id, _ = self.open(kind)
             status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
             with contextlib.suppress(MLOpsError):
                 text = "".join(traceback.format_exception(error))
@@ -96,7 +112,7 @@ class Opening:
                     remark=remark,
                 )
             remark = self._told(outcome, prior)
-            run_id, name = self.open()
+            run_id, name = self.open(outcome.kind)
             run = outcome.written(self.place, run_id, name, remark)
         runs.finish(store, run.id, "FINISHED")
         return run
@@ -106,10 +122,10 @@ class Opening:
         store = self.place.store
         if prior:
             because = outcome.cause()
-            runs.log(store, self.open()[0], tags={identity.DIFFERS: because})
+            runs.log(store, self.open(outcome.kind)[0], tags={identity.DIFFERS: because})
             return f"Not deterministic: the same cell on the same data was run {prior[0].name}; {because}."
         found = identity.alike(store, self.place.experiment_id, outcome.digest) if outcome.fit else None
         if found is None:
             return ""
-        runs.log(store, self.open()[0], tags={identity.SAME_AS: found.run_id})
+        runs.log(store, self.open(outcome.kind)[0], tags={identity.SAME_AS: found.run_id})
         return f"The same outcome as run {found.name}, from another cell or other data."
