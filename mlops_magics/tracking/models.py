@@ -71,22 +71,38 @@ def log_model(
     Raises:
         RefusedError: The safe format cannot hold it and pickle was not allowed.
     """
-    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-
-    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, door("The model"):
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         path = Path(folder, "model")
         form = save(estimator, path, data=data, allow_pickle=allow_pickle, run_id=run_id)
-        made = store.client.create_logged_model(
-            experiment_id,
-            name="model",
-            source_run_id=run_id,
-            tags={"mlops.format": form, "mlops.kind": kind_of_model(estimator)},
-        )
+        return log_saved(store, run_id, experiment_id, path, form=form, kind=kind_of_model(estimator))
+
+
+def log_saved(
+    store: Store, run_id: str, experiment_id: str, path: Path, *, form: str, kind: str
+) -> LoggedModel:
+    """Log a model that :func:`save` has made as a model of a run.
+
+    Args:
+        store: The open store.
+        run_id: The run that made it.
+        experiment_id: The run's experiment.
+        path: Its folder; MLflow's ids are written into it.
+        form: Its format.
+        kind: The class of the estimator.
+
+    Returns:
+        What was logged.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    with door("The model"):
+        tags = {"mlops.format": form, "mlops.kind": kind}
+        made = store.client.create_logged_model(experiment_id, name="model", source_run_id=run_id, tags=tags)
         _stamp(path, made)
         store.client.log_model_artifacts(made.model_id, str(path))
         store.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
         store.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
-    return LoggedModel(made.model_id, made.artifact_location, kind_of_model(estimator), form)
+    return LoggedModel(made.model_id, made.artifact_location, kind, form)
 
 
 def save(

@@ -52,8 +52,29 @@ def start(
     Returns:
         The run's id and its name.
     """
+    all_tags = dict(tags or {}) | starting_tags(source, git)
+    with door("The run"):
+        made = store.client.create_run(experiment_id, start_time=begun, run_name=name, tags=all_tags)
+    return str(made.info.run_id), str(made.info.run_name)
+
+
+def finish(store: Store, run_id: str, status: str, *, ended: int | None = None) -> None:
+    """End a run.
+
+    Args:
+        store: The open store.
+        run_id: Which run.
+        status: FINISHED, FAILED or KILLED.
+        ended: When it ended, in milliseconds since the epoch; now by default.
+    """
+    with door(f"The run {run_id}"), switched(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
+        store.client.set_terminated(run_id, status=status, end_time=ended)
+
+
+def starting_tags(source: Source, git: GitState | None) -> dict[str, str]:
+    """Say of a run who makes it, from what, and that it is alive."""
     process = ProcessId.current()
-    all_tags = dict(tags or {}) | {
+    tags = {
         TRACKED: "1",
         _PROCESS: json.dumps([process.host, process.pid, process.started, process.birth]),
         _LEASE: _lease(),
@@ -63,27 +84,13 @@ def start(
         "mlops.cell.sha256": source.digest,
     }
     if source.cell_id:
-        all_tags["mlops.cell.id"] = source.cell_id
+        tags["mlops.cell.id"] = source.cell_id
     if git is not None:
-        all_tags["mlflow.source.git.commit"] = git.commit
-        all_tags["mlops.git.dirty"] = str(git.dirty).lower()
+        tags["mlflow.source.git.commit"] = git.commit
+        tags["mlops.git.dirty"] = str(git.dirty).lower()
         if git.branch:
-            all_tags["mlflow.source.git.branch"] = git.branch
-    with door("The run"):
-        made = store.client.create_run(experiment_id, start_time=begun, run_name=name, tags=all_tags)
-    return str(made.info.run_id), str(made.info.run_name)
-
-
-def finish(store: Store, run_id: str, status: str) -> None:
-    """End a run.
-
-    Args:
-        store: The open store.
-        run_id: Which run.
-        status: FINISHED, FAILED or KILLED.
-    """
-    with door(f"The run {run_id}"), switched(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
-        store.client.set_terminated(run_id, status=status)
+            tags["mlflow.source.git.branch"] = git.branch
+    return tags
 
 
 def rename(store: Store, run_id: str, name: str) -> None:

@@ -79,19 +79,20 @@ class Store:
         return None if path is None else (path.parent / "mlartifacts").as_uri()
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, *, patience: float = _REACH_SECONDS) -> Store:
     """Open the store that the settings name; a SQLite file is made when it is not there.
 
     Args:
         settings: Where it is.
+        patience: Seconds within which a server must answer.
 
     Returns:
         The open store.
 
     Raises:
-        UnavailableError: It cannot be reached, within two seconds, or its folder is not writable.
+        UnavailableError: It cannot be reached in that time, or its folder is not writable.
     """
-    _reach(settings.store)
+    _reach(settings.store, patience)
     path = sqlite_path(settings.store)
     with door(f"The store {masked(settings.store)}"), _quiet():
         from mlflow import MlflowClient
@@ -119,13 +120,19 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
 
 
-def _reach(uri: str) -> None:
+def _reach(uri: str, patience: float) -> None:
+    """Ask a server for a sign of life: one that accepts connections and never answers is not there."""
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"}:
         return
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), _REACH_SECONDS).close()
+        with socket.create_connection((parts.hostname or "", port), patience) as line:
+            if parts.scheme == "http":  # a handshake with TLS is left to MLflow, which knows the certificates
+                line.settimeout(patience)
+                line.sendall(f"GET {parts.path}/health HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode())
+                if not line.recv(1):
+                    raise ConnectionResetError("it closed the connection")
     except OSError as error:
         raise UnavailableError(
             f"The MLflow server {masked(uri)} cannot be reached: {error}.",

@@ -15,8 +15,10 @@ from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
 from mlops_magics.tracking import registry
+from mlops_magics.tracking.drafts import OFFLINE, written
 from mlops_magics.tracking.models import fetch
 from mlops_magics.tracking.records import ModelVersion, Run
+from mlops_magics.tracking.spool import replayed
 from mlops_magics.tracking.store import Store, door
 
 _NEWEST = 200  # how many runs a name is looked for in
@@ -56,7 +58,7 @@ def find(store: Store, thing: object) -> Subject:
         UsageError: It is none of these.
     """
     if isinstance(thing, Run):
-        return replace(of_run(store, thing.id), shown=thing.name)
+        return replace(of_run(store, _written(store, thing)), shown=thing.name)
     if isinstance(thing, ModelVersion):
         return of_version(registry.resolve(store, ModelAddress(thing.model, thing.version)))
     if isinstance(thing, str):
@@ -67,6 +69,20 @@ def find(store: Store, thing: object) -> Subject:
         f"A {type(thing).__name__} is not a model.",
         "Give a run, a fitted estimator, or an address such as flights@champion.",
     )
+
+
+def _written(store: Store, run: Run) -> str:
+    """Return the id that a run has in the store; one that waits on this machine is written first."""
+    if not run.id.startswith(OFFLINE):
+        return run.id
+    replayed(store.settings, store)
+    found = written(store, store.experiment_id(run.experiment), run.id.removeprefix(OFFLINE))
+    if found is None:
+        raise NotFoundError(
+            f"The run {run.name} waits on this machine: the store does not take it.",
+            "%mlops_doctor looks for the cause; %mlops_track writes it when the store is back.",
+        )
+    return found
 
 
 def of_run(store: Store, run_id: str) -> Subject:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
 
 Book = Callable[[str], Any]
@@ -153,10 +154,11 @@ def test_choosing_again_does_not_track_twice_and_unloading_ends_it(auto: Book, s
     assert after["pre_run_cell"] == callbacks["pre_run_cell"] - 1
 
 
-def test_a_store_that_fails_does_not_fail_the_cell(
+def test_a_store_that_does_not_answer_costs_no_run(
     auto: Book, shell: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("MLOPS_STORE", "http://127.0.0.1:9")
     auto(FIT.format(c=1))
     assert shell.user_ns["model"].C == 1
-    assert "This cell is not tracked" in capsys.readouterr().out
+    assert "1 run waits on this machine" in capsys.readouterr().out
+    assert len(Spool.of(Settings.discover())) == 1

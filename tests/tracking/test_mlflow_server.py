@@ -1,13 +1,6 @@
 """The road against one real ``mlflow server``: the same calls as on SQLite, over HTTP."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +9,6 @@ import pytest
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import leaderboard, registry
 from mlops_magics.tracking.store import open_store
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An MLflow server in a process group of its own, without its job runners, which outlive it."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text()[-3000:])
-
 
 TABLE = """
 import numpy as np, pandas as pd
@@ -84,11 +24,11 @@ model = LogisticRegression().fit(train[["a", "b"]], train["late"])
 
 
 def test_the_road_to_a_promotion(
-    shell: Any, run: Callable[..., Any], server: str, project: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Any, run: Callable[..., Any], mlflow_server: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLOPS_STANDBY", "false")
     for cell in (
-        f"%mlops --store {server}",
+        f"%mlops --store {mlflow_server}",
         "%mlops_track flights",
         TABLE,
         FIT,
@@ -98,7 +38,7 @@ def test_the_road_to_a_promotion(
     ):
         run(shell, cell)
     store = open_store(Settings.discover())
-    assert store.uri == server
+    assert store.uri == mlflow_server
     assert not store.local
     assert not (project / "mlflow.db").exists(), "nothing was written beside the server"
     champion = registry.aliases_of(store, "flights")["champion"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import overload
 
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import UnavailableError, UsageError
+from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.steps.track.automatic import Watch
@@ -12,6 +13,7 @@ from mlops_magics.steps.track.body import Body
 from mlops_magics.steps.track.cell import record
 from mlops_magics.steps.track.result import Leaderboard, Tracking
 from mlops_magics.tracking import leaderboard, runs
+from mlops_magics.tracking.spool import replayed
 from mlops_magics.tracking.store import open_store
 
 __all__ = ["Body", "Leaderboard", "Tracking", "Watch", "record", "track"]
@@ -36,7 +38,7 @@ def track(
     off: bool = False,
     settings: Settings | None = None,
     watch: Watch | None = None,
-) -> Leaderboard: ...
+) -> Tracking | Leaderboard: ...
 def track(
     experiment: str | None = None,
     *,
@@ -60,26 +62,38 @@ def track(
         watch: The front end's hooks around each cell; without it only ``%%mlops_track`` makes runs.
 
     Returns:
-        A Tracking when a name was given, else a Leaderboard of at most 20 runs.
+        A Tracking when a name was given or tracking was turned off, else a Leaderboard of at most 20 runs.
 
     Raises:
         UsageError: The name has characters that are not allowed, or none was ever given.
-        UnavailableError: The store cannot be reached.
+        UnavailableError: The store cannot be reached, and its runs were asked for.
     """
     settings = settings or Settings.discover()
-    store = open_store(settings)
-    if experiment is not None:
-        checked_name(experiment, "experiment")
-        closed = runs.reap(store, store.experiment_id(experiment))
-        remember(experiment=experiment)
-        if watch is not None:
-            (watch.off if off else watch.on)()
-        return Tracking(experiment, store.shown, closed, automatic=watch is not None and not off)
     if off and watch is not None:
         watch.off()
+    if experiment is not None:
+        return _chosen(checked_name(experiment, "experiment"), settings, None if off else watch)
     if settings.experiment is None:
         raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
+    if off:
+        return Tracking(settings.experiment, masked(settings.store))
+    store = open_store(settings)
+    waiting = replayed(settings, store)
     identifier = store.experiment_id(settings.experiment)
-    return Leaderboard(
-        settings.experiment, best, leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
-    )
+    rows = leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
+    return Leaderboard(settings.experiment, best, rows, waiting)
+
+
+def _chosen(experiment: str, settings: Settings, watch: Watch | None) -> Tracking:
+    """Choose an experiment; where the store does not answer, its runs will wait on this machine."""
+    shown, closed, down = masked(settings.store), 0, ""
+    try:
+        store = open_store(settings)
+        shown, closed = store.shown, runs.reap(store, store.experiment_id(experiment))
+        replayed(settings, store)
+    except UnavailableError as error:
+        down = error.what
+    remember(experiment=experiment)
+    if watch is not None:
+        watch.on()
+    return Tracking(experiment, shown, closed, automatic=watch is not None, down=down)

@@ -9,13 +9,13 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from mlops_magics.foundation.errors import RefusedError, UsageError
+from mlops_magics.foundation.errors import RefusedError
 from mlops_magics.foundation.masking import masked_value
-from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.cell import CellFacts, cell_facts
 from mlops_magics.lineage.fits import Fit
 from mlops_magics.lineage.identity import Key, key
@@ -24,46 +24,11 @@ from mlops_magics.lineage.tables import datasets
 from mlops_magics.lineage.values import outcome
 from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.search import Search
-from mlops_magics.tracking import identity, models, runs
-from mlops_magics.tracking.provenance import GitState, git_state
+from mlops_magics.tracking import identity, models
+from mlops_magics.tracking.drafts import Draft
 from mlops_magics.tracking.records import Dataset, Run
-from mlops_magics.tracking.store import Store, open_store
 
 _ANSWERED = 200  # rows whose answers tell two models apart
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where runs go.
-
-    Attributes:
-        store: The open store.
-        experiment: The experiment's name.
-        experiment_id: MLflow's id of it.
-        git: The state of the repository.
-    """
-
-    store: Store
-    experiment: str
-    experiment_id: str
-    git: GitState | None
-
-    @classmethod
-    def of(cls, settings: Settings, experiment: str | None = None) -> Place:
-        """Open the store.
-
-        Raises:
-            UsageError: No experiment was ever chosen.
-            UnavailableError: The store cannot be reached.
-        """
-        chosen = experiment or settings.experiment
-        if chosen is None:
-            raise UsageError(
-                "No experiment is chosen yet.",
-                "Choose one with %mlops_track NAME, or write its name on this line.",
-            )
-        store = open_store(settings)
-        return cls(store, chosen, store.experiment_id(chosen), git_state(settings.root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,29 +121,34 @@ class Outcome:
             search=found,
         )
 
-    def written(self, place: Place, run_id: str, name: str, remark: str) -> Run:
-        """Write all that into an open run.
-
-        Args:
-            place: Where runs go.
-            run_id: The run.
-            name: Its name.
-            remark: What is to be said beside it.
-        """
-        store, notes = place.store, list(self.notes)
-        logged = None if self.fit is None else self._model(place, run_id, self.fit, notes)
+    def draft(self, draft: Draft) -> Draft:
+        """Complete a draft with what came of the cell."""
         timing = {} if self.fit is None else {"fit_seconds": self.fit.seconds}
-        tags = {identity.OUTCOME: self.digest, identity.REPEATS: "1"} | dict(self.search.tags)
-        if self.search.files:
-            runs.log_files(store, run_id, self.search.files)
-        if logged is not None:
-            tags[identity.MODEL] = logged.model_id
-        runs.log(store, run_id, params=self.params, metrics=dict(self.metrics) | timing, tags=tags)
-        runs.log_datasets(store, run_id, self.tables, "training")
-        made = self.run(
-            place.experiment, run_id, name, None if logged is None else logged.model_id, remark=remark
+        found = {identity.OUTCOME: self.digest, identity.REPEATS: "1"} | dict(self.search.tags)
+        return draft.with_(
+            tags=dict(draft.tags) | found,
+            files=dict(draft.files) | dict(self.search.files),
+            params=self.params,
+            metrics=dict(self.metrics) | timing,
+            datasets=self.tables,
+            kind=self.kind or "",
         )
-        return made.with_notes(tuple(notes))
+
+    def saved(self, path: Path, run_id: str | None) -> tuple[str, tuple[str, ...]]:
+        """Save the model in a folder; return its format, "" where there is none, and what is to be said."""
+        if self.fit is None:
+            return "", ()
+        try:
+            form = models.save(
+                self.fit.estimator,
+                path,
+                data=self.fit.data,
+                allow_pickle=self.start.options.allow_pickle,
+                run_id=run_id,
+            )
+        except RefusedError as error:
+            return "", (f"The model was not kept. {error.what} {error.remedy}",)
+        return form, ()
 
     def run(
         self,
@@ -189,6 +159,7 @@ class Outcome:
         *,
         repeats: int = 1,
         remark: str = "",
+        notes: tuple[str, ...] = (),
     ) -> Run:
         """Say what came of the cell, as the run that it is."""
         return Run(
@@ -202,7 +173,7 @@ class Outcome:
             datasets=self.tables,
             model_id=model_id,
             model_kind=self.kind,
-            notes=self.notes,
+            notes=self.notes + notes,
             repeats=repeats,
             remark=remark,
             estimator=None if self.fit is None else self.fit.estimator,
@@ -220,20 +191,6 @@ class Outcome:
         if self.start.key.opaque:
             return f"it reads {', '.join(self.start.key.opaque[:3])}, whose content cannot be compared"
         return "something that is no input changed it: an unseeded generator of its own, time, threads"
-
-    def _model(self, place: Place, run_id: str, fit: Fit, notes: list[str]) -> models.LoggedModel | None:
-        try:
-            return models.log_model(
-                place.store,
-                run_id,
-                place.experiment_id,
-                fit.estimator,
-                data=fit.data,
-                allow_pickle=self.start.options.allow_pickle,
-            )
-        except RefusedError as error:
-            notes.append(f"The model was not kept. {error.what} {error.remedy}")
-            return None
 
 
 def _kept(fits: list[Fit], names: Mapping[str, Any], notes: list[str]) -> Fit | None:

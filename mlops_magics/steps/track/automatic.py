@@ -9,11 +9,11 @@ from typing import Protocol
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import Fit, Fits, observed
 from mlops_magics.lineage.suspicion import may_fit
-from mlops_magics.steps.track.attempt import Place, Start
+from mlops_magics.steps.track.attempt import Start
 from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.opening import Opening
+from mlops_magics.steps.track.place import Place
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import identity
 from mlops_magics.tracking.models import kind_of_model
 from mlops_magics.tracking.records import Run
 
@@ -79,7 +79,7 @@ def end(
 
     Raises:
         UsageError: No experiment was ever chosen.
-        UnavailableError: The store cannot be reached.
+        UnavailableError: Neither the store nor the disk takes the run.
     """
     watched.observing.close()
     fits = watched.fits.seen
@@ -89,12 +89,12 @@ def end(
     if error is None and not _told(start, fits):
         return None
     settings = settings or Settings.discover()
-    place = Place.of(settings)
+    place = Place(settings)
     opening = Opening(start, place)
     if error is not None:
         opening.failed(error, kind_of_model(fits[-1].estimator))
         return None
-    run = opening.settled(fits, identity.known(place.store, place.experiment_id, start.key.digest))
+    run = opening.settled(fits, place.known(start.key.digest))
     if standby is not None and run.model_id is not None and settings.standby:
         standby.start()
     return run

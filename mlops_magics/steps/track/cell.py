@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import observed
-from mlops_magics.steps.track.attempt import Place, Start
+from mlops_magics.steps.track.attempt import Start
 from mlops_magics.steps.track.body import Body, Options
 from mlops_magics.steps.track.opening import Opening
+from mlops_magics.steps.track.place import Place
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import identity
 from mlops_magics.tracking.records import Run
 
 
@@ -35,6 +35,9 @@ def record(
     new is written but how often it was seen. Comments and formatting make no other cell; one changed
     value does. Another outcome of the same cell is a new run that is marked as not deterministic.
 
+    While the store does not answer, the run is kept on this machine and written when it does; its id
+    begins with ``offline-`` until then.
+
     Args:
         experiment: Another experiment than the chosen one, for this run.
         name: The run's name; the kind of its model by default.
@@ -52,12 +55,12 @@ def record(
 
     Raises:
         UsageError: No experiment was ever chosen.
-        UnavailableError: The store cannot be reached; the cell was not executed then.
+        UnavailableError: Neither the store nor the disk takes the run; the cell was executed.
     """
     settings = settings or Settings.discover()
-    place = Place.of(settings, experiment)
+    place = Place(settings, experiment)
     start = Start.of(body, Options(name, metrics, allow_pickle))
-    prior = () if force else identity.known(place.store, place.experiment_id, start.key.digest)
+    prior = () if force else place.known(start.key.digest)
     opening = Opening(start, place)
     if not prior:  # a repeated cell is no run of its own until its outcome is another one
         opening.open()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.fits import Fit
-from mlops_magics.steps.track.attempt import Outcome, Place, Start
+from mlops_magics.steps.track.attempt import Outcome, Start
+from mlops_magics.steps.track.place import Place
 from mlops_magics.tracking import identity, runs
+from mlops_magics.tracking.drafts import OFFLINE, Draft, write
 from mlops_magics.tracking.records import Run
 
 _UNNAMED = "cell"  # a run that fitted no model and was given no name
@@ -26,40 +32,40 @@ class Opening:
     def __init__(self, start: Start, place: Place) -> None:
         self.start = start
         self.place = place
-        self._run: tuple[str, str] | None = None
+        source = start.body.source
+        self._draft = Draft(
+            experiment=place.experiment,
+            name=start.options.name or _UNNAMED,
+            begun=start.begun,
+            tags=runs.starting_tags(source, place.git) | {identity.KEY: start.key.digest},
+            files={path: masked(text) for path, text in runs.source_files(source, place.git).items()},
+        )
 
-    def open(self, kind: str | None = None) -> tuple[str, str]:
-        """Start the run, unless it is; return its id and name.
-
-        Args:
-            kind: The kind of its model, which names a run that was given no name: made-up names would
-                differ each time the notebook is validated.
-        """
-        named = self.start.options.name
-        if self._run is not None and kind and named is None and self._run[1] != kind:
-            runs.rename(self.place.store, self._run[0], kind)
-            self._run = (self._run[0], kind)
-        if self._run is None:
-            start, place = self.start, self.place
-            self._run = runs.start(
-                place.store,
-                place.experiment_id,
-                name=named or kind or _UNNAMED,
+    def open(self) -> None:
+        """Start the run, so that it is seen while its cell is executed; what fails is written later."""
+        link, start = self.place.link, self.start
+        if link is None:
+            return
+        with self.place.trying():
+            run_id, _ = runs.start(
+                link.store,
+                link.experiment_id,
+                name=self._draft.name,
                 source=start.body.source,
-                git=place.git,
+                git=self.place.git,
                 begun=start.begun,
                 tags={identity.KEY: start.key.digest},
             )
-            runs.log_files(place.store, self._run[0], runs.source_files(start.body.source, place.git))
-        return self._run
+            self._draft = self._draft.with_(run_id=run_id)
+            runs.log_files(link.store, run_id, self._draft.files)
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
         """Keep the run's lease, where it is open."""
-        if self._run is None:
+        if self._draft.run_id is None or self.place.link is None:
             yield
             return
-        with runs.kept_alive(self.place.store, self._run[0]):
+        with runs.kept_alive(self.place.link.store, self._draft.run_id):
             yield
 
     @contextlib.contextmanager
@@ -78,14 +84,11 @@ class Opening:
             error: What the cell raised.
             kind: The kind of the model that it had fitted by then.
         """
-        # The cell's own error matters more than a store that cannot write it down.
-        with contextlib.suppress(MLOpsError):
-            run_id, _ = self.open(kind)
-            status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-            with contextlib.suppress(MLOpsError):
-                text = "".join(traceback.format_exception(error))
-                runs.log_files(self.place.store, run_id, {"mlops/traceback.txt": text})
-            runs.finish(self.place.store, run_id, status)
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        text = masked("".join(traceback.format_exception(error)))
+        files = dict(self._draft.files) | {"mlops/traceback.txt": text}
+        with contextlib.suppress(MLOpsError):  # the cell's own error matters more
+            self._committed(self._named(kind).with_(status=status, files=files), None)
 
     def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...]) -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.
@@ -94,38 +97,66 @@ class Opening:
             fits: What the cell fitted.
             prior: The earlier runs of the same key.
         """
-        store = self.place.store
         with self.closed():
             outcome = Outcome.of(self.start, fits)
             twin = next((item for item in prior if item.outcome == outcome.digest), None)
-            if twin is not None:
-                repeats = identity.attach(store, twin)
-                remark = (
-                    f"The same cell on the same data, with the same outcome: it is run {twin.name} again."
-                )
-                return outcome.run(
-                    self.place.experiment,
-                    twin.run_id,
-                    twin.name,
-                    twin.model_id,
-                    repeats=repeats,
-                    remark=remark,
-                )
-            remark = self._told(outcome, prior)
-            run_id, name = self.open(outcome.kind)
-            run = outcome.written(self.place, run_id, name, remark)
-        runs.finish(store, run.id, "FINISHED")
-        return run
+            if twin is not None and (run := self._attached(outcome, twin)) is not None:
+                return run
+            tags, remark = self._told(outcome, prior)
+            draft = outcome.draft(self._named(outcome.kind))
+            draft = draft.with_(tags=dict(draft.tags) | tags)
+            with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+                path = Path(folder, "model")
+                form, notes = outcome.saved(path, draft.run_id)
+                run_id, model_id = self._committed(draft.with_(form=form), path if form else None)
+        if run_id.startswith(OFFLINE):
+            remark = self.place.waiting()
+        return outcome.run(self.place.experiment, run_id, draft.name, model_id, remark=remark, notes=notes)
 
-    def _told(self, outcome: Outcome, prior: tuple[identity.Known, ...]) -> str:
-        """Compare a new outcome with what there is, and note that on the run."""
-        store = self.place.store
+    def _attached(self, outcome: Outcome, twin: identity.Known) -> Run | None:
+        link = self.place.link
+        if link is None:
+            return None
+        repeats = 0
+        with self.place.trying():
+            repeats = identity.attach(link.store, twin)
+        if not repeats:  # the store has just gone: what happened is kept as a run of its own
+            return None
+        remark = f"The same cell on the same data, with the same outcome: it is run {twin.name} again."
+        return outcome.run(
+            self.place.experiment, twin.run_id, twin.name, twin.model_id, repeats=repeats, remark=remark
+        )
+
+    def _committed(self, draft: Draft, model: Path | None) -> tuple[str, str | None]:
+        """Write the run into the store, or onto the disk; return its id and its model's."""
+        draft = draft.with_(ended=int(time.time() * 1000))
+        link, done = self.place.link, None
+        if link is not None:
+            with self.place.trying():
+                done = write(link.store, draft, model)
+        if done is None:
+            self.place.spool.add(draft, model)
+            return f"{OFFLINE}{draft.key}", None
+        return done.run_id, done.model_id
+
+    def _named(self, kind: str | None) -> Draft:
+        """Name a run that was given no name after its model: made-up names would differ each time."""
+        name = self.start.options.name or kind
+        return self._draft if name is None else self._draft.with_(name=name)
+
+    def _told(self, outcome: Outcome, prior: tuple[identity.Known, ...]) -> tuple[dict[str, str], str]:
+        """Compare a new outcome with what there is: what to note on the run, and what to say."""
         if prior:
             because = outcome.cause()
-            runs.log(store, self.open(outcome.kind)[0], tags={identity.DIFFERS: because})
-            return f"Not deterministic: the same cell on the same data was run {prior[0].name}; {because}."
-        found = identity.alike(store, self.place.experiment_id, outcome.digest) if outcome.fit else None
+            said = f"Not deterministic: the same cell on the same data was run {prior[0].name}; {because}."
+            return {identity.DIFFERS: because}, said
+        link = self.place.link
+        if link is None or outcome.fit is None:
+            return {}, ""
+        found = None
+        with self.place.trying():
+            found = identity.alike(link.store, link.experiment_id, outcome.digest)
         if found is None:
-            return ""
-        runs.log(store, self.open(outcome.kind)[0], tags={identity.SAME_AS: found.run_id})
-        return f"The same outcome as run {found.name}, from another cell or other data."
+            return {}, ""
+        said = f"The same outcome as run {found.name}, from another cell or other data."
+        return {identity.SAME_AS: found.run_id}, said

@@ -19,19 +19,24 @@ class Tracking(Result):
         store: The store's address, without secrets.
         closed: How many runs of dead kernels were marked KILLED.
         automatic: Whether each cell that fits a model is a run.
+        down: Why the store does not answer; "" while it does.
     """
 
     experiment: str
     store: str
     closed: int = 0
     automatic: bool = False
+    down: str = ""
 
     def blocks(self) -> Iterable[Block]:
         """Say where runs go, and how a cell becomes one."""
-        yield Title(f"Experiment {self.experiment}", "tracking", "good")
+        said = "tracking" if self.automatic else "tracking cells that say so"
+        yield Title(f"Experiment {self.experiment}", said, "good")
         named = "%%mlops_track --name NAME at the top of a cell"
         step = f"fit a model: the cell is a run ({named} names it)" if self.automatic else named
         yield Facts([("store", self.store), ("next", step)])
+        if self.down:
+            yield Note(f"{self.down} Runs will wait on this machine and be written when it answers.")
         if self.closed:
             yield Note(f"{self.closed} runs of kernels that died were marked KILLED.", "quiet")
 
@@ -44,11 +49,13 @@ class Leaderboard(Result):
         experiment: The experiment's name.
         metric: The metric that the order follows; None for the newest first.
         rows: A run a row: name, status, metrics, id.
+        waiting: How many runs wait on this machine because the store did not take them.
     """
 
     experiment: str
     metric: str | None
     rows: tuple[leaderboard.Row, ...]
+    waiting: int = 0
     volatile = True
 
     def blocks(self) -> Iterable[Block]:
@@ -59,6 +66,8 @@ class Leaderboard(Result):
             ("run", "status", *names),
             [(row.name, row.status.lower(), *(row.metrics.get(name) for name in names)) for row in self.rows],
         )
+        if self.waiting:
+            yield Note(f"{self.waiting} runs wait on this machine: the store does not take them.")
         if not self.rows:
             yield Note("No runs yet: write %%mlops_track at the top of a cell that fits a model.")
 

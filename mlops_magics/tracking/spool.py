@@ -1,0 +1,130 @@
+"""Runs that wait on this machine's disk for a store that did not answer.
+
+Each waits in a folder of its own, which is made whole or not at all; replaying writes it into the store
+and takes the folder away. A kernel that is killed in between leaves the folder, and writing the same
+draft again makes no second run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_magics.foundation.errors import MLOpsError, UnavailableError
+from mlops_magics.foundation.platform import locked, private_folder
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.drafts import Draft, Written, write
+from mlops_magics.tracking.store import Store
+
+_DRAFT = "draft.json"
+_MODEL = "model"
+_UNFINISHED = ".new-"  # a folder that is being made, or whose kernel died while it was
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The waiting runs of one store.
+
+    Attributes:
+        folder: Where they lie.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Spool:
+        """Find the spool of the store that the settings name."""
+        mark = hashlib.sha256(settings.store.encode()).hexdigest()[:16]
+        return cls(settings.state / "spool" / mark)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._waiting())
+
+    def add(self, draft: Draft, model: Path | None = None) -> None:
+        """Keep a run until the store is back.
+
+        Args:
+            draft: The run.
+            model: The folder of its model, which is copied.
+
+        Raises:
+            UnavailableError: The disk does not take it either.
+        """
+        made = self.folder / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        try:
+            private_folder(self.folder.parent)
+            private_folder(made)
+            if model is not None:
+                shutil.copytree(model, made / _MODEL)
+            (made / _DRAFT).write_text(draft.to_json(), encoding="utf-8")
+            made.rename(self.folder / f"{draft.begun:015d}-{draft.key}")
+        except OSError as error:
+            shutil.rmtree(made, ignore_errors=True)
+            raise UnavailableError(
+                f"The run can be kept neither in the store nor in {self.folder}: {error.strerror}.",
+                "Everything is still in the notebook: make room or reach the store, and run the cell again.",
+            ) from error
+
+    def replay(self, store: Store, *, seconds: float | None = None) -> tuple[Written, ...]:
+        """Write the waiting runs into the store, the oldest first.
+
+        Args:
+            store: The open store.
+            seconds: When to stop; the rest waits for the next time. All are written by default.
+
+        Returns:
+            What was written.
+
+        Raises:
+            UnavailableError: The store failed again; what is left waits.
+            RefusedError: The store's server does not let this user write.
+        """
+        begun, done = time.monotonic(), list[Written]()
+        if not self.folder.is_dir() or not len(self):
+            return ()
+        with locked(self.folder.with_suffix(".lock")):  # two kernels would write the same one at once
+            for path in self._waiting():
+                if seconds is not None and time.monotonic() - begun > seconds:
+                    break
+                draft = _read(path)
+                if draft is None:
+                    path.rename(path.with_name(f"broken-{path.name}"))
+                    continue
+                model = path / _MODEL
+                done.append(write(store, draft, model if model.is_dir() else None))
+                shutil.rmtree(path)
+        return tuple(done)
+
+    def _waiting(self) -> Iterator[Path]:
+        with contextlib.suppress(OSError):
+            yield from sorted(path for path in self.folder.iterdir() if path.name[0].isdigit())
+
+
+def _read(path: Path) -> Draft | None:
+    try:
+        return Draft.of_json((path / _DRAFT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def replayed(settings: Settings, store: Store, *, seconds: float | None = None) -> int:
+    """Write what waits for a store that answers; what it does not take goes on waiting.
+
+    Args:
+        settings: Where the spool is.
+        store: The open store.
+        seconds: When to stop.
+
+    Returns:
+        How many runs still wait.
+    """
+    spool = Spool.of(settings)
+    with contextlib.suppress(MLOpsError):
+        spool.replay(store, seconds=seconds)
+    return len(spool)

@@ -1,0 +1,318 @@
+"""The store goes away in each way there is: the cell loses under a second, and no run is lost or doubled."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from mlflow import MlflowClient
+
+from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.drafts import Draft
+from mlops_magics.tracking.spool import Spool
+
+CELL = """%%mlops_track --name {name} -o run
+from sklearn.linear_model import LogisticRegression
+X = [[float(i)] for i in range(40)]
+model = LogisticRegression(C={c}).fit(X, [0, 1] * 20)
+score = model.score(X, [0, 1] * 20)
+{more}
+"""
+ANSWERS = {"500": "500 Internal Server Error", "401": "401 Unauthorized", "429": "429 Too Many Requests"}
+
+
+class Proxy:
+    """Stands before a real server, and fails as it is told to.
+
+    ``mode`` is "pass", "refuse", "hang", "slow", or the status that each request is answered with.
+    ``left`` counts connections that are still passed on before the mode becomes "refuse".
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = urlsplit(target)
+        self.mode = "pass"
+        self.left = -1
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: set[socket.socket] = set()
+        self._closing = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def turn(self, mode: str) -> None:
+        self.mode = mode
+        for line in list(self._open):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._closing.set()
+        self.turn("refuse")
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, _ = self._listener.accept()
+                threading.Thread(target=self._one, args=(line,), daemon=True).start()
+
+    def _one(self, line: socket.socket) -> None:
+        self._open.add(line)
+        with line, contextlib.suppress(OSError):
+            if self.left == 0:
+                self.mode, self.left = "refuse", -1
+            self.left -= self.left > 0
+            if self.mode == "refuse":
+                return
+            if self.mode == "hang":
+                self._closing.wait(30)
+                return
+            if self.mode in ANSWERS:
+                line.recv(65_536)
+                body = b'{"error_code": "INTERNAL_ERROR", "message": "no"}'
+                head = f"HTTP/1.1 {ANSWERS[self.mode]}\r\nContent-Type: application/json\r\n"
+                line.sendall(
+                    f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+                )
+                return
+            self._passed(line)
+        self._open.discard(line)
+
+    def _passed(self, line: socket.socket) -> None:
+        with socket.create_connection((self.target.hostname or "", self.target.port or 0)) as server:
+            self._open.add(server)
+            back = threading.Thread(target=_copy, args=(server, line), daemon=True)
+            back.start()
+            _copy(line, server)
+            back.join()
+            self._open.discard(server)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def proxy(mlflow_server: str) -> Iterator[Proxy]:
+    made = Proxy(mlflow_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def experiment() -> str:
+    return f"e-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def book(
+    shell: Any, run: Callable[..., Any], proxy: Proxy, tmp_path: Path, experiment: str
+) -> Callable[[str], Any]:
+    """A notebook whose experiment, of a name of its own, is on the server behind the proxy."""
+    assert tmp_path
+    run(shell, "%config MLOps.standby = False")
+    run(shell, f"%mlops --store {proxy.url}")
+    run(shell, f"%mlops_track {experiment}")
+    run(shell, "%mlops_track --off")
+    run(shell, CELL.format(name="first", c=1, more=""))  # imports are not what is timed below
+    return lambda source: run(shell, source).result
+
+
+def _runs(server: str, name: str) -> dict[str, Any]:
+    client = MlflowClient(server, server)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found), "a run was doubled"
+    return {str(run.info.run_name): run for run in found}
+
+
+def _waiting() -> int:
+    return len(Spool.of(Settings.discover()))
+
+
+@pytest.mark.parametrize("mode", ["refuse", "hang", "500", "401", "429"])
+def test_a_cell_loses_less_than_a_second_and_its_run_is_written_when_the_store_is_back(
+    *,
+    book: Callable[[str], Any],
+    proxy: Proxy,
+    mlflow_server: str,
+    shell: Any,
+    experiment: str,
+    mode: str,
+) -> None:
+    bare = time.monotonic()
+    shell.run_cell("".join(CELL.format(name="", c=3, more="").splitlines(keepends=True)[1:]))
+    bare = time.monotonic() - bare
+    proxy.turn(mode)
+    begun = time.monotonic()
+    lost = book(CELL.format(name="lost", c=2, more=""))
+    assert time.monotonic() - begun < bare + 1.0
+    assert lost.id.startswith("offline-")
+    assert "waits on this machine" in lost.remark
+    assert _waiting() == 1
+    proxy.turn("pass")
+    book(CELL.format(name="after", c=3, more=""))
+    assert _waiting() == 0
+    runs = _runs(mlflow_server, experiment)
+    assert set(runs) == {"first", "lost", "after"}
+    found = runs["lost"]
+    assert found.info.status == "FINISHED"
+    assert found.data.params["C"] == "2"
+    assert found.data.metrics["score"] == lost.metrics["score"]
+    assert found.outputs.model_outputs
+    assert found.info.start_time <= found.info.end_time
+    assert runs["first"].info.start_time <= found.info.start_time <= runs["after"].info.start_time
+
+
+@pytest.mark.parametrize("left", range(12))
+def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
+    *,
+    book: Callable[[str], Any],
+    proxy: Proxy,
+    mlflow_server: str,
+    experiment: str,
+    left: int,
+) -> None:
+    proxy.turn("pass")  # MLflow's open connections are closed: each call is counted
+    proxy.left = left
+    run = book(CELL.format(name="half", c=2, more="import mlflow"))
+    proxy.left = -1
+    proxy.turn("pass")
+    book(CELL.format(name="after", c=3, more=""))
+    assert _waiting() == 0
+    found = _runs(mlflow_server, experiment)
+    assert set(found) == {"first", "half", "after"}
+    assert found["half"].info.status == "FINISHED"
+    assert found["half"].data.metrics["score"] == run.metrics["score"]
+    assert len(found["half"].outputs.model_outputs) == 1
+    client = MlflowClient(mlflow_server, mlflow_server)
+    assert len(client.get_metric_history(found["half"].info.run_id, "score")) == 1
+
+
+def test_a_store_that_goes_away_in_the_middle_of_a_cell_and_a_cell_that_fails_meanwhile(
+    book: Callable[[str], Any],
+    proxy: Proxy,
+    mlflow_server: str,
+    shell: Any,
+    experiment: str,
+) -> None:
+    shell.user_ns["turn"] = proxy.turn
+    book(CELL.format(name="middle", c=2, more="turn('refuse')"))
+    failed = shell.run_cell(CELL.format(name="failed", c=2, more="1 / 0"))
+    assert isinstance(failed.error_in_exec, ZeroDivisionError)
+    assert _waiting() == 2
+    proxy.turn("pass")
+    book(CELL.format(name="after", c=3, more=""))
+    book("%mlops_track")  # a cell writes for a third of a second only; this writes the rest
+    runs = _runs(mlflow_server, experiment)
+    status = {name: run.info.status for name, run in runs.items()}
+    assert status == {"first": "FINISHED", "middle": "FINISHED", "failed": "FAILED", "after": "FINISHED"}
+
+
+def test_what_waits_survives_kill_9_while_it_is_written(
+    book: Callable[[str], Any], proxy: Proxy, mlflow_server: str, experiment: str
+) -> None:
+    proxy.turn("refuse")
+    for c in (2, 3, 4):
+        book(CELL.format(name=f"lost{c}", c=c, more=""))
+    proxy.turn("pass")
+    program = (
+        "from mlops_magics.foundation.settings import Settings\n"
+        "from mlops_magics.tracking.spool import replayed\n"
+        "from mlops_magics.tracking.store import open_store\n"
+        "settings = Settings.discover()\nprint('ready', flush=True)\n"
+        "replayed(settings, open_store(settings))\n"
+    )
+    for seconds in (0.05, 0.2):  # in the middle of the first, and somewhere later
+        child = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, env=dict(os.environ)
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    book("%mlops_track")
+    assert _waiting() == 0
+    runs = _runs(mlflow_server, experiment)
+    assert set(runs) == {"first", "lost2", "lost3", "lost4"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_register_and_promote_refuse_a_run_that_waits(
+    book: Callable[[str], Any], proxy: Proxy, shell: Any
+) -> None:
+    proxy.turn("refuse")
+    book(CELL.format(name="lost", c=2, more=""))
+    result = shell.run_cell("%mlops_register run flights")
+    assert isinstance(result.error_in_exec, UnavailableError)
+    proxy.turn("pass")
+    shell.run_cell(f"%mlops_register run m-{uuid.uuid4().hex[:8]}")
+    assert _waiting() == 0
+    assert shell.run_cell("run.id").result.startswith("offline-")
+
+
+def test_a_notebook_may_begin_while_the_store_is_down(
+    shell: Any, run: Callable[..., Any], proxy: Proxy, mlflow_server: str, experiment: str
+) -> None:
+    run(shell, "%config MLOps.standby = False")
+    run(shell, f"%mlops --store {proxy.url}")
+    proxy.turn("refuse")
+    chosen = run(shell, f"%mlops_track {experiment}").result
+    assert "will wait" in str(chosen)
+    run(shell, "%mlops_track --off")
+    run(shell, CELL.format(name="early", c=1, more=""))
+    assert _waiting() == 1
+    proxy.turn("pass")
+    run(shell, f"%mlops_track {experiment}")
+    assert set(_runs(mlflow_server, experiment)) == {"early"}
+
+
+def test_a_broken_folder_in_the_spool_is_put_aside_and_an_unfinished_one_left(
+    book: Callable[[str], Any], proxy: Proxy
+) -> None:
+    spool = Spool.of(Settings.discover())
+    for name, text in (("000000000000001-x", "{"), (".new-y", ""), ("000000000000002-z", '{"datasets": 3}')):
+        folder = spool.folder / name
+        folder.mkdir(parents=True)
+        (folder / "draft.json").write_text(text)
+    assert len(spool) == 2
+    assert proxy.mode == "pass"
+    book("%mlops_track")
+    assert len(spool) == 0
+    assert sorted(path.name[:6] for path in spool.folder.iterdir()) == [".new-y", "broken", "broken"]
+
+
+def test_a_disk_that_takes_nothing_is_said_and_nothing_is_half_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.of(Settings.discover())
+    draft = Draft(experiment="e", name="n", begun=1)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        spool.add(draft)
+    assert list(spool.folder.iterdir()) == []
+    assert project
