@@ -16,6 +16,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import TARGETS
 from mlops_magics.tracking import runs
 from mlops_magics.tracking.provenance import git_state, installed
+from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
 
 _LOW_DISK_BYTES = 1 << 30
@@ -74,8 +75,8 @@ class Diagnosis(Result):
 def doctor(*, settings: Settings | None = None) -> Diagnosis:
     """Look for what is broken around the road, and say the remedy of each thing that is.
 
-    Looked at are the versions of the libraries, the store, runs whose kernel is gone, endpoints whose
-    process is gone, git, the folder for private files, and the space on the disk. Nothing is changed.
+    Looked at are the versions of the libraries, the store, runs whose kernel is gone, runs that wait for
+    the store, endpoints whose process is gone, git, the folder for private files, and the space on the disk. Nothing is changed.
 
     Args:
         settings: Where things are; found from the current folder by default.
@@ -88,6 +89,7 @@ def doctor(*, settings: Settings | None = None) -> Diagnosis:
         _python,
         _libraries,
         _store,
+        _spool,
         _endpoints,
         _git,
         _state,
@@ -138,6 +140,15 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("runs", "warning", f"{len(orphans)} are open but their kernel is gone", remedy)
     else:
         yield Finding("runs", "well", "none is open without a kernel")
+
+
+def _spool(settings: Settings) -> Iterator[Finding]:
+    waiting = len(Spool.of(settings))
+    if waiting:
+        remedy = "%mlops_track writes them when the store answers."
+        yield Finding("waiting runs", "warning", f"{waiting} that the store did not take", remedy)
+    else:
+        yield Finding("waiting runs", "well", "none")
 
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:

@@ -182,7 +182,7 @@ def test_a_cell_loses_less_than_a_second_and_its_run_is_written_when_the_store_i
     assert runs["first"].info.start_time <= found.info.start_time <= runs["after"].info.start_time
 
 
-@pytest.mark.parametrize("left", range(12))
+@pytest.mark.parametrize("left", [1, 3, 5, 7, 9])  # connections: open, files, model, batch, end
 def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
     *,
     book: Callable[[str], Any],
