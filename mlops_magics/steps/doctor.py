@@ -76,7 +76,8 @@ def doctor(*, settings: Settings | None = None) -> Diagnosis:
     """Look for what is broken around the road, and say the remedy of each thing that is.
 
     Looked at are the versions of the libraries, the store, runs whose kernel is gone, runs that wait for
-    the store, endpoints whose process is gone, git, the folder for private files, and the space on the disk. Nothing is changed.
+    the store, endpoints whose process is gone, git, the folder for private files, and the space on the
+    disk. Nothing is changed.
 
     Args:
         settings: Where things are; found from the current folder by default.

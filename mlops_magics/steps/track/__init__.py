@@ -11,14 +11,17 @@ from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.steps.track.automatic import Watch
 from mlops_magics.steps.track.body import Body
 from mlops_magics.steps.track.cell import record
+from mlops_magics.steps.track.comparison import Comparison, compared
 from mlops_magics.steps.track.result import Leaderboard, Tracking
 from mlops_magics.tracking import leaderboard, runs
+from mlops_magics.tracking.recall import recall
 from mlops_magics.tracking.spool import replayed
 from mlops_magics.tracking.store import open_store
 
-__all__ = ["Body", "Leaderboard", "Tracking", "Watch", "record", "track"]
+__all__ = ["Body", "Comparison", "Leaderboard", "Tracking", "Watch", "record", "track"]
 
 _TABLE_ROWS = 20
+_TWO = 2
 
 
 @overload
@@ -26,6 +29,7 @@ def track(
     experiment: str,
     *,
     best: str | None = None,
+    compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
     watch: Watch | None = None,
@@ -35,18 +39,20 @@ def track(
     experiment: None = None,
     *,
     best: str | None = None,
+    compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
     watch: Watch | None = None,
-) -> Tracking | Leaderboard: ...
+) -> Tracking | Leaderboard | Comparison: ...
 def track(
     experiment: str | None = None,
     *,
     best: str | None = None,
+    compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
     watch: Watch | None = None,
-) -> Tracking | Leaderboard:
+) -> Tracking | Leaderboard | Comparison:
     """Choose the experiment that runs go to, or show the runs of the one that was chosen.
 
     With a name the experiment is made when it is new, runs whose kernel died are closed, and from
@@ -57,15 +63,20 @@ def track(
         experiment: The MLflow experiment's name.
         best: The metric to order the runs by, best first; an ending ``-`` means that less is better,
             as in ``log_loss-``. The newest come first by default.
+        compare: Two runs, by name or id, of which only what differs is shown: metrics, code, parameters,
+            data, packages, git. Of runs of one name the newest is taken.
         off: Let cells be cells again: only those with ``%%mlops_track`` are runs.
         settings: Where the store is; found from the current folder by default.
         watch: The front end's hooks around each cell; without it only ``%%mlops_track`` makes runs.
 
     Returns:
-        A Tracking when a name was given or tracking was turned off, else a Leaderboard of at most 20 runs.
+        A Tracking when a name was given or tracking was turned off, a Comparison when two runs were to
+        be compared, else a Leaderboard of at most 20 runs.
 
     Raises:
-        UsageError: The name has characters that are not allowed, or none was ever given.
+        UsageError: The name has characters that are not allowed, none was ever given, or not two runs are
+            to be compared.
+        NotFoundError: A run that is to be compared is not there.
         UnavailableError: The store cannot be reached, and its runs were asked for.
     """
     settings = settings or Settings.discover()
@@ -80,6 +91,12 @@ def track(
     store = open_store(settings)
     waiting = replayed(settings, store)
     identifier = store.experiment_id(settings.experiment)
+    if compare:
+        if len(compare) != _TWO:
+            raise UsageError(
+                f"{len(compare)} runs cannot be compared.", "Name two: --compare baseline,deeper"
+            )
+        return compared(*(recall(store, identifier, named) for named in compare))
     rows = leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
     return Leaderboard(settings.experiment, best, rows, waiting)
 
