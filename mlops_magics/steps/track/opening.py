@@ -33,6 +33,7 @@ class Opening:
         self.start = start
         self.place = place
         source = start.body.source
+        self._sent: dict[str, str] = {}  # files that the store has
         self._draft = Draft(
             experiment=place.experiment,
             name=start.options.name or _UNNAMED,
@@ -58,6 +59,7 @@ class Opening:
             )
             self._draft = self._draft.with_(run_id=run_id)
             runs.log_files(link.store, run_id, self._draft.files)
+            self._sent = dict(self._draft.files)
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -132,8 +134,9 @@ class Opening:
         draft = draft.with_(ended=int(time.time() * 1000))
         link, done = self.place.link, None
         if link is not None:
+            new = {path: text for path, text in draft.files.items() if path not in self._sent}
             with self.place.trying():
-                done = write(link.store, draft, model)
+                done = write(link.store, draft.with_(files=new), model)
         if done is None:
             self.place.spool.add(draft, model)
             return f"{OFFLINE}{draft.key}", None
