@@ -16,7 +16,7 @@ from mlops_magics.steps.track.result import Leaderboard, Tracking
 from mlops_magics.tracking import leaderboard, runs
 from mlops_magics.tracking.recall import recall
 from mlops_magics.tracking.spool import replayed
-from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.store import open_store, sqlite_path
 
 __all__ = ["Body", "Comparison", "Leaderboard", "Tracking", "Watch", "record", "track"]
 
@@ -109,6 +109,8 @@ def _chosen(experiment: str, settings: Settings, watch: Watch | None) -> Trackin
         shown, closed = store.shown, runs.reap(store, store.experiment_id(experiment))
         replayed(settings, store)
     except UnavailableError as error:
+        if sqlite_path(settings.store) is not None:  # a file does not come back by itself, as a server does
+            raise
         down = error.what
     remember(experiment=experiment)
     if watch is not None:
