@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copyreg
 import dis
+import functools
 import hashlib
 import inspect
 import math
@@ -188,6 +189,7 @@ def _global_names(code: types.CodeType) -> list[str]:
     return sorted(names)
 
 
+@functools.cache
 def _users(module: str | None) -> bool:
     """Tell whether a module is the notebook or a file of the user's own, not something installed."""
     if module is None or module == "__main__":
@@ -196,6 +198,7 @@ def _users(module: str | None) -> bool:
     return top not in sys.stdlib_module_names and not pins([top])
 
 
+@functools.cache
 def _owner(module: str | None) -> str:
     return ",".join(pins([module])) if module else ""
 

@@ -114,10 +114,12 @@ def write(store: Store, draft: Draft, model: Path | None = None) -> Written:
     experiment_id = store.experiment_id(draft.experiment)
     run_id = draft.run_id or _opened(store, experiment_id, draft)
     with door(f"The run {run_id}"):
-        there = store.client.get_run(run_id).data
+        run = store.client.get_run(run_id)
+        there, outputs = run.data, run.outputs.model_outputs if run.outputs else []
     if draft.files:
         runs.log_files(store, run_id, draft.files)
-    model_id = there.tags.get(identity.MODEL)
+    # A model is an output of its run only when it is there whole.
+    model_id = there.tags.get(identity.MODEL) or (outputs[-1].model_id if outputs else None)
     if model is not None and model_id is None:
         model_id = models.log_saved(
             store, run_id, experiment_id, model, form=draft.form, kind=draft.kind

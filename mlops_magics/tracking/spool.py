@@ -23,6 +23,7 @@ from mlops_magics.tracking.drafts import Draft, Written, write
 from mlops_magics.tracking.store import Store
 
 _DRAFT = "draft.json"
+_PATIENCE = 20.0  # seconds to wait for another kernel that replays; where time is short that kernel does it
 _MODEL = "model"
 _UNFINISHED = ".new-"  # a folder that is being made, or whose kernel died while it was
 
@@ -82,13 +83,14 @@ class Spool:
             What was written.
 
         Raises:
-            UnavailableError: The store failed again; what is left waits.
+            UnavailableError: The store failed again, or another kernel replays; what is left waits.
             RefusedError: The store's server does not let this user write.
         """
         begun, done = time.monotonic(), list[Written]()
         if not self.folder.is_dir() or not len(self):
             return ()
-        with locked(self.folder.with_suffix(".lock")):  # two kernels would write the same one at once
+        patience = _PATIENCE if seconds is None else 0.0
+        with locked(self.folder.with_suffix(".lock"), seconds=patience):  # two kernels would write one twice
             for path in self._waiting():
                 if seconds is not None and time.monotonic() - begun > seconds:
                     break

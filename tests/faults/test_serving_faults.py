@@ -69,7 +69,7 @@ def test_a_killed_worker_is_replaced(shared: Path) -> None:
     assert [endpoint.status for endpoint in local.list()] == ["failed"]
     spoilt.unlink()
     assert answer_of(local) == 1.0
-    assert [endpoint.status for endpoint in local.list()] == ["ready"]
+    until(lambda: [endpoint.status for endpoint in local.list()] == ["ready"])  # noted after it answers
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts from the boot")

@@ -68,6 +68,16 @@ def test_a_cell_that_fits_no_model_leaves_nothing(auto: Book, shell: Any, cell: 
     assert len(_runs()) == 1
 
 
+@pytest.mark.parametrize("above", ["%%time", "%%capture kept", "%mlops_track --best accuracy"])
+def test_a_magic_above_the_cell_hides_nothing(auto: Book, above: str) -> None:
+    auto(f"{above}\n{FIT.format(c=2).lstrip()}")
+    (run,) = _runs()
+    assert run.data.params["C"] == "2"
+    assert set(run.data.metrics) == {"accuracy", "fit_seconds"}
+    auto(f"{above}\n# tidied\n{FIT.format(c=2).lstrip()}")
+    assert len(_runs()) == 1
+
+
 def test_repeats_are_one_run_and_other_values_another(auto: Book) -> None:
     for c in (1, 1, 2, 1):
         auto(FIT.format(c=c))

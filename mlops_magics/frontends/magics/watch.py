@@ -14,7 +14,9 @@ from mlops_magics.steps.track.automatic import Watched, begin, end
 from mlops_magics.steps.track.body import Body
 from mlops_magics.tracking.records import Remark
 
-_OWN = ("%%mlops_", "%mlops")  # our own verbs: they log what they do
+_OWN = "%%mlops_"  # our own cell magics: they log what they do
+# IPython's magics that execute their cell as it stands: what is below the line is the cell.
+_TRANSPARENT = ("%%time", "%%capture", "%%prun")
 
 
 class Watching:
@@ -76,7 +78,9 @@ class Watching:
 
     def _body(self, raw: str) -> Body:
         settings = Settings.discover()
-        code = self._shell.transform_cell(raw)
+        first, _, rest = raw.lstrip().partition("\n")
+        below = first.partition(" ")[0].strip() in _TRANSPARENT
+        code = self._shell.transform_cell(rest if below else raw)
         return Body(source_of(self._shell, raw, "", settings), code, self._shell.user_ns, lambda: None)
 
     def _say(self, error: MLOpsError) -> None:

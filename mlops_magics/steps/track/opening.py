@@ -15,7 +15,7 @@ from mlops_magics.lineage.fits import Fit
 from mlops_magics.steps.track.attempt import Outcome, Start
 from mlops_magics.steps.track.place import Place
 from mlops_magics.tracking import identity, runs
-from mlops_magics.tracking.drafts import OFFLINE, Draft, write
+from mlops_magics.tracking.drafts import KEY, OFFLINE, Draft, write
 from mlops_magics.tracking.records import Run
 
 _UNNAMED = "cell"  # a run that fitted no model and was given no name
@@ -55,7 +55,8 @@ class Opening:
                 source=start.body.source,
                 git=self.place.git,
                 begun=start.begun,
-                tags={identity.KEY: start.key.digest},
+                # By the draft's key it is found again where the store made it and its answer was lost.
+                tags={identity.KEY: start.key.digest, KEY: self._draft.key},
             )
             self._draft = self._draft.with_(run_id=run_id)
             runs.log_files(link.store, run_id, self._draft.files)

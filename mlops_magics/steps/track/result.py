@@ -67,7 +67,8 @@ class Leaderboard(Result):
             [(row.name, row.status.lower(), *(row.metrics.get(name) for name in names)) for row in self.rows],
         )
         if self.waiting:
-            yield Note(f"{self.waiting} runs wait on this machine: the store does not take them.")
+            runs = "1 run waits" if self.waiting == 1 else f"{self.waiting} runs wait"
+            yield Note(f"{runs} on this machine: the store does not take what is offered.")
         if not self.rows:
             yield Note("No runs yet: write %%mlops_track at the top of a cell that fits a model.")
 
