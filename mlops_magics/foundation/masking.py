@@ -9,12 +9,13 @@ where it repeats something it gives nothing back, or what it repeats is bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from mlops_magics.foundation.secrecy import SIGNS, secret_name, secret_pair
 
 MASK: Final = "****"
+_LOOKED_BACK = 2_000  # characters of a line
 _NOTHING = {"", "None", "True", "False"}
 
 
@@ -53,6 +54,11 @@ def masked_value(name: str, value: str) -> str:
     return MASK if secret_name(name) and value not in _NOTHING else masked(value)
 
 
+def masked_values(values: Mapping[str, str]) -> dict[str, str]:
+    """Replace the secrets in named values, such as a run's tags."""
+    return {name: masked_value(name, value) for name, value in values.items()}
+
+
 def _kept(match: re.Match[str]) -> str:
     """Keep the group "keep", where there is one, and mask the rest."""
     return f"{match.groupdict().get('keep') or ''}{MASK}"
@@ -75,6 +81,18 @@ _PARTS = re.compile(
 _DIGIT, _CONSTANT = re.compile(r"\d"), re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _LITERALS = re.compile(_LITERAL, re.IGNORECASE)
 
+_ASSIGNMENT = re.compile(
+    (
+        rf"(?P<keep>(?<![\w-])(?P<name>[\w-]++)(?P<quoted>[\"'])?\]?"
+        r"(?:[ ]{0,9}:[ ]{0,9}(?P<noted>\w[\w.|\[\] ]{0,40}))?"
+        r"[ \t]{0,9}(?P<operator>==|!=|:=|[:=]|,(?!\s{0,9}(?:\"[^\"\n]{0,99}\"|'[^'\n]{0,99}')\s{0,9}[:=]))"
+        r"(?:(?<==)[ \t]{0,9}(?:\\?\n)?\s{0,80}|[ \t]{0,9})(?:(?P<open>[(\[])\s{0,40})?)"
+        rf"(?P<literals>{_LITERAL}(?:\s{{0,80}}\+?\s{{0,80}}{_LITERAL})*+"
+        rf"(?(open)(?P<several>(?:\s{{0,80}},\s{{0,80}}{_LITERAL})*+)))"
+    ),
+    re.IGNORECASE,
+)
+
 
 def _literal(match: re.Match[str]) -> str:
     """Mask what is written inside the quotes, whatever they are."""
@@ -88,21 +106,31 @@ def _literal(match: re.Match[str]) -> str:
 
 def _assigned(match: re.Match[str]) -> str:
     """Mask ``name = "..."`` by what the name says; several literals in a row are one value."""
-    name, operator = match["name"], match["operator"]
+    name = match["name"]
+    if match["noted"] and not secret_name(name):  # ValueError: token="..."
+        name = re.findall(r"\w+", match["noted"])[-1]
+    literals = match["literals"]
+    if _assigns(match, name):
+        return match["keep"] + _LITERALS.sub(_literal, literals)
+    return match["keep"] + _ASSIGNMENT.sub(_assigned, literals)  # line = "token='...'"
+
+
+def _assigns(match: re.Match[str], name: str) -> bool:
+    """Tell whether what a name is given is a secret."""
+    operator = match["operator"]
     if not secret_name(name) or (operator == "," and not match["quoted"]):
-        return match[0]
+        return False
     parts = [part for found in _LITERALS.finditer(match["literals"]) if (part := _PARTS.fullmatch(found[0]))]
     values = [part["value"] for part in parts]
     if any("f" in part["prefix"].lower() and _torn(part["value"]) for part in parts):
-        return match[0]
+        return False
     if match["several"]:  # ["a", "b"] may be names of fields as well
-        secret = any(secret_pair(name, value, bare=True) and _DIGIT.search(value) for value in values)
-    elif operator == ",":  # and so may be what follows a comma
-        secret = secret_pair(name, values[0], bare=not name.isupper()) and not _CONSTANT.fullmatch(values[0])
-        secret = secret and (name.isupper() or bool(_DIGIT.search(values[0])))
-    else:
-        secret = secret_pair(name, "".join(values), bare=operator in {"==", "!="})
-    return match["keep"] + _LITERALS.sub(_literal, match["literals"]) if secret else match[0]
+        return any(secret_pair(name, value, bare=True) and _DIGIT.search(value) for value in values)
+    if operator == ",":  # and so may be what follows a comma
+        value = values[0]
+        known = (name.isupper() and not _CONSTANT.fullmatch(value)) or bool(_DIGIT.search(value))
+        return known and secret_pair(name, value, bare=not name.isupper())
+    return secret_pair(name, "".join(values), bare=operator in {"==", "!="})
 
 
 def _torn(value: str) -> bool:
@@ -126,6 +154,25 @@ def _unpacked(match: re.Match[str]) -> str:
 def _paired(match: re.Match[str]) -> str:
     """Mask a value without quotes of its own where its name says so; the mask brings the quotes back."""
     return f"{match['keep']}{MASK}" if secret_pair(match["name"], match["value"]) else match[0]
+
+
+def _told(match: re.Match[str]) -> str:
+    """Mask ``password: value`` inside a line, in quotes where it may be code and none are open."""
+    if not secret_pair(match["name"], match["value"], bare=True):
+        return match[0]
+    begun = match.string.rfind("\n", 0, match.start()) + 1
+    before = match.string[max(begun, match.start() - _LOOKED_BACK) : match.start()]
+    inside = (
+        (before.count('"') + before.count("'")) % 2 or match["keep"][-1] == " " or before[-1:] in {"?", "&"}
+    )
+    return f"{match['keep']}{MASK}" if inside else f'{match["keep"]}"{MASK}"'
+
+
+def _fallback(match: re.Match[str]) -> str:
+    """Mask the literal that a name is given where there is nothing else: ``getenv("A") or "..."``."""
+    part = _PARTS.fullmatch(match["literal"])
+    secret = part is not None and secret_pair(match["name"], part["value"])
+    return match["keep"] + _LITERALS.sub(_literal, match["literal"]) if secret else match[0]
 
 
 def _lined(match: re.Match[str]) -> str:
@@ -162,7 +209,7 @@ _RULES: Final = (
         "://",
         (
             r"(?P<keep>(?<=[A-Za-z0-9])://[^\s:/@'\"]{0,100}:)"
-            r"(?!\d{1,5}/)(?P<value>[^\s@'\"]{1,200}(?:@[^\s@/'\"]{1,200}){0,4})(?=@)"
+            r"(?!\d{1,5}/)(?P<value>[^\s@'\"]{1,200}+(?:@[^\s@/'\"]{1,200}){0,4})(?=@)"
         ),
         _userinfo,
     ),
@@ -183,17 +230,14 @@ _RULES: Final = (
         _I,
     ),
     # password = "...", api_key: '...', x["token"] = "...", token: str = "...", ("SECRET", "...")
+    _Rule(tuple(SIGNS), _ASSIGNMENT, _assigned),
     _rule(
         _NAMED,
         (
-            rf"(?P<keep>(?<![\w-])(?P<name>[\w-]++)(?P<quoted>[\"'])?\]?"
-            r"(?:[ ]{0,9}:[ ]{0,9}\w[\w.|\[\] ]{0,40})?"
-            r"[ \t]{0,9}(?P<operator>==|!=|:=|[:=,])[ \t]{0,9}(?:(?P<open>[(\[])\s{0,40})?)"
-            rf"(?P<literals>{_LITERAL}(?:\s{{0,80}}\+?\s{{0,80}}{_LITERAL})*+"
-            rf"(?(open)(?P<several>(?:\s{{0,80}},\s{{0,80}}{_LITERAL})*+)))"
+            rf"(?P<keep>{_START}(?P<name>[\w-]++)[ ]?=[ ]?[^\n=]{{1,160}}?[ ](?:or|else)[ ])"
+            rf"(?P<literal>{_LITERAL})"
         ),
-        _assigned,
-        _I,
+        _fallback,
     ),
     # the same in the JSON of a notebook, where the quotes stand behind backslashes
     _rule(
@@ -209,7 +253,7 @@ _RULES: Final = (
     _rule(
         _NAMED,
         (
-            r"(?P<keep>^\W{0,12}(?P<verb>(?:export|declare -x|env|set_env|set|setx|ENV|ARG)[ \t]+)?"
+            r"(?P<keep>^[^\w\n]{0,12}+(?P<verb>(?:export|declare -x|env|set_env|set|setx|ENV|ARG)[ \t]+)?"
             r"(?P<name>[\w-]++)"
             r"[ \t]{0,9}(?P<operator>[:=])[ \t]{0,9})"
             r"(?P<value>[^\s\"'`\\,(){}\[\]<>]++)(?=[ \t\r]{0,9}$)"
@@ -225,6 +269,16 @@ _RULES: Final = (
             r"(?=[;&\"'\\`]|[ ]\w{1,40}=)"
         ),
         _paired,
+    ),
+    # API key: ... and password=... in a sentence
+    _rule(
+        _NAMED,
+        (
+            rf"(?P<keep>{_START}(?P<name>(?:(?:api|access|secret|auth|bearer|private)[ ])?[\w-]++)"
+            rf"(?:=|:[ \t]{{1,4}}))(?P<value>{_WORD}++={{0,2}}+)(?=[ \t\r]{{0,9}}(?:$|(?<=[ \t])[^=\s]))"
+        ),
+        _told,
+        _I | _M,
     ),
     _rule(
         "sig key code",
