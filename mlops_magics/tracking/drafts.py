@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.foundation.masking import masked, masked_values
 from mlops_magics.tracking import identity, models, runs
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, door
@@ -62,8 +63,14 @@ class Draft:
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """Write the draft as JSON; its model lies beside it."""
+        """Write the draft as JSON, without its secrets; its model lies beside it."""
         fields = asdict(self) | {"datasets": [vars(item) for item in self.datasets]}
+        fields |= {
+            "name": masked(self.name),
+            "tags": masked_values(self.tags),
+            "params": masked_values(self.params),
+            "files": {path: masked(text) for path, text in self.files.items()},
+        }
         return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
@@ -145,7 +152,5 @@ def _opened(store: Store, experiment_id: str, draft: Draft) -> str:
     """Find the run of a draft that was half written, or make it."""
     if (found := written(store, experiment_id, draft.key)) is not None:
         return found
-    with door("The run"):
-        tags = dict(draft.tags) | {KEY: draft.key}
-        made = store.client.create_run(experiment_id, start_time=draft.begun, run_name=draft.name, tags=tags)
-    return str(made.info.run_id)
+    tags = dict(draft.tags) | {KEY: draft.key}
+    return runs.opened(store, experiment_id, draft.name, tags, begun=draft.begun)[0]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mlops_magics.foundation.masking import masked_values
 from mlops_magics.tracking import registry, runs
 from mlops_magics.tracking.records import Dataset, ModelVersion
 from mlops_magics.tracking.store import Store, door
@@ -76,7 +77,7 @@ def write(store: Store, subject: Subject, summary: Summary, files: Mapping[str, 
         runs.log_datasets(store, subject.run_id, [data], "evaluation")
     if subject.model_id is not None:
         with door(f"The model {subject.model_id}"):
-            store.client.set_logged_model_tags(subject.model_id, tags)
+            store.client.set_logged_model_tags(subject.model_id, masked_values(tags))
     if subject.version is not None:
         registry.tag_version(store, subject.version, tags)
 

@@ -37,9 +37,8 @@ def keep(
         )
         if found:
             return str(found[0].info.run_id)
-        tags = {TAG: value, "mlflow.user": user(), "mlflow.source.type": "NOTEBOOK"}
-        made = store.client.create_run(identifier, run_name=f"{verb} {data.name}"[:250], tags=tags)
-    run_id = str(made.info.run_id)
+    tags = {TAG: value, "mlflow.user": user(), "mlflow.source.type": "NOTEBOOK"}
+    run_id, _ = runs.opened(store, identifier, f"{verb} {data.name}"[:250], tags)
     runs.log_files(store, run_id, files)
     runs.log_datasets(store, run_id, [data], verb)
     runs.finish(store, run_id, "FINISHED")

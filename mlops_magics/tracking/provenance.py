@@ -88,7 +88,7 @@ def git_state(folder: Path) -> GitState | None:
     return GitState(
         head.strip(),
         None if branch.startswith("HEAD") else branch,
-        masked(diff[:_DIFF_BYTES]),
+        masked(diff[: 2 * _DIFF_BYTES])[:_DIFF_BYTES],
         sum(line.startswith("??") for line in lines),
     )
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
+from mlops_magics.foundation.masking import masked, masked_values
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.tracking.provenance import user
 from mlops_magics.tracking.records import ModelVersion
@@ -64,7 +65,7 @@ def create_version(
         raced(lambda: _registered(store, model) or store.client.create_registered_model(model))
         known = {} if model_id is None else {_MODEL_ID: model_id}
         made = store.client.create_model_version(
-            model, source, run_id, dict(tags) | known, model_id=model_id, await_creation_for=0
+            model, source, run_id, masked_values(tags) | known, model_id=model_id, await_creation_for=0
         )
     return str(made.version)
 
@@ -166,7 +167,7 @@ def event(alias: str, old: str | None, new: str | None, reason: str, kind: str =
         alias=alias,
         old=old,
         new=new,
-        reason=reason[:_REASON_CHARACTERS],
+        reason=masked(reason)[:_REASON_CHARACTERS],
         kind=kind,
     )
 
@@ -186,7 +187,7 @@ def history(store: Store, model: str) -> tuple[Event, ...]:
 def tag_version(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a version."""
     with door(f"{version.model}/{version.version}"):
-        for key, value in tags.items():
+        for key, value in masked_values(tags).items():
             store.client.set_model_version_tag(version.model, version.version, key, value)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.foundation.masking import masked, masked_value
+from mlops_magics.foundation.masking import masked, masked_values
 from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
 from mlops_magics.tracking.records import Dataset
@@ -53,8 +53,18 @@ def start(
         The run's id and its name.
     """
     all_tags = dict(tags or {}) | starting_tags(source, git)
+    return opened(store, experiment_id, name, all_tags, begun=begun)
+
+
+def opened(
+    store: Store, experiment_id: str, name: str | None, tags: Mapping[str, str], *, begun: int | None = None
+) -> tuple[str, str]:
+    """Make a run with its first tags, masked like its name; return its id and its name."""
+    shown = None if name is None else masked(name)
     with door("The run"):
-        made = store.client.create_run(experiment_id, start_time=begun, run_name=name, tags=all_tags)
+        made = store.client.create_run(
+            experiment_id, start_time=begun, run_name=shown, tags=masked_values(tags)
+        )
     return str(made.info.run_id), str(made.info.run_name)
 
 
@@ -96,7 +106,7 @@ def starting_tags(source: Source, git: GitState | None) -> dict[str, str]:
 def rename(store: Store, run_id: str, name: str) -> None:
     """Give a run another name."""
     with door(f"The run {run_id}"):
-        store.client.update_run(run_id, name=name)
+        store.client.update_run(run_id, name=masked(name))
 
 
 def log(
@@ -119,11 +129,9 @@ def log(
     items: dict[str, list[Any]] = {
         "metrics": [Metric(key, float(value), now, step) for key, value in (metrics or {}).items()],
         "params": [
-            Param(key, masked_value(key, value)[:_PARAM_CHARACTERS]) for key, value in (params or {}).items()
+            Param(key, value[:_PARAM_CHARACTERS]) for key, value in masked_values(params or {}).items()
         ],
-        "tags": [
-            RunTag(key, masked_value(key, value)[:_PARAM_CHARACTERS]) for key, value in (tags or {}).items()
-        ],
+        "tags": [RunTag(key, value[:_PARAM_CHARACTERS]) for key, value in masked_values(tags or {}).items()],
     }
     with door(f"The run {run_id}"):
         calls = max(math.ceil(len(items[kind]) / size) for kind, size in _BATCH.items())
@@ -173,7 +181,7 @@ def log_datasets(store: Store, run_id: str, datasets: Sequence[Dataset], context
     inputs = [
         DatasetInput(
             Entity(
-                name=item.name,
+                name=masked(item.name),
                 digest=item.digest,
                 source_type="code",
                 source=json.dumps({"tags": {"mlflow.source.name": "notebook"}}),
