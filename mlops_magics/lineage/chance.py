@@ -34,9 +34,9 @@ def states() -> dict[str, str]:
 def moved(before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[str]:
     """Name the generators whose state is another one than before.
 
-    One that came with an import is not moved by it: it starts from a state of its own.
+    One that came with an import in between counts: nothing tells whether it was used at once.
     """
-    return frozenset(name for name, state in after.items() if before.get(name, state) != state)
+    return frozenset(name for name, state in after.items() if before.get(name) != state)
 
 
 def unseen(roots: frozenset[str]) -> frozenset[str]:
@@ -58,14 +58,12 @@ def full_name(root: object, call: str) -> str:
     name = getattr(root, "__name__", None)
     if type(root) is type(sys) and isinstance(name, str):
         return f"{name}.{rest}"
-    held = getattr(
-        root, "__self__", None
-    )  # ``from numpy.random import seed``: a bound method of the generator
+    # ``from numpy.random import seed``
     numpy = sys.modules.get("numpy")
-    if numpy is not None and held is not None and held is numpy.random.mtrand._rand:  # noqa: SLF001 - no other way
-        return f"numpy.random.{name}"
-    if held is not None and held is getattr(random, "_inst", None):
-        return f"random.{name}"
+    if numpy is not None and root is numpy.random.seed:
+        return "numpy.random.seed"
+    if root is not None and root == random.seed:
+        return "random.seed"
     return head if not rest else call
 
 

@@ -18,7 +18,7 @@ OF_CLASSES = frozenset(
     {
         "__dict__", "__weakref__", "__doc__", "__module__", "__static_attributes__", "__firstlineno__",
         "__annotations__", "__annotate_func__", "__annotations_cache__", "_abc_impl", "__abstractmethods__",
-        "__orig_bases__", "__parameters__", "__type_params__",
+        "__orig_bases__", "__slotnames__", "__parameters__", "__type_params__",
     }
 )  # fmt: skip
 _GLOBALS = {"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}

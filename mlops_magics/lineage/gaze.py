@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlops_magics.lineage import lore
@@ -56,6 +57,22 @@ class Gaze:
         Returns:
             The names that it may read, with those that functions within reach read.
         """
+        self._reads = self.reach(space, reads, names, until=until)
+        held = {name: seen for name in names if (seen := self._of(space, name, until)) is not None}
+        self._candidates = _sharing(held, self._reads)
+        return self._reads
+
+    def reach(
+        self, space: Mapping[str, object], reads: frozenset[str], names: Iterable[str], *, until: float
+    ) -> frozenset[str]:
+        """Add to names those that functions within their reach read.
+
+        Args:
+            space: The notebook's names.
+            reads: The names to begin with.
+            names: All names that are the user's.
+            until: When to give up, by ``time.perf_counter``.
+        """
         open_, reached = list(reads), set(reads)
         while open_:
             name = open_.pop()
@@ -67,10 +84,14 @@ class Gaze:
             more = seen.names if limited else set(names)
             open_ += more - reached
             reached |= more
-        held = {name: seen for name in names if (seen := self._of(space, name, until)) is not None}
-        self._candidates = _sharing(held, reached)
-        self._reads = frozenset(reached)
-        return self._reads
+        return frozenset(reached)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what was seen before the cell, so that ``again`` can be asked once more."""
+        candidates = dict(self._candidates)
+        yield
+        self._candidates = candidates
 
     def again(self, space: Mapping[str, object], fresh: frozenset[str], *, until: float) -> Change:
         """Look a second time, after the cell.

@@ -12,4 +12,4 @@ def hidden(name: str) -> bool:
     """Tell whether IPython or Python puts this name into a notebook."""
     if name in _IPYTHONS:
         return True
-    return name.startswith("_") and (name.startswith("__") or _HISTORY.fullmatch(name) is not None)
+    return (name.startswith("__") and name.endswith("__")) or _HISTORY.fullmatch(name) is not None

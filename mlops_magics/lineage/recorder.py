@@ -86,9 +86,7 @@ class Recorder:
         self._namespace = namespace
         names = [name for name in namespace if not hidden(name)]
         if self._earlier is None:
-            self._earlier = frozenset(
-                name for name in names if not isinstance(namespace[name], types.ModuleType)
-            )
+            self._earlier = frozenset(names)
         reads = frozenset(names) | said.reads if said.anything else said.reads
         reads = self._gaze.look(namespace, reads, names, until=start + _ALLOWED)
         listener = files.Listener(self._ignored)
@@ -128,7 +126,9 @@ class Recorder:
         files.ignore(pending.listener)
         self._pending = None
         seconds = start - pending.started
-        self._log.append(self._seen(pending, seconds, ok=ok))
+        done = self._seen(pending, seconds, ok=ok)
+        self._log.append(done)
+        self._remember(pending.usage, done)
         self.overhead += time.perf_counter() - start
 
     def forget(self) -> None:
@@ -137,15 +137,14 @@ class Recorder:
             files.ignore(self._pending.listener)
         self._pending, self._within = None, 0
 
-    def slice(
-        self, names: Iterable[str], *, cells: Mapping[str, str] | None = None, upto: int | None = None
-    ) -> Slice:
+    def slice(self, names: Iterable[str], *, cells: Mapping[str, str] | None = None) -> Slice:
         """Find the executed cells that made what some names hold now.
+
+        A cell that runs now, such as a tracked one, is taken for done.
 
         Args:
             names: The names.
             cells: The notebook as it stands now, source by cell id in order; None when not known.
-            upto: How many executions of the log to look at; all by default.
 
         Raises:
             NotFoundError: The notebook has no such name.
@@ -158,10 +157,16 @@ class Recorder:
                     "Name a variable that a cell has made.",
                 )
         held = [name for name in self._namespace if not hidden(name)]
-        live = self._gaze.look(self._namespace, frozenset(wanted), held, until=float("inf"))
-        return backward(
-            self._log[:upto], live, targets=wanted, earlier=self._earlier or frozenset(), cells=cells
-        )
+        log = [*self._log, *self._running()]
+        live = self._gaze.reach(self._namespace, frozenset(wanted), held, until=float("inf"))
+        return backward(log, live, targets=wanted, earlier=self._earlier or frozenset(), cells=cells)
+
+    def _running(self) -> list[Executed]:
+        if self._pending is None:
+            return []
+        seconds = time.perf_counter() - self._pending.started
+        with self._gaze.kept():  # when the cell ends, all is compared once more
+            return [self._seen(self._pending, seconds, ok=True)]
 
     def _read(self, source: str) -> tuple[str, Usage]:
         try:
@@ -186,7 +191,7 @@ class Recorder:
         touched = (change.touched | (said.maybe & now.keys()) | self._packages(said)) - rebound
         moved = chance.moved(pending.chance, chance.states()) | chance.unseen(change.roots)
         seeded = self._seeded(said) if ok else frozenset()
-        done = Executed(
+        return Executed(
             len(self._log),
             pending.source,
             pending.code,
@@ -204,8 +209,6 @@ class Recorder:
             said.entropy or _unrepeatable(change.calls),
             change.opaque,
         )
-        self._remember(said, done)
-        return done
 
     def _seeded(self, said: Usage) -> frozenset[str]:
         """Name the generators that the cell seeded with a value before it drew."""
