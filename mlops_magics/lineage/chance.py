@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import random
 import sys
 from collections.abc import Mapping
@@ -29,6 +31,17 @@ def states() -> dict[str, str]:
     if torch is not None:
         found["torch"] = _of_torch(torch)
     return found
+
+
+def settle() -> None:
+    """Import what draws random numbers merely by being imported, so that no cell is blamed for it.
+
+    scikit-learn imports rich, which draws from Python's own generator at once. Its state stays as it is.
+    """
+    state = random.getstate()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("rich.themes")
+    random.setstate(state)
 
 
 def moved(before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[str]:

@@ -8,7 +8,9 @@ names of their calls (``lore``).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ _REMOVED = {"os.remove", "os.rmdir", "shutil.rmtree", "os.truncate", "os.utime",
 _MOVED = {"os.rename", "os.link", "os.symlink", "shutil.move"}
 _COPIED = {"shutil.copyfile", "shutil.copytree"}
 _LISTED = {"os.listdir", "os.scandir", "glob.glob"}
+_FINDERS = ("<frozen importlib", str(Path(importlib.__file__).parent), pkgutil.__file__)
 _PROCESSES = {"subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.spawn"}
 _NETWORK = {"socket.connect", "urllib.Request"}
 
@@ -149,8 +152,12 @@ def ignore(listener: Listener) -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _LISTENERS:
-        # Whatever a hook raises would fail the user's own call.
-        with contextlib.suppress(Exception):
-            for listener in tuple(_LISTENERS):
-                listener.note(event, arguments)
+    if not _LISTENERS:
+        return
+    # To find a module Python lists the folders of its path: what else lies there does not count.
+    if event in _LISTED and sys._getframe(1).f_code.co_filename.startswith(_FINDERS):  # noqa: SLF001
+        return
+    # Whatever a hook raises would fail the user's own call.
+    with contextlib.suppress(Exception):
+        for listener in tuple(_LISTENERS):
+            listener.note(event, arguments)

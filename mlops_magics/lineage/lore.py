@@ -15,7 +15,7 @@ _SETTINGS = re.compile(
 )
 _PROCESS = ("os.system", "os.popen", "os.exec", "os.spawn", "subprocess.")
 _ANYTHING = {
-    "exec", "eval", "globals", "locals", "vars", "compile", "__import__", "importlib.reload", "reload",
+    "exec", "eval", "globals", "locals", "vars", "dir", "compile", "__import__", "importlib.reload", "reload",
     "importlib.import_module",
 }  # fmt: skip
 

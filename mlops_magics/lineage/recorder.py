@@ -23,6 +23,7 @@ from mlops_magics.lineage.gaze import Gaze
 from mlops_magics.lineage.names import hidden
 from mlops_magics.lineage.usage import Usage, usage
 
+_FUNCTION = types.FunctionType
 _ALLOWED = 0.150  # seconds of digesting after a cell, or
 _SHARE = 0.05  # this part of the cell's own time, whichever is more
 
@@ -40,7 +41,7 @@ class _Pending:
     chance: dict[str, str]
     place: str
     environment: int
-    settings: str
+    settings: dict[str, str]
     listener: files.Listener
     started: float
 
@@ -87,6 +88,7 @@ class Recorder:
         names = [name for name in namespace if not hidden(name)]
         if self._earlier is None:
             self._earlier = frozenset(names)
+            chance.settle()
         reads = frozenset(names) | said.reads if said.anything else said.reads
         reads = self._gaze.look(namespace, reads, names, until=start + _ALLOWED)
         listener = files.Listener(self._ignored)
@@ -247,7 +249,9 @@ class Recorder:
 
     def _files(self, pending: _Pending, called: frozenset[str]) -> files.Files:
         seen = pending.listener.files()
-        calls = (*pending.usage.calls, *called)
+        # What the notebook's own functions call is known: their names say nothing.
+        said = (name for name in pending.usage.calls if type(self._namespace.get(name)) is not _FUNCTION)
+        calls = (*said, *called)
         looks = sum(map(lore.reads_file, calls))
         puts = sum(map(lore.writes_file, calls))
         unseen_read = looks > len(seen.read | seen.listed) or any(map(lore.reads_unseen, calls))
@@ -261,7 +265,7 @@ class Recorder:
             return "changes the working folder"
         if _environment() != pending.environment:
             return "changes environment variables"
-        if _settings() != pending.settings:
+        if any(pending.settings.get(name, held) != held for name, held in _settings().items()):
             return "changes settings"
         if word := lore.within_changes_world(words):
             return f"calls a function that may change settings ({word})"
@@ -274,17 +278,18 @@ class Recorder:
 
 
 def _environment() -> int:
-    return hash(frozenset(os.environ.items()))
+    # Threading libraries set KMP_ variables for themselves when they are imported.
+    return hash(frozenset(pair for pair in os.environ.items() if not pair[0].startswith("KMP_")))
 
 
-def _settings() -> str:
+def _settings() -> dict[str, str]:
     """Write down the settings of the process that count for a model."""
-    parts: list[object] = [sys.path]
+    found = {"path": repr(sys.path)}
     if (numpy := sys.modules.get("numpy")) is not None:
-        parts.append(numpy.geterr())
+        found["numpy"] = repr(numpy.geterr())
     if (sklearn := sys.modules.get("sklearn")) is not None and hasattr(sklearn, "get_config"):
-        parts.append(sklearn.get_config())
-    return repr(parts)
+        found["sklearn"] = repr(sklearn.get_config())
+    return found
 
 
 def _unrepeatable(calls: frozenset[str]) -> bool:

@@ -216,7 +216,9 @@ class Walk:
             return
         if value.nbytes:
             self._buffers.append(np.lib.array_utils.byte_bounds(value))
-            self._hash.update(blocks.content(value))
+            # What lies between the fields of a record is arbitrary.
+            for part in [value[name] for name in value.dtype.names] if value.dtype.names else [value]:
+                self._hash.update(blocks.content(part))
             self._hurry()
 
     def _pandas(self, value: Any) -> None:  # noqa: ANN401 - pandas ships no types
