@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import queue
 import subprocess
@@ -80,15 +79,16 @@ class Crew:
     Args:
         task: What each of them is given.
         size: How many there are.
+        threads: How many threads the numerics of each may use.
 
     Raises:
         UsageError: The task cannot be sent to another process.
     """
 
-    def __init__(self, task: Task, size: int) -> None:
+    def __init__(self, task: Task, size: int, threads: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mlops-")
         self._path = Path(self._folder.name, "task.pickle")
-        self._threads = max(1, (os.cpu_count() or 1) // size)
+        self._threads = threads
         self._answers: queue.SimpleQueue[tuple[Worker, Answer | None]] = queue.SimpleQueue()
         self.workers: list[Worker] = []
         _write(task, self._path)

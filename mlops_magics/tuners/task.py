@@ -56,9 +56,21 @@ class Task:
         seconds = time.monotonic() - began
         return scorer_of(self.metric, self.positive)(model, taken(self.rows, out), self.truth[out]), seconds
 
-    def refitted(self, name: str, params: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an estimator
-        """Fit a candidate on all rows."""
-        return self._fitted(name, params, None)
+    def refitted(self, name: str, params: Mapping[str, Any], threads: int) -> Any:  # noqa: ANN401
+        """Fit a candidate on all rows.
+
+        It uses as many threads as a worker did, so that it takes as long as the fits of the folds let expect:
+        on a machine that others use too, one thread more can make a fit ten times slower.
+
+        Args:
+            name: The candidate.
+            params: Its parameters.
+            threads: How many threads its numerics may use.
+        """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(threads):
+            return self._fitted(name, params, None)
 
     def _fitted(self, name: str, params: Mapping[str, Any], mask: Mask | None) -> Any:  # noqa: ANN401 - same
         from sklearn.base import clone

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from mlops_magics.foundation.digests import array_digest, digest
@@ -32,6 +35,7 @@ from mlops_magics.tuners.search import Search, best_of, refit_seconds
 __all__ = ["Attempt", "Study", "tune"]
 
 _MOST_WORKERS: Final = 4
+_FOLDER: Final = Path(".mlops", "tune")
 _LOGGING: Final = 2.0  # seconds that writing a model and its trials takes
 _SHARE: Final = 0.2  # of a short time that is kept for that
 
@@ -97,13 +101,12 @@ def tune(  # noqa: PLR0913 - one verb and its options
     question = asked(pipeline, data, target, called=names, space=space, auto=auto, metric=metric, folds=folds)
     told = _known(question)
     key = _key(question, told)
-    store = open_store(settings)
-    place = Kept(store, store.experiment_id(settings.experiment), settings, "", _line(question, names), begun)
     plan = _Plan(trials, until, min(_LOGGING, _SHARE * (until - began)), workers or _cores())
     progress = progress or Progress()
+    open_ = functools.cache(lambda: _opened(settings, _line(question, names), begun))
     try:
-        study, ended = _searched(question, settings, key, plan, progress)
-        place = replace(place, key=f"tune:{key}:{ended}")
+        study = _searched(question, settings.root / _FOLDER / key, plan, progress, open_)
+        place = replace(open_(), key=f"tune:{key}:{len(study.trials)}")
         return _kept(study, place, told, question, allow_pickle=allow_pickle)
     finally:
         progress.end()
@@ -117,6 +120,11 @@ class _Plan:
     until: float
     closing: float
     workers: int
+
+    @property
+    def threads(self) -> int:
+        """How many threads the numerics of one fit may use."""
+        return max(1, (os.cpu_count() or 1) // self.workers)
 
 
 def _cores() -> int:
@@ -146,33 +154,46 @@ def _key(question: Asked, told: Dataset) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
+def _opened(settings: Settings, line: str, begun: int) -> Kept:
+    store = open_store(settings)
+    return Kept(store, store.experiment_id(settings.experiment or ""), settings, "", line, begun)
+
+
 def _searched(
-    question: Asked, settings: Settings, key: str, plan: _Plan, progress: Progress
-) -> tuple[Study, int]:
+    question: Asked,
+    path: Path,
+    plan: _Plan,
+    progress: Progress,
+    open_: Callable[[], Kept],
+) -> Study:
     """Search, and fit the best once more on all rows."""
     task, lower = question.task, lower_is_better(question.task.metric)
-    folder = settings.root / ".mlops" / "tune"
-    with journals.opened(folder, key, question.candidates, lower=lower) as journal:
+    with journals.opened(path.parent, path.name, question.candidates, lower=lower) as journal:
         late = False
         if journal.resumed < plan.trials:
             progress.say(f"{journal.resumed} of {plan.trials} trials")
             size = min(plan.workers, plan.trials - journal.resumed)
-            try:
-                with Crew(task, size) as crew:
-                    search = Search(
-                        journal, crew, task.folds, plan.trials, plan.until, plan.closing, lower, progress.say
-                    )
-                    late = search.run()
-            except ChildProcessError as error:
-                raise UnavailableError(
-                    f"The worker processes end as soon as they start: {error}.",
-                    "Import what the pipeline needs from installed modules, or define it in the notebook.",
-                ) from error
-        ended = journal.attempts()
-        best, notes = _chosen(ended, plan, task.folds, lower=lower, late=late)
+            with _working(), Crew(task, size, plan.threads) as crew:
+                open_()  # while the workers get ready; a store that does not answer ends it here
+                search = Search(
+                    journal, crew, task.folds, plan.trials, plan.until, plan.closing, lower, progress.say
+                )
+                late = search.run()
+        best, notes = _chosen(journal.attempts(), plan, task.folds, lower=lower, late=late)
         progress.say("the best one is fitted on all rows")
-        estimator = task.refitted(best.family, best.params)
-        return _study(question, journal, best, estimator, late=late, notes=notes), len(ended)
+        estimator = task.refitted(best.family, best.params, plan.threads)
+        return _study(question, journal, best, estimator, late=late, notes=notes)
+
+
+@contextlib.contextmanager
+def _working() -> Iterator[None]:
+    try:
+        yield
+    except ChildProcessError as error:
+        raise UnavailableError(
+            f"The worker processes end as soon as they start: {error}.",
+            "Import what the pipeline needs from installed modules, or define it in the notebook.",
+        ) from error
 
 
 def _chosen(
