@@ -136,7 +136,10 @@ def _last(estimator: Any) -> tuple[str, Any]:  # noqa: ANN401 - any estimator
     if steps:
         name, inner = steps[-1]
     else:
-        held = ((name, getattr(estimator, name, None)) for name in _INNER)
+        own = estimator.get_params(
+            deep=False
+        )  # a forest has an attribute of that name, which is no parameter
+        held = ((name, own.get(name)) for name in _INNER)
         name, inner = next(((n, e) for n, e in held if hasattr(e, "get_params")), ("", None))
     if inner is None:
         return "", estimator

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import Ridge, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -98,6 +100,21 @@ def test_a_default_space_is_that_of_the_last_step() -> None:
     }
     with pytest.raises(UsageError, match="No space is known for StandardScaler"):
         candidate("yours", make_pipeline(RandomForestClassifier(), StandardScaler()))
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (RandomForestClassifier(), "n_estimators"),
+        (CalibratedClassifierCV(RandomForestClassifier()), "estimator__n_estimators"),
+        (
+            make_pipeline(StandardScaler(), TransformedTargetRegressor(Ridge())),
+            "transformedtargetregressor__regressor__alpha",
+        ),
+    ],
+)
+def test_what_a_wrapper_holds_is_looked_into_and_nothing_else(model: Any, name: str) -> None:
+    assert name in {each.name for each in candidate("yours", model).space.dimensions}
 
 
 def test_a_value_is_held_by_kind() -> None:
