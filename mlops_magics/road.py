@@ -9,6 +9,7 @@ VERBS = {
     "prepare": "mlops_magics.steps.prepare:prepare",
     "features": "mlops_magics.steps.features:features",
     "track": "mlops_magics.steps.track:track",
+    "tune": "mlops_magics.steps.tune:tune",
     "evaluate": "mlops_magics.steps.evaluate:evaluate",
     "register": "mlops_magics.steps.register:register",
     "promote": "mlops_magics.steps.promote:promote",

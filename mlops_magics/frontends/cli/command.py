@@ -50,11 +50,12 @@ def _answer(words: list[str]) -> str:
         return signature.help()
     as_json = "--json" in words
     from mlops_magics.foundation.settings import Settings
+    from mlops_magics.frontends.progress import TerminalProgress
 
     arguments = signature.parse(
         [word for word in words if word != "--json"],
         look_up=lambda text: text,
-        given={"Settings": Settings.discover},
+        given={"Settings": Settings.discover, "Progress": TerminalProgress},
     )
     result = signature.call(arguments)
     return f"{result.to_json() if as_json else result}\n"

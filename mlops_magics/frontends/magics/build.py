@@ -55,7 +55,22 @@ class Extension:
 
     def given(self) -> dict[str, Callable[[], object]]:
         """Name what a step may ask the front end for."""
-        return {"Settings": _settings, "Standby": self.standby, "Watch": self.watch}
+        return {
+            "Settings": _settings,
+            "Standby": self.standby,
+            "Watch": self.watch,
+            "Progress": self.progress,
+        }
+
+    def progress(self) -> object:
+        """Return what shows how far a verb is: in the cell, or on the terminal where there is no kernel."""
+        if hasattr(self.shell, "kernel"):
+            from mlops_magics.frontends.magics.progress import NotebookProgress
+
+            return NotebookProgress()
+        from mlops_magics.frontends.progress import TerminalProgress
+
+        return TerminalProgress()
 
     def watch(self) -> object:
         """Return this kernel's automatic tracking, not on yet the first time."""

@@ -1,0 +1,268 @@
+"""What a search is asked: the line or the call, read and checked, as rows, truth and candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.model_parts.plan import Plan, pipeline
+from mlops_magics.stats.engine import summarize
+from mlops_magics.stats.planning import plan_of
+from mlops_magics.steps.prepare import Prepared
+from mlops_magics.tuners.families import FAMILIES, Candidate, candidate, installed, model_of
+from mlops_magics.tuners.metrics import Kind, checked_metric
+from mlops_magics.tuners.task import Task, parted
+
+_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_YOURS: Final = "yours"
+_FEWEST: Final = 2  # folds, rows of a class, classes
+_MANY: Final = 100  # classes; more are probably numbers
+_TARGET: Final = "mlops target"  # the name of the truth in a table of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that makes sense.
+
+    Attributes:
+        task: What workers are given.
+        candidates: What is tried, by name.
+        kind: What is predicted.
+        data: What the rows are called.
+        notes: What the reader should know.
+    """
+
+    task: Task
+    candidates: Mapping[str, Candidate]
+    kind: Kind
+    data: str
+    notes: tuple[str, ...] = ()
+
+
+def seconds(text: str) -> float:
+    """Read a duration: ``90s``, ``10m``, ``1h30m``; a bare number is seconds.
+
+    Raises:
+        UsageError: It is none, or not above zero.
+    """
+    read = _DURATION.fullmatch(str(text).strip().lower())
+    hours, minutes, rest = (float(part or 0) for part in (read.groups() if read else ("", "", "")))
+    total = 3600 * hours + 60 * minutes + rest
+    if total <= 0:
+        raise UsageError(f"--timeout cannot be '{text}'.", "Write 90s, 10m or 1h30m.")
+    return total
+
+
+def asked(
+    model: object,
+    data: object,
+    target: object,
+    *,
+    called: Mapping[str, str],
+    space: str | None,
+    auto: bool,
+    metric: str | None,
+    folds: int,
+) -> Asked:
+    """Read what a search is asked.
+
+    Args:
+        model: An estimator, what prepare made, or a family's name.
+        data: The rows.
+        target: What is predicted: a value a row, or the name of a column of the rows.
+        called: What the user wrote for them.
+        space: The space as it was written.
+        auto: Whether all families are tried.
+        metric: The metric, or None.
+        folds: How many folds there are.
+
+    Raises:
+        UsageError: It does not make sense; the sentence says why.
+    """
+    if folds < _FEWEST:
+        raise UsageError(f"--folds cannot be {folds}.", "Two folds are the fewest; five are usual.")
+    own = _own(model)
+    rows, truth, without = _rows(data, target, called)
+    _matched(rows, truth, called)
+    families = _families(model, own, auto=auto)
+    if space is not None and families and (own is not None or len(families) > 1):
+        raise UsageError("--space and --auto do not go together.", "Families bring spaces of their own.")
+    plan = _plan(model, rows, truth) if families else Plan()
+    kind = _kind(own, plan, truth)
+    truth = _checked(truth, kind, called.get("target", "y"))
+    fewer = _folds(truth, kind, folds, called.get("target", "y"))
+    made = {} if own is None else {_YOURS: candidate(_YOURS, own, space)}
+    for name in families:
+        inner = model_of(name, classes=kind != "regression")
+        made[name] = candidate(name, pipeline(plan, inner), space)
+    task = Task(
+        estimators={name: each.estimator for name, each in made.items()},
+        rows=rows,
+        truth=truth,
+        parts=parted(truth, kind, fewer),
+        folds=fewer,
+        metric=checked_metric(metric, kind),
+        positive=np.unique(truth)[-1] if kind == "binary" else None,
+    )
+    notes = [f"{without} is what is predicted: it was taken out of the rows."] if without else []
+    if fewer < folds:
+        notes.append(f"{fewer} folds instead of {folds}: the rarest class has {fewer} rows.")
+    return Asked(task, made, kind, called.get("data", "data"), tuple(notes))
+
+
+def _own(model: object) -> Any:  # noqa: ANN401 - an estimator or None
+    """Return the user's estimator, where it is one."""
+    if isinstance(model, str | Prepared):
+        return None
+    if not (hasattr(model, "fit") and hasattr(model, "get_params")) or isinstance(model, type):
+        made = " Write () after its name." if isinstance(model, type) else ""
+        raise UsageError(
+            f"A {type(model).__name__} is no estimator that can be tuned.",
+            f"Give a scikit-learn estimator or pipeline, or one of: auto, {', '.join(installed())}.{made}",
+        )
+    return model
+
+
+def _families(model: object, own: object, *, auto: bool) -> tuple[str, ...]:
+    if auto or model == "auto":
+        return installed()
+    if own is not None:
+        return ()
+    if isinstance(model, Prepared):
+        return ("boosting",)
+    if model in installed():
+        return (str(model),)
+    if model in FAMILIES:
+        raise UsageError(f"{model} is not installed.", "Install it with: pip install lightgbm")
+    raise UsageError(
+        f"'{model}' is neither a pipeline in this notebook nor a family of models.",
+        nearest(str(model), ("auto", *installed())),
+    )
+
+
+def _rows(data: object, target: object, called: Mapping[str, str]) -> tuple[Any, Any, str]:
+    """Return the rows, the truth, and the name of the column that was taken out of the rows."""
+    name = called.get("data", "data")
+    if kind_of(data) is None and not isinstance(data, str) and not hasattr(data, "suffix"):
+        if not hasattr(data, "shape"):
+            raise UsageError(
+                f"{name} is a {type(data).__name__}, which holds no rows.", "Pass a table or an array."
+            )
+        if isinstance(target, str):
+            raise UsageError(f"{name} has no names of columns.", "Pass what is predicted as a value a row.")
+        return data, _values(target), ""
+    frame = Frame.of(data, name)
+    if isinstance(target, str):
+        truth = _values(frame.column(frame.position(target)))
+        return frame.without(target).data, truth, target
+    return frame.data, _values(target), ""
+
+
+def _matched(rows: Any, truth: Any, called: Mapping[str, str]) -> None:  # noqa: ANN401 - tables and arrays
+    count = Frame.of(rows).rows if kind_of(rows) is not None else rows.shape[0]
+    if count != len(truth):
+        told = called.get("target", "y"), called.get("data", "data")
+        raise UsageError(
+            f"{told[0]} holds {len(truth):,} values, {told[1]} {count:,} rows.",
+            "Take both from the same rows.",
+        )
+
+
+def _values(target: Any) -> Any:  # noqa: ANN401 - anything that holds a value a row
+    if hasattr(target, "to_pandas") and not hasattr(target, "to_frame"):
+        target = target.to_pandas()
+    values = np.asarray(target.to_numpy() if hasattr(target, "to_numpy") else target)
+    if values.ndim == _FEWEST and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise UsageError("What is predicted must be one value a row.", "Pass one column.")
+    return values
+
+
+def _plan(model: object, rows: Any, truth: Any) -> Plan:  # noqa: ANN401 - tables and arrays
+    """Decide how columns are prepared, as prepare does."""
+    if isinstance(model, Prepared):
+        return model.plan
+    if kind_of(rows) is None:
+        raise UsageError(
+            "Families of models need a table: columns are prepared by their names.",
+            "Pass a DataFrame, or a pipeline of your own without --auto.",
+        )
+    table = Frame.of(Frame.of(rows).to_pandas().assign(**{_TARGET: truth}))
+    plan, _ = plan_of(table, summarize(table.data, target=_TARGET, source="data"), target=_TARGET)
+    return plan
+
+
+def _kind(own: object, plan: Plan, truth: Any) -> Kind:  # noqa: ANN401 - an array
+    from sklearn.base import is_classifier, is_regressor
+
+    if own is not None and is_regressor(own):
+        return "regression"
+    if own is None or not is_classifier(own):
+        number = plan.problem == "number" if plan.problem else truth.dtype.kind == "f"
+        if number:
+            return "regression"
+    gone = _gaps(truth)
+    return "multiclass" if len(set(truth[~gone].tolist())) > _FEWEST else "binary"
+
+
+def _gaps(truth: Any) -> Any:  # noqa: ANN401 - arrays
+    import pandas as pd
+
+    return np.asarray(pd.isna(truth))
+
+
+def _checked(truth: Any, kind: Kind, name: str) -> Any:  # noqa: ANN401 - arrays
+    """Accept the truth: no gaps, and something to tell apart."""
+    if not len(truth):
+        raise UsageError("There are no rows.", "Pass the rows to learn from.")
+    gaps = int(_gaps(truth).sum())
+    if gaps:
+        raise UsageError(
+            f"{name} is missing in {gaps:,} of {len(truth):,} rows.",
+            f"Drop these rows first: keep = {name}.notna().",
+        )
+    if kind == "regression":
+        truth = truth.astype(float)
+        if not np.isfinite(truth).all():
+            raise UsageError(f"{name} holds infinite numbers.", "Drop these rows, or cap the numbers.")
+        if np.ptp(truth) == 0:
+            raise UsageError(f"{name} is the same in all rows.", "There is nothing to predict: check it.")
+        return truth
+    if truth.dtype == object:
+        values = set(truth.tolist())
+        if len({type(value) for value in values}) > 1:
+            raise UsageError(f"{name} mixes kinds of values.", "Make all of them text, or all numbers.")
+        truth = truth.astype(type(next(iter(values)))) if values <= {True, False} else truth
+    return truth
+
+
+def _folds(truth: Any, kind: Kind, folds: int, name: str) -> int:  # noqa: ANN401 - an array
+    """Return how many folds the rows allow."""
+    if kind == "regression":
+        if len(truth) < 2 * folds:
+            raise UsageError(f"{len(truth)} rows are too few for {folds} folds.", "Pass more rows.")
+        return folds
+    classes, counts = np.unique(truth, return_counts=True)
+    if len(classes) < _FEWEST:
+        raise UsageError(
+            f"{name} has one class only: {classes[0]}.",
+            "Pass rows of two classes at least: check the filter.",
+        )
+    if len(classes) > _MANY:
+        raise UsageError(
+            f"{name} has {len(classes):,} classes.", "Predict numbers with a regressor, or merge classes."
+        )
+    rarest = int(counts.min())
+    if rarest < _FEWEST:
+        raise UsageError(
+            f"The class {classes[counts.argmin()]} of {name} has one row.",
+            "Drop it or merge it: no fold can both learn and judge it.",
+        )
+    return min(folds, rarest)

@@ -1,0 +1,104 @@
+"""What a worker is given once: the rows, the truth, how they are divided, and what may be fitted."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.tuners.metrics import Kind, scorer_of
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question to parameters: how good is the estimator with them, on rows that it has not seen.
+
+    Attributes:
+        estimators: The estimators by the candidate's name.
+        rows: What is fitted on: a table of any library, or an array.
+        truth: What is predicted, a value a row.
+        parts: The fold that each row is held out in.
+        folds: How many folds there are.
+        metric: What is computed.
+        positive: The positive one of two classes.
+    """
+
+    estimators: Mapping[str, Any]
+    rows: Any
+    truth: Any
+    parts: npt.NDArray[np.int16]
+    folds: int
+    metric: str
+    positive: Any = None
+
+    def judged(self, name: str, params: Mapping[str, Any], fold: int) -> tuple[float, float]:
+        """Fit a candidate on all folds but one, and judge it on that.
+
+        Args:
+            name: The candidate.
+            params: Its parameters.
+            fold: The fold that is held out.
+
+        Returns:
+            The metric, and the seconds that fitting took.
+        """
+        out = self.parts == fold
+        began = time.monotonic()
+        model = self._fitted(name, params, ~out)
+        seconds = time.monotonic() - began
+        return scorer_of(self.metric, self.positive)(model, taken(self.rows, out), self.truth[out]), seconds
+
+    def refitted(self, name: str, params: Mapping[str, Any], threads: int) -> Any:  # noqa: ANN401
+        """Fit a candidate on all rows.
+
+        It uses as many threads as a worker did, so that it takes as long as the fits of the folds let expect:
+        on a machine that others use too, one thread more can make a fit ten times slower.
+
+        Args:
+            name: The candidate.
+            params: Its parameters.
+            threads: How many threads its numerics may use.
+        """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(threads):
+            return self._fitted(name, params, None)
+
+    def _fitted(self, name: str, params: Mapping[str, Any], mask: Mask | None) -> Any:  # noqa: ANN401 - same
+        from sklearn.base import clone
+
+        model = clone(self.estimators[name]).set_params(**params)
+        rows, truth = (self.rows, self.truth) if mask is None else (taken(self.rows, mask), self.truth[mask])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a search goes through corners that nobody will use
+            return model.fit(rows, truth)
+
+
+def taken(rows: Any, mask: Mask) -> Any:  # noqa: ANN401 - a table or an array
+    """Take the rows that a truth value each picks."""
+    return Frame.of(rows).where(mask).data if kind_of(rows) is not None else rows[mask]
+
+
+def parted(truth: Any, kind: Kind, folds: int) -> npt.NDArray[np.int16]:  # noqa: ANN401 - an array
+    """Say for each row in which fold it is held out; classes are in proportion in each.
+
+    Args:
+        truth: What is predicted.
+        kind: What that is.
+        folds: How many folds to make.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    way = KFold if kind == "regression" else StratifiedKFold
+    parts = np.zeros(len(truth), dtype=np.int16)
+    for fold, (_, out) in enumerate(way(folds, shuffle=True, random_state=0).split(truth, truth)):
+        parts[out] = fold
+    return parts
