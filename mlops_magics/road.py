@@ -15,6 +15,7 @@ VERBS = {
     "promote": "mlops_magics.steps.promote:promote",
     "deploy": "mlops_magics.steps.deploy:deploy",
     "predict": "mlops_magics.steps.predict:predict",
+    "reproduce": "mlops_magics.steps.reproduce:reproduce",
     "status": "mlops_magics.steps.status:status",
     "doctor": "mlops_magics.steps.doctor:doctor",
 }

@@ -251,3 +251,17 @@ def _birth(pid: int) -> str:
         return f"{boot}:{int(behind[_STARTTIME])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def free_memory() -> int:
+    """Return how many bytes processes of this machine can still have without swapping."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def own_memory() -> int:
+    """Return how many bytes of memory this process holds."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

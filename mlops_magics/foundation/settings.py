@@ -32,6 +32,8 @@ class Settings:
         notebook: The notebook that runs, where a runner of ours says so.
         state: This user's folder for tokens, endpoints and locks (0700).
         standby: Whether a warm process may wait for a deployment.
+        verify: Whether the cells that made a run are executed once more in the background, as its proof;
+            not by default where ``CI`` says that nobody is there.
     """
 
     root: Path
@@ -40,6 +42,7 @@ class Settings:
     notebook: str | None = None
     state: Path
     standby: bool = True
+    verify: bool = True
 
     @classmethod
     def discover(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -75,6 +78,12 @@ class Settings:
             notebook=environ.get("MLOPS_NOTEBOOK"),
             state=Path(state) if state else _user_state(),
             standby=_flag("standby", environ.get("MLOPS_STANDBY") or table.get("standby") or "true"),
+            verify=_flag(
+                "verify",
+                environ.get("MLOPS_VERIFY")
+                or table.get("verify")
+                or ("false" if environ.get("CI") else "true"),
+            ),
         )
 
     def with_(self, **changes: object) -> Settings:
@@ -90,7 +99,7 @@ def remember(**changes: str) -> None:
     """Keep settings for the rest of this process, and for the processes that it starts.
 
     Args:
-        **changes: ``store``, ``experiment`` or ``standby``, as text.
+        **changes: ``store``, ``experiment``, ``standby`` or ``verify``, as text.
     """
     for name, value in changes.items():
         os.environ[f"MLOPS_{name.upper()}"] = value
@@ -135,7 +144,7 @@ def _project_table(root: Path) -> dict[str, str]:
     table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
-    known = {"store", "experiment", "standby"}
+    known = {"store", "experiment", "standby", "verify"}
     for key in table:
         if key not in known:
             raise UsageError(

@@ -12,7 +12,8 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _LISTED = {"os.listdir", "os.scandir", "glob.glob"}
 _FINDERS = ("<frozen importlib", str(Path(importlib.__file__).parent), pkgutil.__file__)
 _PROCESSES = {"subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.spawn"}
 _NETWORK = {"socket.connect", "urllib.Request"}
+_OURS = {"mlops-lease", "mlops-verify"}  # threads of the tracker's own that go on while a cell runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,21 @@ class Listener:
 
     Attributes:
         ignored: Folders and files whose events are none of the notebook's: the tracker's own store.
+        deaf: Whether it is told nothing now.
     """
 
     ignored: tuple[str, ...] = ()
     _events: set[tuple[str, str]] = field(default_factory=set)
+    deaf: bool = False
+
+    @contextlib.contextmanager
+    def hearing(self, *, on: bool) -> Iterator[None]:
+        """Hear events, or none, while the block runs."""
+        before, self.deaf = self.deaf, not on
+        try:
+            yield
+        finally:
+            self.deaf = before
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Keep what one audit event tells."""
@@ -130,9 +143,16 @@ def installed(path: str) -> bool:
 
 
 _PACKAGES = tuple(
-    {str(Path(path)) for path in (sys.prefix, sys.base_prefix, str(Path(os.__file__).parent)) if path != "/"}
+    {
+        str(Path(path))
+        for path in (sys.prefix, sys.base_prefix, Path(os.__file__).parent, Path(__file__).parents[1])
+        if path != "/"
+    }
 )
 _OUTSIDE = tuple({*_PACKAGES, *_SYSTEM})
+_HEARD = {
+    *_MADE, *_REMOVED, *_MOVED, *_COPIED, *_LISTED, *_PROCESSES, *_NETWORK, "open", "sqlite3.connect",
+}  # fmt: skip
 _LISTENERS: list[Listener] = []
 _HOOKED: list[bool] = []
 
@@ -152,12 +172,15 @@ def ignore(listener: Listener) -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _LISTENERS:
+    if not _LISTENERS or event not in _HEARD:
         return
     # To find a module Python lists the folders of its path: what else lies there does not count.
     if event in _LISTED and sys._getframe(1).f_code.co_filename.startswith(_FINDERS):  # noqa: SLF001
         return
     # Whatever a hook raises would fail the user's own call.
     with contextlib.suppress(Exception):
+        if threading.current_thread().name in _OURS:
+            return
         for listener in tuple(_LISTENERS):
-            listener.note(event, arguments)
+            if not listener.deaf:
+                listener.note(event, arguments)

@@ -53,11 +53,11 @@ def _unknown(kept: Sequence[Executed], cells: Mapping[str, str] | None) -> Itera
     if cells is None:
         if any(item.cell is not None for item in kept):
             for item in kept:
-                if item.cell is None:
+                if item.cell is None and item.seen:
                     yield f"{_first_line(item)} ran from outside the notebook's cells."
         return
     for item in kept:
-        if item.cell is None or item.cell not in cells:
+        if item.seen and (item.cell is None or item.cell not in cells):
             yield f"Cell {_first_line(item)} is no longer in the notebook."
 
 

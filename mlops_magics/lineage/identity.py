@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import xxhash
@@ -28,10 +28,13 @@ class Key:
     Attributes:
         digest: 32 hexadecimal digits.
         opaque: The names whose values have no digest; they are in the key by their type only.
+        reads: The digests of the values that it reads, by name. Texts are left out: a short one could be
+            guessed from its digest.
     """
 
     digest: str
     opaque: tuple[str, ...] = ()
+    reads: Mapping[str, str] = field(default_factory=dict)
 
 
 def key(
@@ -56,8 +59,14 @@ def key(
     prints = Fingerprints(told or {})
     parts = [_VERSION, normalised(tree), *map(repr, asked)]
     held = sorted(name for name in exposed(tree) if name in namespace)
-    parts += [f"{name}={prints.of(namespace[name], name)}" for name in held]
-    return Key(_hashed(parts), tuple(sorted(prints.opaque)))
+    values = {name: prints.of(namespace[name], name) for name in held}
+    parts += [f"{name}={value}" for name, value in values.items()]
+    told_apart = {
+        name: _hashed([value])
+        for name, value in values.items()
+        if not isinstance(namespace[name], str | bytes) and name not in prints.opaque
+    }
+    return Key(_hashed(parts), tuple(sorted(prints.opaque)), told_apart)
 
 
 def normalised(tree: ast.Module) -> str:

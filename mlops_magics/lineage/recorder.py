@@ -11,7 +11,8 @@ import os
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +45,24 @@ class _Pending:
     settings: dict[str, str]
     listener: files.Listener
     started: float
+    own: tuple[dict[str, str], int] | None = None
+
+    def begin_own(self) -> None:
+        """Note how things stand before the tracker does something of its own."""
+        self.own = chance.states(), _environment()
+
+    def end_own(self) -> None:
+        """Take what the tracker changed for how things stood before the cell."""
+        if self.own is None:
+            return
+        (states, environment), self.own = self.own, None
+        now = chance.states()
+        self.chance = {
+            name: now[name] if self.chance.get(name) == states.get(name) else self.chance.get(name, "")
+            for name in now
+        }
+        if self.environment == environment:
+            self.environment = _environment()
 
 
 class Recorder:
@@ -52,12 +71,23 @@ class Recorder:
     Args:
         transform: Turns a cell's source into Python (IPython's ``transform_cell``).
         ignored: Files and folders that belong to the tracker, whose use is no part of a cell.
+        earlier: The sources of the cells that ran before there was a recorder; each slice keeps them.
+
+    Attributes:
+        transform: As given.
+        overhead: The seconds that recording has taken.
     """
 
-    def __init__(self, *, transform: Callable[[str], str] = str, ignored: Iterable[Path] = ()) -> None:
-        self._transform = transform
+    def __init__(
+        self,
+        *,
+        transform: Callable[[str], str] = str,
+        ignored: Iterable[Path] = (),
+        earlier: Iterable[str] = (),
+    ) -> None:
+        self.transform = transform
         self._ignored = tuple(os.path.abspath(path) for path in ignored)  # noqa: PTH100 - as audit events say it
-        self._log: list[Executed] = []
+        self._log: list[Executed] = [self._unseen(place, source) for place, source in enumerate(earlier)]
         self._gaze = Gaze()
         self._pending: _Pending | None = None
         self._within = 0  # cells that a cell executes belong to it
@@ -100,7 +130,7 @@ class Recorder:
             reads,
             {name: id(namespace[name]) for name in names},
             chance.states(),
-            str(Path.cwd()),
+            _place(),
             _environment(),
             _settings(),
             listener,
@@ -139,6 +169,34 @@ class Recorder:
             files.ignore(self._pending.listener)
         self._pending, self._within = None, 0
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave out what is done while the block runs: it is the tracker's work, not the cell's."""
+        pending = self._pending
+        if pending is None:
+            yield
+            return
+        with pending.listener.hearing(on=False):
+            pending.begin_own()
+            try:
+                yield
+            finally:
+                pending.end_own()
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within work of the tracker's own, hear again: the block is the cell's body."""
+        pending = self._pending
+        if pending is None:
+            yield
+            return
+        pending.end_own()
+        with pending.listener.hearing(on=True):
+            try:
+                yield
+            finally:
+                pending.begin_own()
+
     def slice(self, names: Iterable[str], *, cells: Mapping[str, str] | None = None) -> Slice:
         """Find the executed cells that made what some names hold now.
 
@@ -170,13 +228,25 @@ class Recorder:
         with self._gaze.kept():  # when the cell ends, all is compared once more
             return [self._seen(self._pending, seconds, ok=True)]
 
+    def _unseen(self, place: int, source: str) -> Executed:
+        code, said = self._read(source)
+        return Executed(
+            place,
+            source,
+            code,
+            reads=said.reads,
+            rebound=said.stores | said.maybe,
+            always="ran before recording began",
+            seen=False,
+        )
+
     def _read(self, source: str) -> tuple[str, Usage]:
         try:
-            code = self._transform(source)
+            code = self.transform(source)
         except Exception:  # noqa: BLE001 - the shell will say why when it executes the cell
             return source, Usage()
         try:
-            return code, usage(code, self._transform)
+            return code, usage(code, self.transform)
         except Exception:  # noqa: BLE001 - a cell that cannot be read may do anything
             return code, Usage(anything=True, always="could not be read")
 
@@ -261,7 +331,7 @@ class Recorder:
         )
 
     def _world(self, pending: _Pending, patched: frozenset[str], words: frozenset[str]) -> str:
-        if str(Path.cwd()) != pending.place:
+        if _place() != pending.place:
             return "changes the working folder"
         if _environment() != pending.environment:
             return "changes environment variables"
@@ -274,6 +344,13 @@ class Recorder:
             module = held.__name__ if isinstance(held, types.ModuleType) else getattr(held, "__module__", "")
             if isinstance(held, types.ModuleType) or (isinstance(held, type) and module != "__main__"):
                 return "" if str(module).startswith(("matplotlib", "seaborn")) else f"changes {name} itself"
+        return ""
+
+
+def _place() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # somebody removed it
         return ""
 
 

@@ -43,7 +43,7 @@ def script(found: Slice, *, transform: Callable[[str], str] | None = None) -> st
     whole = "\n".join(bodies)
     head = [f'"""Makes {", ".join(found.targets)}: {len(cells)} of the {found.of} cells that had run."""\n']
     head += ["\n".join(futures) + "\n"] if futures else []
-    if "get_ipython()" in whole:
+    if re.search(r"^(?!\s*#).*get_ipython\(\)", whole, re.MULTILINE):
         head.append(_SHELL)
     if re.search(r"\bdisplay\(", whole):
         head.append(_DISPLAY)
@@ -103,10 +103,27 @@ def _awaits(code: str) -> bool:
 
 def _cell(item: Executed, transform: Callable[[str], str] | None) -> tuple[str, list[str]]:
     """Write a cell; return it and its imports from ``__future__``, which must stand first."""
+    body, futures = python(item, transform)
+    if not body:  # it did nothing but fail
+        return "", []
+    if not item.ok:
+        body = _swallowed(body)
+    return f"# %% [{item.number + 1}]\n{body}\n", futures
+
+
+def python(item: Executed, transform: Callable[[str], str] | None) -> tuple[str, list[str]]:
+    """Write a cell as Python, without the lines that install packages or turn tracking on.
+
+    Args:
+        item: The cell.
+        transform: Turns the source of a tracked cell's body into Python; none where None.
+
+    Returns:
+        The code, "" where it is none, and the imports from ``__future__`` that were taken out of it.
+    """
     code = _untracked(item.code, transform)
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError):  # it did nothing but fail
+    tree = _parsed(code)
+    if tree is None:
         return "", []
     if _plain(item, code):
         code = item.source
@@ -118,10 +135,14 @@ def _cell(item: Executed, transform: Callable[[str], str] | None) -> tuple[str, 
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or 0) - node.lineno + 1)
     commented = _commented(tree)
     lines = [f"# {line}" if place + 1 in commented else line for place, line in enumerate(lines)]
-    body = "\n".join(lines).rstrip()
-    if not item.ok:
-        body = _swallowed(body)
-    return f"# %% [{item.number + 1}]\n{body}\n", futures
+    return "\n".join(lines).rstrip(), futures
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:  # a cell that awaits at its top level parses as any other
+        return ast.parse(code)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _plain(item: Executed, code: str) -> bool:

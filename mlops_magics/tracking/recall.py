@@ -41,12 +41,12 @@ class Recalled:
     files: Mapping[str, str]
 
 
-def recall(store: Store, experiment_id: str, named: str) -> Recalled:
+def recall(store: Store, experiment_id: str | None, named: str) -> Recalled:
     """Read a run.
 
     Args:
         store: The open store.
-        experiment_id: Where a name is looked for.
+        experiment_id: Where a name is looked for; None where only an id can be meant.
         named: The run's id, or the name of a run of the experiment; the newest of that name is taken.
 
     Raises:
@@ -70,12 +70,12 @@ def recall(store: Store, experiment_id: str, named: str) -> Recalled:
     )
 
 
-def _found(store: Store, experiment_id: str, named: str) -> Any:  # noqa: ANN401 - MLflow's Run
+def _found(store: Store, experiment_id: str | None, named: str) -> Any:  # noqa: ANN401 - MLflow's Run
     identifier = read_run_id(named)
     with door(f"The run {named}"):
         if identifier is not None:
             return store.client.get_run(identifier)
-        runs = store.client.search_runs([experiment_id], max_results=_NEWEST)
+        runs = store.client.search_runs([experiment_id], max_results=_NEWEST) if experiment_id else []
     for run in runs:
         if run.info.run_name == named:
             return run
@@ -97,5 +97,5 @@ def _texts(store: Store, run_id: str) -> dict[str, str]:
         return {
             path.name: path.read_text("utf-8", errors="replace")
             for path in kept.iterdir()
-            if path.suffix in {".py", ".txt", ".diff"}
+            if path.suffix in {".py", ".txt", ".diff", ".json"}
         }

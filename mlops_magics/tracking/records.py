@@ -48,6 +48,8 @@ class Run(Result):
         repeats: How often the same cell gave this outcome on the same data.
         remark: What is true of this execution only: that it is an earlier run again, or not deterministic.
         estimator: The fitted estimator itself, while the kernel lives.
+        outcome: The digest of all that came of the cell, while the kernel lives.
+        recipe: What makes it again, while the kernel lives.
     """
 
     id: str
@@ -64,6 +66,8 @@ class Run(Result):
     repeats: int = 1
     remark: str = ""
     estimator: Any = live(default=None)
+    outcome: str = live(default="")
+    recipe: Any = live(default=None)
 
     def blocks(self) -> Iterable[Block]:
         """Show the run: its model, metrics, parameters and data."""

@@ -23,12 +23,15 @@ class Extension:
         self.shell = shell
         self._standby: Any = None
         self._watch: Any = None
+        self._verifying: Any = None
+        self.recording: Any = None
         self._taken: list[Callable[[], object]] = []
 
     def load(self) -> None:
         """Register magics, ``%config MLOps`` and completion. Imports nothing heavy, starts nothing."""
         from mlops_magics.frontends.magics.complete import Matcher
         from mlops_magics.frontends.magics.config import MLOps
+        from mlops_magics.frontends.magics.recording import Recording
 
         table = self.shell.magics_manager.magics
         for kind, verbs, made in (("line", VERBS, LineMagic), ("cell", CELLS, CellMagic)):
@@ -43,13 +46,17 @@ class Extension:
         ):
             room.append(part)
             self._taken.append(lambda room=room, part=part: part in room and room.remove(part))  # type: ignore[misc]
+        self.recording = Recording(self.shell)
+        self.recording.on()
+        self._taken.append(self.recording.off)
 
     def unload(self) -> None:
         """Take away all that ``load`` brought, and end the standby process."""
         while self._taken:
             self._taken.pop()()
-        if self._watch is not None:
-            self._watch.off()
+        for part in (self._watch, self._verifying):
+            if part is not None:
+                part.off()
         if self._standby is not None:
             self._standby.stop()
 
@@ -77,8 +84,16 @@ class Extension:
         if self._watch is None:
             from mlops_magics.frontends.magics.watch import Watching
 
-            self._watch = Watching(self.shell, self.standby)
+            self._watch = Watching(self.shell, self.recording, self.standby, self.verifying)
         return self._watch
+
+    def verifying(self) -> Any:  # noqa: ANN401 - as everything here, imported on first use
+        """Return what proves runs in the background."""
+        if self._verifying is None:
+            from mlops_magics.frontends.magics.verifying import Verifying
+
+            self._verifying = Verifying()
+        return self._verifying
 
     def standby(self) -> object:
         """Return this kernel's standby process, not started yet the first time."""
@@ -121,7 +136,8 @@ class LineMagic:
 
     def __call__(self, line: str) -> Any:  # noqa: ANN401 - a Result, or the card that shows it
         """Read the line, call the step, keep the result under ``-o NAME``, and return it to be shown."""
-        return self._called(line, self._extension.given())
+        with self._extension.recording.aside():
+            return self._called(line, self._extension.given())
 
     def getdoc(self) -> str:
         """Return what ``%mlops_<verb>?`` shows."""
@@ -164,6 +180,8 @@ class LineMagic:
         except (NotFoundError, UsageError) as error:
             _suggest(error, missed, shell.user_ns)
             raise
+        if getattr(result, "recipe", None) is not None:
+            self._extension.verifying().later(result)
         shown = _presented(result, shell)
         if asked.keep is not None:
             shell.user_ns[asked.keep] = shown
@@ -185,7 +203,8 @@ class CellMagic(LineMagic):
 
     def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
         """Compile the cell, and call the step, which executes it."""
-        return self._called(line, {**self._extension.given(), "Body": lambda: self._body(line, cell)})
+        with self._extension.recording.aside():
+            return self._called(line, {**self._extension.given(), "Body": lambda: self._body(line, cell)})
 
     def _body(self, line: str, cell: str) -> object:
         from mlops_magics.frontends.magics.cells import compiled
@@ -201,7 +220,13 @@ class CellMagic(LineMagic):
                 f"Correct it, nothing was executed: {(error.text or '').strip()}",
             ) from None
         source = source_of(shell, cell, f"{self._sign}{self.__name__} {line}".strip(), _settings())
-        return Body(source=source, code=body.code, namespace=shell.user_ns, run=body.run)
+        recording = self._extension.recording
+
+        def run() -> None:
+            with recording.heard():
+                body.run()
+
+        return Body(source, body.code, shell.user_ns, run, recording.recorder)
 
 
 def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported at load

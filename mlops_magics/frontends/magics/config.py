@@ -18,9 +18,14 @@ class MLOps(Configurable):
     )
     experiment = Unicode("", help="The experiment that runs go to.").tag(config=True)
     standby = Bool(True, help="Whether a warm process may wait for a deployment.").tag(config=True)  # noqa: FBT003 - traitlets' way
+    verify = Bool(True, help="Whether runs are proved in the background.").tag(config=True)  # noqa: FBT003 - same
 
-    @observe("store", "experiment", "standby")
+    @observe("store", "experiment", "standby", "verify")
     def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         remember(
-            **{change["name"]: str(change["new"]).lower() if change["name"] == "standby" else change["new"]}
+            **{
+                change["name"]: str(change["new"]).lower()
+                if isinstance(change["new"], bool)
+                else change["new"]
+            }
         )

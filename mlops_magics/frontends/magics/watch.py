@@ -9,6 +9,7 @@ from IPython.display import display
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics.recording import Recording
 from mlops_magics.frontends.magics.whereabouts import source_of
 from mlops_magics.steps.track.automatic import Watched, begin, end
 from mlops_magics.steps.track.body import Body
@@ -24,12 +25,22 @@ class Watching:
 
     Args:
         shell: The IPython shell.
+        recording: What records its cells.
         standby: Returns this kernel's standby process.
+        verifying: Returns what proves runs in the background.
     """
 
-    def __init__(self, shell: Any, standby: Callable[[], Any]) -> None:  # noqa: ANN401 - IPython ships no types
+    def __init__(
+        self,
+        shell: Any,  # noqa: ANN401 - IPython ships no types
+        recording: Recording,
+        standby: Callable[[], Any],
+        verifying: Callable[[], Any],
+    ) -> None:
         self._shell = shell
+        self._recording = recording
         self._standby = standby
+        self._verifying = verifying
         self._on = False
         self._info: object = None  # of the outermost cell: one that a cell executes belongs to it
         self._watched: Watched | None = None
@@ -57,7 +68,8 @@ class Watching:
         self._info = info
         if info.raw_cell.lstrip().startswith(_OWN):
             return
-        self._watched = begin(self._body(info.raw_cell))
+        with self._recording.aside():
+            self._watched = begin(self._body(info.raw_cell))
 
     def _after(self, result: Any) -> None:  # noqa: ANN401 - as above
         if result.info is not self._info:  # of an inner cell; IPython tells of blank ones only afterwards
@@ -75,13 +87,15 @@ class Watching:
             if (aside := run.aside()) is not None:
                 display(aside)
             display(run)
+            self._verifying().later(run)
 
     def _body(self, raw: str) -> Body:
         settings = Settings.discover()
         first, _, rest = raw.lstrip().partition("\n")
         below = first.partition(" ")[0].strip() in _TRANSPARENT
         code = self._shell.transform_cell(rest if below else raw)
-        return Body(source_of(self._shell, raw, "", settings), code, self._shell.user_ns, lambda: None)
+        source, names = source_of(self._shell, raw, "", settings), self._shell.user_ns
+        return Body(source, code, names, lambda: None, self._recording.recorder)
 
     def _say(self, error: MLOpsError) -> None:
         """A store that fails must not fail the cell."""

@@ -20,6 +20,7 @@ from mlops_magics.lineage.cell import CellFacts, cell_facts
 from mlops_magics.lineage.fits import Fit
 from mlops_magics.lineage.identity import Key, key
 from mlops_magics.lineage.params import estimator_params
+from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.lineage.tables import datasets
 from mlops_magics.lineage.values import outcome
 from mlops_magics.steps.track.body import Body, Options, number
@@ -160,6 +161,7 @@ class Outcome:
         repeats: int = 1,
         remark: str = "",
         notes: tuple[str, ...] = (),
+        recipe: Recipe | None = None,
     ) -> Run:
         """Say what came of the cell, as the run that it is."""
         return Run(
@@ -177,7 +179,17 @@ class Outcome:
             repeats=repeats,
             remark=remark,
             estimator=None if self.fit is None else self.fit.estimator,
+            outcome=self.digest,
+            recipe=recipe,
         )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names that hold what came of it: the model's, then the metrics'."""
+        names = self.start.body.namespace
+        model = None if self.fit is None else self.fit.estimator
+        held = [name for name, value in names.items() if value is model and not name.startswith("_")]
+        return (*held[:1], *(name for name in self.metrics if name in names))
 
     @property
     def kind(self) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_magics.lineage.recorder import Recorder
 from mlops_magics.tracking.provenance import Source
 
 
@@ -19,12 +20,14 @@ class Body:
         code: Its code as plain Python, magics transformed.
         namespace: The notebook's names.
         run: Executes it in the namespace; what it raises goes on.
+        recorder: What saw the cells before it; None where nothing did.
     """
 
     source: Source
     code: str
     namespace: MutableMapping[str, Any]
     run: Callable[[], None]
+    recorder: Recorder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Options:
     name: str | None = None
     metrics: tuple[str, ...] = ()
     allow_pickle: bool = False
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """The options as JSON types."""
+        return {"name": self.name, "metrics": list(self.metrics), "allow_pickle": self.allow_pickle}
 
     @property
     def identifying(self) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.fits import Fit
 from mlops_magics.steps.track.attempt import Outcome, Start
+from mlops_magics.steps.track.origin import origin
 from mlops_magics.steps.track.place import Place
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import KEY, OFFLINE, Draft, write
@@ -106,15 +107,26 @@ class Opening:
             if twin is not None and (run := self._attached(outcome, twin)) is not None:
                 return run
             tags, remark = self._told(outcome, prior)
-            draft = outcome.draft(self._named(outcome.kind))
-            draft = draft.with_(tags=dict(draft.tags) | tags)
+            draft, made = outcome.draft(self._named(outcome.kind)), origin(self.start, outcome.targets)
+            tags |= made.tags
+            draft = draft.with_(tags=dict(draft.tags) | tags, files=dict(draft.files) | dict(made.files))
             with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
                 path = Path(folder, "model")
                 form, notes = outcome.saved(path, draft.run_id)
                 run_id, model_id = self._committed(draft.with_(form=form), path if form else None)
+        if made.recipe is not None and made.recipe.reasons:
+            remark = " ".join(filter(None, [remark, f"Not reproducible: {made.recipe.reasons[0]}"]))
         if run_id.startswith(OFFLINE):
             remark = self.place.waiting()
-        return outcome.run(self.place.experiment, run_id, draft.name, model_id, remark=remark, notes=notes)
+        return outcome.run(
+            self.place.experiment,
+            run_id,
+            draft.name,
+            model_id,
+            remark=remark,
+            notes=notes,
+            recipe=made.recipe,
+        )
 
     def _attached(self, outcome: Outcome, twin: identity.Known) -> Run | None:
         link = self.place.link

@@ -1,0 +1,97 @@
+"""Where a run's result came from: the cells that made it, as a program that makes it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlops_magics.foundation.masking import masked
+from mlops_magics.lineage.backward import Slice
+from mlops_magics.lineage.execution import Executed
+from mlops_magics.lineage.recipe import Recipe, recipe
+from mlops_magics.lineage.recorder import Recorder
+from mlops_magics.lineage.script import notebook, script
+from mlops_magics.steps.track.attempt import Start
+
+REPRODUCIBLE = "mlops.reproducible"
+BECAUSE = "mlops.reproducible.because"
+CELLS = "mlops.slice.cells"
+VERIFIED = "mlops.reproducible.verified"
+RECIPE = "slice.json"  # of the texts that are kept of each run
+_SHOWN = 200  # characters of a cell in the history
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is kept of a run's origin.
+
+    Attributes:
+        tags: Whether it can be made again, why, and how many cells it takes.
+        files: The slice as a script, as a notebook and as data; the cells that had run.
+        recipe: What makes it again; None where nothing says so.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    recipe: Recipe | None = None
+
+
+def origin(start: Start, targets: Iterable[str]) -> Origin:
+    """Find the cells that made something of a cell's, while it runs or when it has just ended.
+
+    Args:
+        start: The cell.
+        targets: The names to explain: the model's, the metrics'; names that are not there are left out.
+    """
+    body, recorder = start.body, start.body.recorder
+    names = tuple(dict.fromkeys(name for name in targets if name in body.namespace))
+    if recorder is None or not names:
+        return Origin()
+    try:
+        found = recorder.slice(names)
+        steps = recipe(
+            found,
+            transform=recorder.transform,
+            folder=Path.cwd(),
+            options=start.options.asked,
+            reads=start.key.reads,
+        )
+        return Origin(_tags(found, steps), _files(found, steps, recorder), steps)
+    except Exception as error:  # noqa: BLE001 - a run is worth more than the story of its making
+        return Origin({REPRODUCIBLE: "unknown", BECAUSE: f"{type(error).__name__}: {error}"})
+
+
+def _tags(found: Slice, steps: Recipe) -> dict[str, str]:
+    said = list(found.reasons)
+    if any(masked(step.source) != step.source for step in steps.steps):
+        said.append("A secret was taken out of its cells.")
+    return {
+        REPRODUCIBLE: "no" if said else "yes",
+        BECAUSE: " ".join(said) or found.because,
+        CELLS: f"{len(found.executions)} of {found.of}",
+    } | ({VERIFIED: f"no: {steps.effect}"} if steps.effect else {})
+
+
+def _files(found: Slice, steps: Recipe, recorder: Recorder) -> dict[str, str]:
+    last = found.executions[-1].number if found.executions else -1
+    before = [_line(item) for item in recorder.log if item.number != last]
+    return {
+        "mlops/slice.py": script(found, transform=recorder.transform),
+        "mlops/slice.ipynb": notebook(found),
+        f"mlops/{RECIPE}": steps.to_json(),
+        "mlops/history.json": json.dumps(before, ensure_ascii=False, indent=1),
+    }
+
+
+def _line(item: Executed) -> dict[str, object]:
+    return {
+        "number": item.number + 1,
+        "cell": item.cell,
+        "ok": item.ok,
+        "seconds": round(item.seconds, 3),
+        "sha256": hashlib.sha256(item.source.encode(errors="replace")).hexdigest(),
+        "source": item.source[:_SHOWN],
+    }
