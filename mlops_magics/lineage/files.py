@@ -26,6 +26,7 @@ _MOVED = {"os.rename", "os.link", "os.symlink", "shutil.move"}
 _COPIED = {"shutil.copyfile", "shutil.copytree"}
 _LISTED = {"os.listdir", "os.scandir", "glob.glob"}
 _FINDERS = ("<frozen importlib", str(Path(importlib.__file__).parent), pkgutil.__file__)
+_BACKPORTS = (f"{os.sep}importlib_metadata{os.sep}", f"{os.sep}pkg_resources{os.sep}")
 _PROCESSES = {"subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.spawn"}
 _NETWORK = {"socket.connect", "urllib.Request"}
 _OURS = {"mlops-lease", "mlops-verify"}  # threads of the tracker's own that go on while a cell runs
@@ -171,11 +172,15 @@ def ignore(listener: Listener) -> None:
         _LISTENERS.remove(listener)
 
 
+def _finds_modules(file: str) -> bool:
+    return file.startswith(_FINDERS) or any(part in file for part in _BACKPORTS)
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _LISTENERS or event not in _HEARD:
         return
     # To find a module Python lists the folders of its path: what else lies there does not count.
-    if event in _LISTED and sys._getframe(1).f_code.co_filename.startswith(_FINDERS):  # noqa: SLF001
+    if event in _LISTED and _finds_modules(sys._getframe(1).f_code.co_filename):  # noqa: SLF001
         return
     # Whatever a hook raises would fail the user's own call.
     with contextlib.suppress(Exception):

@@ -76,11 +76,19 @@ def _line(name: str, line: str) -> Magic:
 
 def _cell(name: str, line: str, body: str) -> Magic:
     if name in _BODY:
-        kept = tuple(line.split()[-1:]) if name == "capture" and not line.strip().startswith("-") else ()
-        return Magic(body=body, stores=kept, anything=name == "mlops_track" and "-o" in line.split())
+        return Magic(body=body, stores=_kept(name, line.split()))
     if name in _HARMLESS:
         return Magic()
     return Magic(always=f"runs %%{name}", anything=name not in _SETTINGS, reads=_expanded(line))
+
+
+def _kept(name: str, words: list[str]) -> tuple[str, ...]:
+    """List the name that holds what a magic returns or captures."""
+    if name == "capture":
+        return tuple(words[-1:]) if words and not words[0].startswith("-") else ()
+    if name == "mlops_track" and "-o" in words[:-1]:
+        return (words[words.index("-o") + 1],)
+    return ()
 
 
 def _without_options(line: str) -> str:

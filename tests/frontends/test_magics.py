@@ -189,7 +189,7 @@ def _registered(shell: Any) -> tuple[object, ...]:
         sorted(name for kind in ("line", "cell") for name in magics[kind] if "mlops" in name),
         sorted(type(item).__name__ for item in shell.configurables),
         [type(item).__name__ for item in shell.Completer.custom_matchers],
-        {name: list(each) for name, each in shell.events.callbacks.items()},
+        {name: [each.__qualname__ for each in hooks] for name, hooks in shell.events.callbacks.items()},
     )
 
 

@@ -89,4 +89,12 @@ class Recording:
         except Exception as error:  # noqa: BLE001 - as above
             self.off()
             self._recorder = None
-            print(f"Cells are no longer recorded for slices: {type(error).__name__}: {error}")  # noqa: T201
+            self._say(f"Cells are no longer recorded for slices ({type(error).__name__}: {error}).")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        from IPython.display import display
+
+        from mlops_magics.tracking.records import Remark
+
+        display(Remark(text))

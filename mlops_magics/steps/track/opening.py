@@ -114,8 +114,8 @@ class Opening:
                 path = Path(folder, "model")
                 form, notes = outcome.saved(path, draft.run_id)
                 run_id, model_id = self._committed(draft.with_(form=form), path if form else None)
-        if made.recipe is not None and made.recipe.reasons:
-            remark = " ".join(filter(None, [remark, f"Not reproducible: {made.recipe.reasons[0]}"]))
+        if not remark and made.recipe is not None and made.recipe.reasons:
+            remark = f"Not reproducible: {made.recipe.reasons[0]}"
         if run_id.startswith(OFFLINE):
             remark = self.place.waiting()
         return outcome.run(
