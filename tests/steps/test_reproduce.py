@@ -105,9 +105,8 @@ def test_a_plain_cell_of_automatic_mode_is_made_again(cell: Cell, shell: Any) ->
 def test_forty_cells_run_back_and_forth(cell: Cell, shell: Any) -> None:
     for place in ORDER:
         shell.run_cell(SHUFFLED[place])  # one of them fails, as the notebook says
-    cell(
-        "%%mlops_track --name long\nmodel.fit(X_train, y_train)\nloss = 1 - model.predict_proba(X_test)[:, 1].mean()"
-    )
+    fit = "model.fit(X_train, y_train)\nloss = 1 - model.predict_proba(X_test)[:, 1].mean()"
+    cell(f"%%mlops_track --name long\n{fit}")
     found = cell("%mlops_reproduce long")
     assert found.reproduced, found
     assert len(NEEDED) <= found.cells <= len(ORDER) - len(DETOURS)
