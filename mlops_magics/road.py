@@ -16,6 +16,7 @@ VERBS = {
     "deploy": "mlops_magics.steps.deploy:deploy",
     "predict": "mlops_magics.steps.predict:predict",
     "reproduce": "mlops_magics.steps.reproduce:reproduce",
+    "why": "mlops_magics.steps.why:why",
     "status": "mlops_magics.steps.status:status",
     "doctor": "mlops_magics.steps.doctor:doctor",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ import xxhash
 from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.backward import Slice
 from mlops_magics.lineage.execution import Executed
-from mlops_magics.lineage.functions import users_module
+from mlops_magics.lineage.named_files import named_files, own_modules
 from mlops_magics.lineage.script import python
 
 _FORMAT = 1
@@ -135,6 +134,7 @@ def recipe(
     found: Slice,
     *,
     transform: Callable[[str], str],
+    namespace: Mapping[str, object],
     folder: Path,
     options: Mapping[str, Any],
     reads: Mapping[str, str],
@@ -144,6 +144,7 @@ def recipe(
     Args:
         found: The slice.
         transform: Turns a cell's source into Python.
+        namespace: The notebook's names.
         folder: Where its cells ran.
         options: What was asked of the run.
         reads: A digest of each value that the run's own cell read, by name.
@@ -159,7 +160,7 @@ def recipe(
         steps=tuple(steps),
         of=found.of,
         futures=tuple(futures),
-        files=tuple(_files(found.executions, folder)),
+        files=tuple(_files(found.executions, steps, namespace, folder)),
         folder=str(folder),
         effect=next(filter(None, map(effect, found.executions)), ""),
         reasons=found.reasons,
@@ -180,13 +181,16 @@ def effect(item: Executed) -> str:
     return "It may write files once more." if item.files.unknown_write else ""
 
 
-def _files(executions: Iterable[Executed], folder: Path) -> Iterator[InputFile]:
+def _files(
+    executions: Iterable[Executed], steps: Iterable[Step], namespace: Mapping[str, object], folder: Path
+) -> Iterator[InputFile]:
     made: set[str] = set()
     read: dict[str, None] = {}
-    for item in executions:
-        read |= dict.fromkeys(sorted(item.files.read - made))
+    for item, step in zip(executions, steps, strict=True):
+        named = set(map(str, named_files(step.code, namespace, folder)))
+        read |= dict.fromkeys(sorted((item.files.read | named) - made))
         made |= item.files.written
-    read |= dict.fromkeys(sorted(_modules()))
+    read |= dict.fromkeys(sorted(own_modules(step.code for step in steps)))
     until = time.perf_counter() + _SECONDS
     for path in read:
         if not os.path.isdir(path):  # noqa: PTH112 - paths of audit events are text
@@ -194,16 +198,6 @@ def _files(executions: Iterable[Executed], folder: Path) -> Iterator[InputFile]:
             found = _file(Path(path), shown, until=until)
             if found.size != _GONE:  # looked for in vain, or thrown away since
                 yield found
-
-
-def _modules() -> set[str]:
-    """List the files of the user's own modules that are imported."""
-    found = {
-        str(getattr(module, "__file__", None) or "")
-        for name, module in tuple(sys.modules.items())
-        if name not in {"__main__", "__mp_main__"} and users_module(name)
-    }
-    return {path for path in found if path.endswith(".py")}
 
 
 def _file(path: Path, shown: str, *, until: float) -> InputFile:

@@ -92,6 +92,15 @@ def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
     )
 
 
+def made_by(store: Store, run_id: str) -> tuple[ModelVersion, ...]:
+    """List the versions that came of a run, newest first."""
+    with door("The registry"):
+        found = store.client.search_model_versions(f"run_id = '{run_id}'", max_results=100)
+    holders = {item.name: _holders(_known(store, item.name)) for item in found}
+    ordered = sorted(found, key=lambda item: item.creation_timestamp, reverse=True)
+    return tuple(_record(item, holders[item.name]) for item in ordered)
+
+
 def resolve(store: Store, address: ModelAddress) -> ModelVersion:
     """Find the version that an address points to now.
 

@@ -132,19 +132,53 @@ def test_a_changed_file_is_named_and_nothing_is_executed(cell: Cell, project: Pa
     assert cell("%mlops_reproduce first").because == "The file data.csv is not there."
 
 
+@pytest.mark.parametrize(
+    "said", ["'data.parquet'", "PLACE", "Path('.') / 'data.parquet'", "path='data.parquet'"]
+)
+def test_a_changed_parquet_file_is_named_though_no_event_tells_of_it(
+    cell: Cell, shell: Any, project: Path, said: str
+) -> None:
+    import pandas as pd
+
+    table = pd.DataFrame({"a": range(50), "y": [n % 2 for n in range(50)]})
+    table.to_parquet(project / "data.parquet")
+    cell(IMPORTS + "\nfrom pathlib import Path\nPLACE = 'data.parquet'")
+    cell(f"X = pd.read_parquet({said})\ny = X.pop('y')")
+    cell(FIT)
+    assert [item.path for item in shell.user_ns["run"].recipe.files] == ["data.parquet"]
+    assert cell("%mlops_reproduce first").reproduced
+    table.assign(a=1).to_parquet(project / "data.parquet")
+    found = cell("%mlops_reproduce first")
+    assert found.because == "The file data.parquet has another content than when the run was made."
+
+
 def test_a_changed_module_of_the_users_own_is_named(
     cell: Cell, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(project))
-    (project / "ownhelper.py").write_text("def prepared(X):\n    return X * 2\n")
+    (project / "deephelper.py").write_text("FACTOR = 2\ndef factor():\n    return FACTOR\n")
+    text = "from deephelper import factor\n\ndef prepared(X):\n    return X * factor()\n"
+    (project / "ownhelper.py").write_text(text)
+    (project / "otherhelper.py").write_text("x = 1\n")
     try:
-        for source in (IMPORTS, "import ownhelper", DATA, "X = ownhelper.prepared(X)", FIT):
+        for source in (
+            IMPORTS,
+            "import otherhelper",
+            "import ownhelper",
+            DATA,
+            "X = ownhelper.prepared(X)",
+            FIT,
+        ):
             cell(source)
+        (project / "otherhelper.py").write_text("x = 2\n")  # no part of it
         assert cell("%mlops_reproduce first").reproduced
-        (project / "ownhelper.py").write_text("def prepared(X):\n    return X * 3\n")
-        assert "ownhelper.py has another content" in cell("%mlops_reproduce first").because
+        (project / "deephelper.py").write_text("FACTOR = 3\ndef factor():\n    return FACTOR\n")
+        assert "deephelper.py has another content" in cell("%mlops_reproduce first").because
+        (project / "ownhelper.py").write_text(text + "\n\n")
+        assert "helper.py has another content" in cell("%mlops_reproduce first").because
     finally:
-        sys.modules.pop("ownhelper", None)
+        for name in ("deephelper", "ownhelper", "otherhelper"):
+            sys.modules.pop(name, None)
 
 
 def test_an_unseeded_model_is_not_reproduced(cell: Cell) -> None:

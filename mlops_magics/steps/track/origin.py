@@ -55,6 +55,7 @@ def origin(start: Start, targets: Iterable[str]) -> Origin:
         steps = recipe(
             found,
             transform=recorder.transform,
+            namespace=body.namespace,
             folder=Path.cwd(),
             options=start.options.asked,
             reads=start.key.reads,

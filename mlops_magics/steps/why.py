@@ -1,0 +1,242 @@
+"""Why: from an answer, an endpoint, a version or a run back to the cell and the data, and forward again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Table, Title
+from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.foundation.names import run_id as read_run_id
+from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.lineage.recipe import Recipe
+from mlops_magics.steps.predict import Prediction
+from mlops_magics.steps.track.origin import BECAUSE, CELLS, RECIPE, REPRODUCIBLE, VERIFIED
+from mlops_magics.targets import TARGETS
+from mlops_magics.tracking import evaluations, registry
+from mlops_magics.tracking.recall import Recalled, recall
+from mlops_magics.tracking.records import ModelVersion, Run
+from mlops_magics.tracking.store import Store, open_store
+
+_CODE = 4_000  # characters of the cell that are shown
+_SHORT = 12  # characters of a digest
+_MOVES = 5
+
+
+@dataclass(frozen=True)
+class Why(Result):
+    """The way from what serves to what it was made of.
+
+    Attributes:
+        asked: What was asked about.
+        endpoints: Live endpoints that serve the version, as (name, status).
+        version: The registered version; None where the run became none.
+        versions: All versions that came of the run, as ``model/version``.
+        moves: Who moved which alias to the version, when and why.
+        evaluation: The newest evaluation of the version, with its gates; None where there is none.
+        run: The run; None where MLflow does not know which one made the version.
+        recipe: The cells that made the model, and the files that they read; None where nobody recorded them.
+    """
+
+    asked: str
+    endpoints: tuple[tuple[str, str], ...] = ()
+    version: ModelVersion | None = None
+    versions: tuple[str, ...] = ()
+    moves: tuple[registry.Event, ...] = ()
+    evaluation: evaluations.Summary | None = None
+    run: Recalled | None = None
+    recipe: Recipe | None = None
+
+    volatile: ClassVar[bool] = True  # it tells of the store as it is now
+
+    def blocks(self) -> Iterable[Block]:
+        """Show the way, from the endpoint to the data."""
+        yield Title(f"Why {self.asked}", "" if self.run is None else f"run {self.run.name}")
+        yield Facts([*self._serving(), *self._made()])
+        if self.moves:
+            rows = [
+                (
+                    item.alias,
+                    item.when[:10],
+                    Name(item.who),
+                    "yes" if item.verified else "no",
+                    Name(item.reason),
+                )
+                for item in self.moves[-_MOVES:]
+            ]
+            yield Table(("alias", "on", "by", "verified", "because"), rows)
+        if self.evaluation is not None:
+            gates = self.evaluation.gates
+            yield Table(
+                ("gate", "", "value", "bound"), [(g.name, g.outcome, g.value, g.threshold) for g in gates]
+            )
+        if self.run is not None:
+            yield from self._run()
+
+    def _serving(self) -> list[tuple[str | Name, str | Name]]:
+        found: list[tuple[str | Name, str | Name]] = [
+            (f"endpoint {name}", status) for name, status in self.endpoints
+        ]
+        if self.version is not None:
+            held = ", ".join(self.version.aliases)
+            found.append(
+                ("version", f"{self.version.model}/{self.version.version}{f' ({held})' if held else ''}")
+            )
+            if self.version.digest:
+                found.append(("files", self.version.digest.removeprefix("sha256:")[:_SHORT]))
+        elif self.versions:
+            found.append(("versions", ", ".join(self.versions)))
+        return found
+
+    def _made(self) -> list[tuple[str | Name, str | Name]]:
+        if self.run is None:
+            return [("run", "MLflow does not know which run made it")]
+        tags = self.run.tags
+        commit = tags.get("mlflow.source.git.commit", "")[:_SHORT]
+        dirty = " with uncommitted changes" if tags.get("mlops.git.dirty") == "true" else ""
+        pairs = [
+            ("run", f"{self.run.name} · {self.run.status.lower()} · {self.run.run_id}"),
+            ("by", tags.get("mlflow.user", "")),
+            ("notebook", Path(tags.get("mlflow.source.name", "")).name),
+            ("commit", f"{commit}{dirty}" if commit else ""),
+            ("cells", self._cells()),
+            ("made again", tags.get("mlops.reproduced", "")),
+        ]
+        return [(name, Name(value)) for name, value in pairs if value]
+
+    def _cells(self) -> str:
+        tags = {} if self.run is None else self.run.tags
+        if CELLS not in tags:
+            return ""
+        said = tags.get(BECAUSE, "") if tags.get(REPRODUCIBLE) != "yes" else ""
+        proof = "proved" if tags.get(VERIFIED) == "yes" else ""
+        return " · ".join(filter(None, [f"{tags[CELLS]} made it", proof, said]))
+
+    def _run(self) -> Iterable[Block]:
+        run = self.run
+        if run is None:
+            return
+        if run.metrics:
+            yield Table(("metric", "value"), sorted(run.metrics.items()))
+        read = [(Name(name), "table", digest[:_SHORT]) for name, digest in run.tables.items()]
+        if self.recipe is not None:
+            read += [(Name(item.path), "file", item.digest[:_SHORT]) for item in self.recipe.files]
+        if read:
+            yield Table(("read", "", "digest"), read)
+        if code := run.files.get("cell.py", ""):
+            yield Code(code[:_CODE])
+        if self.recipe is not None and len(self.recipe.steps) > 1:
+            yield Note(
+                f"%mlops_reproduce {run.name} makes it again; mlops/slice.py of the run has its cells.",
+                "quiet",
+            )
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the run and the version."""
+        known = {
+            "run_id": "" if self.run is None else self.run.run_id,
+            "version": "" if self.version is None else self.version.version,
+        }
+        return {key: value for key, value in known.items() if value}
+
+
+def why(thing: object, *, settings: Settings | None = None) -> Why:
+    """Show where a model comes from: who promoted it, what its gates said, its run, its cell and its data.
+
+    Args:
+        thing: A model's address (``flights@champion``, ``flights/3``), a run's name or id, or what a verb
+            returned: a run, a version, a prediction.
+        settings: Where the store is; found from the current folder by default.
+
+    Returns:
+        The way, as far as it is recorded, and which endpoints and versions came of it.
+
+    Raises:
+        NotFoundError: There is no such model, version or run.
+        UsageError: It is none of these.
+        UnavailableError: The store cannot be reached.
+    """
+    settings = settings or Settings.discover()
+    store = open_store(settings)
+    version, run_id = _meant(store, thing)
+    run = None if run_id is None else recall(store, None, run_id)
+    versions = () if run is None else registry.made_by(store, run.run_id)
+    if version is None and len(versions) == 1:
+        version = versions[0]
+    return Why(
+        asked=_shown(thing),
+        endpoints=() if version is None else _endpoints(settings, version),
+        version=version,
+        versions=tuple(f"{item.model}/{item.version}" for item in versions),
+        moves=() if version is None else _moves(store, version),
+        evaluation=None if version is None else evaluations.read(store, version),
+        run=run,
+        recipe=_recipe(run),
+    )
+
+
+def _meant(store: Store, thing: object) -> tuple[ModelVersion | None, str | None]:
+    if isinstance(thing, Run):
+        return None, thing.id
+    if isinstance(thing, Prediction):
+        thing = ModelVersion(thing.model, thing.version)
+    if isinstance(thing, ModelVersion):
+        version = registry.resolve(store, ModelAddress(thing.model, thing.version))
+        return version, version.run_id
+    if isinstance(thing, str):
+        return _named(store, thing.strip())
+    raise UsageError(
+        f"A {type(thing).__name__} has no history.",
+        "Give a run, a version, a prediction, or an address such as flights@champion.",
+    )
+
+
+def _named(store: Store, text: str) -> tuple[ModelVersion | None, str | None]:
+    if read_run_id(text) is not None:
+        return None, text
+    address = ModelAddress.parse(text)
+    known = registry.models(store)
+    if address.model in known or address.alias or address.version:
+        version = registry.resolve(store, address)
+        return version, version.run_id
+    if store.settings.experiment is None:
+        raise NotFoundError(
+            f"'{text}' is neither a model nor a run.", nearest(text, known) or "%mlops shows what there is."
+        )
+    return None, recall(store, store.experiment_id(store.settings.experiment), text).run_id
+
+
+def _shown(thing: object) -> str:
+    match thing:
+        case Run(name=name):
+            return name
+        case ModelVersion(model=model, version=version):
+            return f"{model}/{version}"
+        case Prediction(request_ids=ids):
+            return f"the answer {ids[0]}"
+    return str(thing)
+
+
+def _endpoints(settings: Settings, version: ModelVersion) -> tuple[tuple[str, str], ...]:
+    found = TARGETS.get("local")(settings, masked(settings.store)).list()
+    return tuple(
+        (item.name, item.status)
+        for item in found
+        if item.model == version.model and item.version == version.version
+    )
+
+
+def _moves(store: Store, version: ModelVersion) -> tuple[registry.Event, ...]:
+    return tuple(item for item in registry.history(store, version.model) if item.new == version.version)
+
+
+def _recipe(run: Recalled | None) -> Recipe | None:
+    try:
+        return None if run is None else Recipe.of_json(run.files[RECIPE])
+    except (KeyError, ValueError):
+        return None

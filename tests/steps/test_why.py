@@ -1,0 +1,87 @@
+"""From an answer, a version or a run back to the cell and the data, and forward to what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.why import Why
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import open_store
+
+Book = Callable[[str], Any]
+
+
+@pytest.fixture
+def live(book: Book, registered: ModelVersion) -> Iterator[ModelVersion]:
+    book('%mlops_promote flights --to champion --reason "beats guessing"')
+    book("%mlops_deploy flights@champion")
+    yield registered
+    book("%mlops_deploy flights --remove")
+
+
+def test_an_answer_leads_to_its_cell_and_data(book: Book, live: ModelVersion, shell: Any) -> None:
+    book("%mlops_predict flights test -o answer")
+    found = book("%mlops_why answer")
+    assert isinstance(found, Why)
+    assert found.endpoints == (("flights", "ready"),)
+    assert found.version is not None
+    assert (found.version.model, found.version.version) == ("flights", live.version)
+    assert [(move.alias, move.reason) for move in found.moves] == [
+        ("candidate", "registered"),
+        ("champion", "beats guessing"),
+    ]
+    assert found.evaluation is not None
+    assert found.evaluation.gates
+    assert found.run is not None
+    assert found.run.run_id == shell.user_ns["run"].id
+    assert set(found.run.tables) == {"train", "test"}
+    assert "make_pipeline(columns, trees)" in found.run.files["cell.py"]
+    text = str(found)
+    for word in (
+        "endpoint flights",
+        "flights/1 (candidate, champion)",
+        "beats guessing",
+        "train",
+        "depth = 3",
+        "baseline",
+    ):
+        assert word in text, word
+    assert "<script" not in found.to_html()
+
+
+@pytest.mark.parametrize("named", ["flights", "flights/1", "made", "run", "baseline"])
+def test_each_way_to_name_it_leads_to_the_same(book: Book, registered: ModelVersion, named: str) -> None:
+    found = book(f"%mlops_why {named}")
+    assert found.versions == (f"flights/{registered.version}",)
+    assert found.version.version == registered.version
+    assert found.run.name == "baseline"
+    assert not found.endpoints
+    assert [move.kind for move in found.moves] == ["registration"]
+
+
+def test_a_run_of_plain_mlflow_tells_what_is_known(book: Book, registered: ModelVersion) -> None:
+    assert registered
+    store = open_store(Settings.discover())
+    plain = store.client.create_run(store.experiment_id("e"), run_name="plain")
+    store.client.log_metric(plain.info.run_id, "f1", 0.5)
+    found = book(f"%mlops_why {plain.info.run_id}")
+    assert (found.version, found.versions, found.recipe) == (None, (), None)
+    assert found.run.metrics == {"f1": 0.5}
+    assert "f1" in str(found)
+
+
+def test_what_is_not_there_is_said(book: Book, registered: ModelVersion) -> None:
+    assert registered
+    with pytest.raises(NotFoundError, match="no run 'nothing'"):
+        book("%mlops_why nothing")
+    with pytest.raises(NotFoundError, match="no version 9"):
+        book("%mlops_why flights/9")
+    with pytest.raises(NotFoundError):
+        book(f"%mlops_why {'0' * 32}")
+    with pytest.raises(UsageError, match="DataFrame has no history"):
+        book("%mlops_why test")
