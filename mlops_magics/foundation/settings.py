@@ -28,6 +28,8 @@ class Settings:
         root: The project's root: the nearest folder upwards with ``.mlops/``, a
             ``[tool.mlops_magics]`` table or ``.git``; else the folder it was asked from.
         store: The MLflow tracking address; SQLite at the root unless something else is said.
+        artifacts: Where the files of new experiments go, such as ``s3://bucket/folder``; None leaves that
+            to the store: beside a SQLite file, the server's own place, the project's root for a database.
         experiment: The MLflow experiment that runs go to; None until one is named.
         notebook: The notebook that runs, where a runner of ours says so.
         state: This user's folder for tokens, endpoints and locks (0700).
@@ -38,6 +40,7 @@ class Settings:
 
     root: Path
     store: str
+    artifacts: str | None = None
     experiment: str | None = None
     notebook: str | None = None
     state: Path
@@ -70,6 +73,7 @@ class Settings:
                 or _from_root(root, table.get("store", ""))
                 or f"sqlite:///{root / 'mlflow.db'}"
             ),
+            artifacts=environ.get("MLOPS_ARTIFACTS") or table.get("artifacts"),
             experiment=(
                 environ.get("MLOPS_EXPERIMENT")
                 or environ.get("MLFLOW_EXPERIMENT_NAME")
@@ -99,7 +103,7 @@ def remember(**changes: str) -> None:
     """Keep settings for the rest of this process, and for the processes that it starts.
 
     Args:
-        **changes: ``store``, ``experiment``, ``standby`` or ``verify``, as text.
+        **changes: ``store``, ``artifacts``, ``experiment``, ``standby`` or ``verify``, as text.
     """
     for name, value in changes.items():
         os.environ[f"MLOPS_{name.upper()}"] = value
@@ -144,7 +148,7 @@ def _project_table(root: Path) -> dict[str, str]:
     table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
-    known = {"store", "experiment", "standby", "verify"}
+    known = {"store", "artifacts", "experiment", "standby", "verify"}
     for key in table:
         if key not in known:
             raise UsageError(

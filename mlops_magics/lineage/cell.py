@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mlops_magics.lineage.identity import exposed
+
 _FITS = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit"})
 
 Constant = bool | int | float | str
@@ -18,6 +20,7 @@ class CellFacts:
 
     Attributes:
         reads: Names loaded anywhere in it, in order of first appearance.
+        needs: Those of them that it reads before it binds them: what it takes from other cells.
         binds: Names that it binds anywhere, by whatever statement, in order.
         constants: Names bound once, at the top level, to a literal: what a reader would call parameters.
         results: Names that the top level binds to something computed, from the first line that fits
@@ -25,6 +28,7 @@ class CellFacts:
     """
 
     reads: tuple[str, ...]
+    needs: tuple[str, ...]
     binds: tuple[str, ...]
     constants: dict[str, Constant]
     results: tuple[str, ...]
@@ -42,11 +46,13 @@ def cell_facts(source: str) -> CellFacts:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: a null byte, before 3.12
-        return CellFacts((), (), {}, ())
+        return CellFacts((), (), (), {}, ())
     binds = Counter(_bound(tree))
     constants = {name: value for name, value in _literals(tree).items() if binds[name] == 1}
     reads = tuple(dict.fromkeys(_read(tree)))
-    return CellFacts(reads, tuple(binds), constants, _results(tree, constants))
+    first = exposed(tree)
+    needs = tuple(name for name in reads if name in first)
+    return CellFacts(reads, needs, tuple(binds), constants, _results(tree, constants))
 
 
 def _read(tree: ast.Module) -> Iterator[str]:

@@ -72,13 +72,20 @@ class Status(Result):
 
 
 def status(
-    *, store: str | None = None, settings: Settings | None = None, standby: Standby | None = None
+    *,
+    store: str | None = None,
+    artifacts: str | None = None,
+    settings: Settings | None = None,
+    standby: Standby | None = None,
 ) -> Status:
     """Show the state of everything: store, experiment, last run, models, endpoints; and the next command.
 
     Args:
         store: Log to this MLflow store from now on, in this kernel and the processes that it starts:
-            ``sqlite:///path``, or the address of an MLflow server.
+            ``sqlite:///path``, ``postgresql://user:password@host/name``, or the address of an MLflow server.
+        artifacts: Put the files of new experiments there from now on: ``s3://bucket/folder``, or a folder
+            that everyone reaches. By default beside a SQLite file, in the project for a database, and
+            where the server says. Experiments that are there stay where they are.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment, where there is one.
 
@@ -88,10 +95,9 @@ def status(
     Raises:
         UnavailableError: The store cannot be reached; then the old one stays chosen.
     """
-    settings = (settings or Settings.discover()).with_(store=store)
+    settings = (settings or Settings.discover()).with_(store=store, artifacts=artifacts)
     opened = open_store(settings)
-    if store is not None:
-        remember(store=store)
+    remember(**{key: value for key, value in (("store", store), ("artifacts", artifacts)) if value})
     models = registry.models(opened)
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UnavailableError
+from mlops_magics.foundation.errors import MLOpsError, UnavailableError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import locked, write_atomic
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.failures import converted, told_once
+from mlops_magics.tracking.reach import admitted, is_database, reach
 
 Written = TypeVar("Written")
 
@@ -74,9 +74,16 @@ class Store:
         return str(found.experiment_id)
 
     def _artifacts(self) -> str | None:
-        """Put artifacts beside a SQLite file; a server knows its own place for them."""
+        """Put artifacts where the settings say, or beside a SQLite file; a server knows its own place.
+
+        A database server has none: MLflow would take the folder that the kernel happens to be in.
+        """
         path = sqlite_path(self.uri)
-        return None if path is None else (path.parent / "mlartifacts").as_uri()
+        if self.settings.artifacts is not None:
+            return self.settings.artifacts
+        if path is None and not is_database(self.uri):
+            return None
+        return ((self.settings.root if path is None else path.parent) / "mlartifacts").as_uri()
 
 
 def open_store(settings: Settings, *, patience: float = _REACH_SECONDS) -> Store:
@@ -92,11 +99,13 @@ def open_store(settings: Settings, *, patience: float = _REACH_SECONDS) -> Store
     Raises:
         UnavailableError: It cannot be reached in that time, or its folder is not writable.
     """
-    _reach(settings.store, patience)
+    reach(settings.store, patience)
     path = sqlite_path(settings.store)
     with door(f"The store {masked(settings.store)}"), _quiet():
         from mlflow import MlflowClient
 
+        if is_database(settings.store):
+            admitted(settings.store)
         if path is None or path.exists():
             return Store(settings.store, MlflowClient(settings.store, settings.store), settings)
         _writable(path.parent)
@@ -118,26 +127,6 @@ def sqlite_path(uri: str) -> Path | None:
 def read_only(path: Path) -> sqlite3.Connection:
     """Open a SQLite file so that nothing can be written; a writer is waited for five seconds."""
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
-
-
-def _reach(uri: str, patience: float) -> None:
-    """Ask a server for a sign of life: one that accepts connections and never answers is not there."""
-    parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"}:
-        return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        with socket.create_connection((parts.hostname or "", port), patience) as line:
-            if parts.scheme == "http":  # a handshake with TLS is left to MLflow, which knows the certificates
-                line.settimeout(patience)
-                line.sendall(f"GET {parts.path}/health HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode())
-                if not line.recv(1):
-                    raise ConnectionResetError("it closed the connection")
-    except OSError as error:
-        raise UnavailableError(
-            f"The MLflow server {masked(uri)} cannot be reached: {error}.",
-            "Start it, or choose another store with %mlops --store URI.",
-        ) from error
 
 
 def _writable(folder: Path) -> None:
@@ -230,30 +219,12 @@ def door(subject: str) -> Iterator[None]:
         subject: What was asked for, as the beginning of a sentence.
     """
     try:
-        yield
+        with told_once():
+            yield
     except MLOpsError:
         raise
     except Exception as error:
-        converted = _converted(subject, error)
-        if converted is None:
+        told = converted(subject, error)
+        if told is None:
             raise
-        raise converted from error
-
-
-def _converted(subject: str, error: Exception) -> MLOpsError | None:
-    family = type(error).__module__.partition(".")[0]
-    if family not in {"mlflow", "sqlalchemy", "requests", "urllib3", "sqlite3"}:
-        return None
-    code = getattr(error, "error_code", "")
-    message = masked(str(getattr(error, "message", None) or error)).splitlines()[0][:300]
-    if code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
-        return NotFoundError(f"{subject} is not in the store.", "%mlops shows what there is.")
-    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
-        return RefusedError(
-            f"{subject}: the MLflow server refused ({message}).",
-            "Ask the server's administrator for the missing permission, or sign in as another user.",
-        )
-    return UnavailableError(
-        f"{subject}: the store failed ({message}).",
-        "%mlops_doctor looks for the cause; nothing was half-written.",
-    )
+        raise told from error

@@ -1,6 +1,5 @@
 """Real kernels in a project of their own, the way nbval, nbclient and papermill start them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +23,3 @@ def notebook_of(project: Path) -> NotebookOf:
         return path
 
     return write
-
-
-@pytest.fixture
-def quiet_jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's own Jupyter and IPython settings out."""
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")

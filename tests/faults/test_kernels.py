@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from jupyter_client.manager import KernelManager, start_new_kernel
+from kernels import Kernel, told
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.store import open_store
@@ -34,39 +34,6 @@ def _statuses(experiment: str) -> dict[str, str]:
     store = open_store(Settings.discover())
     runs = store.client.search_runs([store.experiment_id(experiment)])
     return {run.info.run_name: run.info.status for run in runs}
-
-
-def _told(reply: dict[str, Any]) -> str:
-    """Say how a cell ended, and why."""
-    return " ".join(str(reply[key]) for key in ("status", "ename", "evalue") if key in reply)
-
-
-class Kernel:
-    """A real kernel, asked one cell at a time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.manager: KernelManager
-        self.manager, self.client = start_new_kernel(cwd=str(folder), startup_timeout=60)
-        self.run("%load_ext mlops_magics\n%config MLOps.standby = False")
-
-    @property
-    def pid(self) -> int:
-        return int(self.manager.provisioner.pid)  # type: ignore[union-attr]
-
-    def run(self, code: str) -> dict[str, Any]:
-        reply = self.client.execute_interactive(code, timeout=120, output_hook=lambda _: None)
-        return dict(reply["content"])
-
-    def reply(self, request: str) -> dict[str, Any]:
-        """Wait for the answer to a request that was sent without waiting."""
-        while True:
-            message = self.client.get_shell_msg(timeout=120)
-            if message["parent_header"]["msg_id"] == request:
-                return dict(message["content"])
-
-    def close(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)  # of a killed kernel too: it closes the sockets
 
 
 @pytest.fixture
@@ -98,7 +65,7 @@ def test_an_interrupted_cell_is_killed_and_the_kernel_goes_on(kernel: Kernel) ->
     os.kill(kernel.pid, signal.SIGINT)
     assert kernel.reply(request)["ename"] == "KeyboardInterrupt"
     assert _statuses("e") == {"slow": "KILLED"}
-    assert _told(kernel.run(FIT.format(name="next", more=""))) == "ok"
+    assert told(kernel.run(FIT.format(name="next", more=""))) == "ok"
     assert _statuses("e") == {"slow": "KILLED", "next": "FINISHED"}
 
 
@@ -113,7 +80,7 @@ def test_two_kernels_write_to_one_store_and_lose_nothing(store_file: Path) -> No
                 (kernel, kernel.client.execute(FIT.format(name=f"k{number}r{i}", more="")))
                 for number, kernel in enumerate(kernels)
             ]
-            statuses += [_told(kernel.reply(request)) for kernel, request in asked]
+            statuses += [told(kernel.reply(request)) for kernel, request in asked]
     finally:
         for kernel in kernels:
             kernel.close()
@@ -156,7 +123,7 @@ def test_a_store_that_is_down_at_the_start_costs_the_cell_nothing_and_its_run_wa
     assert "cannot be reached" in shell.user_ns["made"].remark
 
 
-def test_a_folder_that_nobody_may_write_is_told(shell: Any, run: Callable[..., Any]) -> None:
+def test_a_folder_that_nobody_may_write_istold(shell: Any, run: Callable[..., Any]) -> None:
     from mlops_magics.foundation.errors import UnavailableError
 
     os.environ["MLOPS_STORE"] = "sqlite:////proc/mlflow.db"  # not even root may make a file there

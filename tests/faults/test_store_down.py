@@ -1,21 +1,18 @@
 """The store goes away in each way there is: the cell loses under a second, and no run is lost or doubled."""
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from mlflow import MlflowClient
+from proxy import Proxy
 
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.settings import Settings
@@ -29,102 +26,8 @@ model = LogisticRegression(C={c}).fit(X, [0, 1] * 20)
 score = model.score(X, [0, 1] * 20)
 {more}
 """
-METHODS = (b"GET ", b"POST ", b"PUT ", b"PATCH ")
 CALLS = 23  # requests of a tracked cell that it waits for
 FEW = {3, 9, 14, 18, 20, 21}  # of the start, the files, the model, its link to the run, the metrics, the end
-ANSWERS = {"500": "500 Internal Server Error", "401": "401 Unauthorized", "429": "429 Too Many Requests"}
-
-
-class Proxy:
-    """Stands before a real server, and fails as it is told to.
-
-    ``mode`` is "pass", "refuse", "hang", "slow", or the status that each request is answered with.
-    ``left`` counts the requests that are still passed on; the one after them is refused or, where ``deaf``
-    is set, passed on while its answer is kept back, and from then on the mode is "refuse".
-    """
-
-    def __init__(self, target: str) -> None:
-        self.target = urlsplit(target)
-        self.mode = "pass"
-        self.left = -1
-        self.deaf = False
-        self.seen = 0
-        self._mute = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: set[socket.socket] = set()
-        self._closing = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def turn(self, mode: str) -> None:
-        self.mode, self._mute = mode, False
-        for line in list(self._open):
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._closing.set()
-        self.turn("refuse")
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                line, _ = self._listener.accept()
-                threading.Thread(target=self._one, args=(line,), daemon=True).start()
-
-    def _one(self, line: socket.socket) -> None:
-        self._open.add(line)
-        with line, contextlib.suppress(OSError):
-            if self.mode == "refuse":
-                return
-            if self.mode == "hang":
-                self._closing.wait(30)
-                return
-            if self.mode in ANSWERS:
-                line.recv(65_536)
-                body = b'{"error_code": "INTERNAL_ERROR", "message": "no"}'
-                head = f"HTTP/1.1 {ANSWERS[self.mode]}\r\nContent-Type: application/json\r\n"
-                line.sendall(
-                    f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
-                )
-                return
-            self._passed(line)
-        self._open.discard(line)
-
-    def _passed(self, line: socket.socket) -> None:
-        with socket.create_connection((self.target.hostname or "", self.target.port or 0)) as server:
-            self._open.add(server)
-            back = threading.Thread(target=self._back, args=(server, line), daemon=True)
-            back.start()
-            with contextlib.suppress(OSError):
-                while data := line.recv(65_536):
-                    if data.startswith(METHODS):
-                        self.seen += 1
-                        if self.left == 0:
-                            self.left, self._mute = -1, self.deaf
-                            if not self.deaf:
-                                self.turn("refuse")
-                                break
-                        self.left -= self.left > 0
-                    server.sendall(data)
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_WR)
-            back.join()
-            self._open.discard(server)
-
-    def _back(self, server: socket.socket, line: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(65_536):
-                if self._mute:  # the server has done what was asked, and nobody hears of it
-                    self.turn("refuse")
-                    break
-                line.sendall(data)
-        with contextlib.suppress(OSError):
-            line.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

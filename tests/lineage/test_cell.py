@@ -66,4 +66,4 @@ def test_results_are_what_is_computed_from_the_fit_on() -> None:
 
 @pytest.mark.parametrize("source", ["x = (", "a\0b", "", "# only words", "(" * 500 + ")" * 500])
 def test_what_is_no_python_has_no_facts(source: str) -> None:
-    assert cell_facts(source) == CellFacts((), (), {}, ())
+    assert cell_facts(source) == CellFacts((), (), (), {}, ())

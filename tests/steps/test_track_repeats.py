@@ -48,6 +48,21 @@ def test_a_cell_executed_ten_times_is_one_run(book: Book, store_file: Path) -> N
     assert again[-1].estimator is not first.estimator
 
 
+def test_a_cell_that_makes_the_table_that_it_fits_on_is_one_run(book: Book) -> None:
+    cell = (
+        "%%mlops_track -o run\nfrom sklearn.linear_model import LogisticRegression\n"
+        "X = train[['age']]\ny = train['late'].to_numpy()\nmodel = LogisticRegression().fit(X, y)"
+    )
+    first, second, third = book(cell), book(cell), book(cell)
+    assert (second.id, third.id, third.repeats) == (first.id, first.id, 3)
+    assert (
+        {item.name for item in third.datasets}
+        == {item.name for item in first.datasets}
+        == {"train", "X", "y"}
+    )
+    assert len(_runs()) == 1
+
+
 def test_another_value_name_or_option_is_another_run_and_force_always_is(book: Book) -> None:
     book("train = train.copy()")
     cells = [_cell(), _cell("--name b"), _cell(c=2.0), _cell("--metrics score"), _cell("--force")]

@@ -16,16 +16,14 @@ class MLOps(Configurable):
     store = Unicode("", help="The MLflow tracking address; empty: SQLite at the project's root.").tag(
         config=True
     )
+    artifacts = Unicode(
+        "", help="Where the files of new experiments go, such as s3://bucket; empty: the store's own place."
+    ).tag(config=True)
     experiment = Unicode("", help="The experiment that runs go to.").tag(config=True)
     standby = Bool(True, help="Whether a warm process may wait for a deployment.").tag(config=True)  # noqa: FBT003 - traitlets' way
     verify = Bool(True, help="Whether runs are proved in the background.").tag(config=True)  # noqa: FBT003 - same
 
-    @observe("store", "experiment", "standby", "verify")
+    @observe("store", "artifacts", "experiment", "standby", "verify")
     def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        remember(
-            **{
-                change["name"]: str(change["new"]).lower()
-                if isinstance(change["new"], bool)
-                else change["new"]
-            }
-        )
+        value = change["new"]
+        remember(**{change["name"]: str(value).lower() if isinstance(value, bool) else value})

@@ -40,7 +40,7 @@ class Start:
         body: The cell.
         options: What was asked for.
         facts: What its source says.
-        read: The tables that it reads.
+        read: The tables that it takes from other cells.
         key: The cell's identity.
         random: The state of the global generators.
         begun: When, in milliseconds since the epoch.
@@ -59,7 +59,8 @@ class Start:
         """Look at a cell."""
         begun = int(time.time() * 1000)
         facts, names = cell_facts(body.code), body.namespace
-        read = datasets(facts.reads, names)
+        # Not what it makes before reading it: that is there the second time only, and no input.
+        read = datasets(facts.needs, names)
         told = {id(names[name]): item.digest for name, item in read.items()}  # digested once
         identity_ = key(body.code, names, asked=options.identifying, told=told)
         return cls(body, options, facts, read, identity_, _random_state(), begun)
