@@ -189,6 +189,7 @@ class CellMagic(LineMagic):
 
     def _body(self, line: str, cell: str) -> object:
         from mlops_magics.frontends.magics.cells import compiled
+        from mlops_magics.frontends.magics.output import Output
         from mlops_magics.frontends.magics.whereabouts import source_of
         from mlops_magics.steps.track import Body
 
@@ -201,7 +202,8 @@ class CellMagic(LineMagic):
                 f"Correct it, nothing was executed: {(error.text or '').strip()}",
             ) from None
         source = source_of(shell, cell, f"{self._sign}{self.__name__} {line}".strip(), _settings())
-        return Body(source=source, code=body.code, namespace=shell.user_ns, run=body.run)
+        output = Output(shell)
+        return Body(source, body.code, shell.user_ns, output.around(body.run), output.shown)
 
 
 def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported at load

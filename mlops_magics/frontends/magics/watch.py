@@ -9,6 +9,7 @@ from IPython.display import display
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics.output import Output
 from mlops_magics.frontends.magics.whereabouts import source_of
 from mlops_magics.steps.track.automatic import Watched, begin, end
 from mlops_magics.steps.track.body import Body
@@ -33,6 +34,7 @@ class Watching:
         self._on = False
         self._info: object = None  # of the outermost cell: one that a cell executes belongs to it
         self._watched: Watched | None = None
+        self._output: Output | None = None
 
     def on(self) -> None:
         """Watch the cells from the next one on."""
@@ -48,6 +50,7 @@ class Watching:
             self._shell.events.unregister("post_run_cell", self._after)
             self._on = False
         watched, self._watched, self._info = self._watched, None, None
+        self._unseen()
         if watched is not None:
             watched.observing.close()
 
@@ -57,12 +60,16 @@ class Watching:
         self._info = info
         if info.raw_cell.lstrip().startswith(_OWN):
             return
-        self._watched = begin(self._body(info.raw_cell))
+        output = Output(self._shell)
+        self._watched = begin(self._body(info.raw_cell, output))
+        self._output = output
+        output.begin()
 
     def _after(self, result: Any) -> None:  # noqa: ANN401 - as above
         if result.info is not self._info:  # of an inner cell; IPython tells of blank ones only afterwards
             return
         self._info, watched, self._watched = None, self._watched, None
+        self._unseen()
         if watched is None:
             return
         try:
@@ -76,12 +83,19 @@ class Watching:
                 display(aside)
             display(run)
 
-    def _body(self, raw: str) -> Body:
+    def _unseen(self) -> None:
+        """See no more of what the cell shows."""
+        output, self._output = self._output, None
+        if output is not None:
+            output.end()
+
+    def _body(self, raw: str, output: Output) -> Body:
         settings = Settings.discover()
         first, _, rest = raw.lstrip().partition("\n")
         below = first.partition(" ")[0].strip() in _TRANSPARENT
         code = self._shell.transform_cell(rest if below else raw)
-        return Body(source_of(self._shell, raw, "", settings), code, self._shell.user_ns, lambda: None)
+        source = source_of(self._shell, raw, "", settings)
+        return Body(source, code, self._shell.user_ns, lambda: None, output.shown)
 
     def _say(self, error: MLOpsError) -> None:
         """A store that fails must not fail the cell."""
