@@ -20,6 +20,7 @@ from mlops_magics.steps.track.body import Shown
 
 _NONE: Final = object()
 _INLINE: Final = "matplotlib_inline.backend_inline"
+_MATPLOTLIB: Final = {"matplotlib.pyplot", _INLINE}
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 _After = Callable[[tuple[Any, ...], dict[str, Any]], None]
 
@@ -77,14 +78,17 @@ class Output:
 
         IPython's ``post_execute`` comes when a cell magic has returned, and its run is written.
         """
-        flush = getattr(sys.modules.get(_INLINE), "flush_figures", None)
         callbacks = self._shell.events.callbacks.get("post_execute", ())
-        if flush is None or flush not in callbacks:
+        drawing = [call for call in callbacks if getattr(call, "__module__", "") in _MATPLOTLIB]
+        if not any(call.__module__ == _INLINE for call in drawing):
             return
         held: list[_Call] = []
         self._held = held
         try:
-            flush()
+            for call in drawing:
+                call()
+        except Exception:  # noqa: BLE001 - it is raised again, and shown, where it always was
+            _undraw()
         finally:
             self._held = None
             if held:
@@ -153,6 +157,13 @@ class Output:
 
     def _cleared(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         self._pictures.clear(wait=bool(args[0] if args else keywords.get("wait", False)))
+
+
+def _undraw() -> None:
+    """Let matplotlib draw its figures once more: one that could not be drawn is taken for drawn."""
+    with contextlib.suppress(Exception):
+        for manager in sys.modules["matplotlib._pylab_helpers"].Gcf.get_all_fig_managers():
+            manager.canvas.figure.stale = True
 
 
 def _message(stream: Any) -> object:  # noqa: ANN401 - as above
