@@ -35,7 +35,7 @@ SHOWN = {
         1,
     ),
     "an animation": (
-        "fig = plt.figure()\nfor i in (1, 2):\n  plt.plot([i]); clear_output(True); display(fig)\nplt.close()",
+        "fig = plt.figure()\nfor i in (1, 2):\n  plt.plot([i]); clear_output(1); display(fig)\nplt.close()",
         1,
     ),
     "displayed and left open": ("fig, ax = plt.subplots(); display(fig); print('between')", 2),
