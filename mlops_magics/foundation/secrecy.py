@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 # What any of the names below contains, in lower case and without what joins its words.
@@ -42,6 +43,7 @@ _TOKEN_CHARACTERS = 8
 _BARE_TOKEN_CHARACTERS = 16
 _AWS_CHARACTERS = 40  # of a secret access key, which may hold slashes
 _PROSE_BLANKS = 8
+_PRINTED_CHARACTERS = 6  # of a secret that is looked for wherever it stands: a shorter one is in many words
 
 
 def secret_name(name: str) -> bool:
@@ -67,6 +69,16 @@ def secret_pair(name: str, value: str, *, bare: bool = False) -> bool:
         return False
     least = _BARE_TOKEN_CHARACTERS if bare else _TOKEN_CHARACTERS
     return len(value) >= least and not value.isdigit() and (not bare or _opaque(value))
+
+
+def secrets_held(names: Mapping[str, object]) -> tuple[str, ...]:
+    """List the secrets that names hold, the longest first: printed alone, nothing beside them says so."""
+    found = {
+        value
+        for name, value in names.items()
+        if isinstance(value, str) and len(value) >= _PRINTED_CHARACTERS and secret_pair(name, value)
+    }
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
 
 def _says_nothing(flat: str, value: str) -> bool:

@@ -1,8 +1,9 @@
 """The identity of a cell: equal keys mean the same code on the same values.
 
-A key is made of the cell's syntax tree (so comments and formatting do not count) and of the values of the
-names that it reads before it binds them. Values, not the cells that made them: whatever changed them,
-one changed value gives another key, and a new kernel, a file read again or another place gives the same.
+A key is made of the cell's syntax tree (so comments and formatting do not count), of the values of the
+names that it reads before it binds them, and of the user's own modules that it imports. Values, not the
+cells that made them: whatever changed them, one changed value gives another key, and a new kernel, a file
+read again or another place gives the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import xxhash
 
+from mlops_magics.lineage import sources
 from mlops_magics.lineage.values import Fingerprints
 
 _VERSION = "1"  # another way of making keys makes other keys
@@ -57,7 +59,10 @@ def key(
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Key(_hashed([_VERSION, source]))
     prints = Fingerprints(told or {})
-    parts = [_VERSION, normalised(tree), *map(repr, asked)]
+    own = sources.digest(
+        sources.imports(tree)
+    )  # of modules that the cell itself imports, so that no name holds
+    parts = [_VERSION, normalised(tree), *map(repr, asked), *([f"imports={own}"] if own else [])]
     held = sorted(name for name in exposed(tree) if name in namespace)
     values = {name: prints.of(namespace[name], name) for name in held}
     parts += [f"{name}={value}" for name, value in values.items()]

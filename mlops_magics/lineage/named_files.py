@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import sys
-import types
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mlops_magics.lineage import lore
-from mlops_magics.lineage.functions import users_module
+from mlops_magics.lineage import lore, sources
 
 _WORDS = {"path", "source", "paths", "path_or_buf", "filepath", "filename"}
 
@@ -41,47 +39,16 @@ def named_files(code: str, namespace: Mapping[str, object], folder: Path) -> Ite
 
 
 def own_modules(codes: Iterable[str]) -> set[str]:
-    """Find the files of the user's own modules that cells import, and that these modules use in turn.
+    """Find the files of the user's own modules that cells import, with all that these import in turn.
 
     Args:
         codes: The cells as Python.
     """
-    open_ = [name for code in codes for name in _imported(code)]
-    seen: set[str] = set()
-    files: set[str] = set()
-    while open_:
-        name = open_.pop()
-        module = sys.modules.get(name)
-        if name in seen or module is None or not users_module(name) or name == "__main__":
-            continue
-        seen.add(name)
-        file = getattr(module, "__file__", None) or ""
-        if file.endswith(".py"):
-            files.add(file)
-        open_ += [name.rpartition(".")[0], *_used(module)]
-    return files
-
-
-def _imported(code: str) -> Iterator[str]:
-    """Name the modules of a cell's imports; of ``from a import b``, ``b`` may be one too."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (item.name for item in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{item.name}" for item in node.names)
-
-
-def _used(module: types.ModuleType) -> Iterator[str]:
-    """Name the modules that a module's names come from."""
-    for value in tuple(vars(module).values()):
-        name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-        if isinstance(name, str):
-            yield name
+    names: list[str] = []
+    for code in codes:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+            names += sources.imports(ast.parse(code))
+    return sources.files(names)
 
 
 def _dotted(node: ast.expr) -> str:

@@ -24,6 +24,7 @@ import xxhash
 
 from mlops_magics.foundation.digests import array_digest, digest
 from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.lineage import sources
 from mlops_magics.tracking.provenance import pins
 
 _DEPTH = 60
@@ -207,6 +208,8 @@ def _of_module(module: types.ModuleType) -> str:
     name = module.__name__
     if not _users(name):
         return f"{name};{_owner(name)}"
+    if found := sources.digest([name]):
+        return f"{name};{found}"
     file = getattr(module, "__file__", None)
     try:
         return f"{name};{hashlib.sha256(Path(file).read_bytes()).hexdigest()}" if file else name

@@ -32,6 +32,7 @@ class Draft:
         begun: When it began, in milliseconds since the epoch.
         tags: Its tags.
         files: Small text files by path below its artifacts.
+        kept: Files that are masked already, as bytes, by path; they lie beside the JSON of the rest.
         params: Parameters, as text.
         metrics: Metrics by name.
         datasets: The tables that it read.
@@ -48,6 +49,7 @@ class Draft:
     begun: int
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, bytes] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     datasets: tuple[Dataset, ...] = ()
@@ -63,8 +65,8 @@ class Draft:
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """Write the draft as JSON, without its secrets; its model lies beside it."""
-        fields = asdict(self) | {"datasets": [vars(item) for item in self.datasets]}
+        """Write the draft as JSON, without its secrets; its model and what is kept as bytes lie beside it."""
+        fields = asdict(replace(self, kept={})) | {"datasets": [vars(item) for item in self.datasets]}
         fields |= {
             "name": masked(self.name),
             "tags": masked_values(self.tags),
@@ -123,8 +125,8 @@ def write(store: Store, draft: Draft, model: Path | None = None) -> Written:
     with door(f"The run {run_id}"):
         run = store.client.get_run(run_id)
         there, outputs = run.data, run.outputs.model_outputs if run.outputs else []
-    if draft.files:
-        runs.log_files(store, run_id, draft.files)
+    if draft.files or draft.kept:
+        runs.log_files(store, run_id, {**draft.files, **draft.kept})
     # A model is an output of its run only when it is there whole.
     model_id = there.tags.get(identity.MODEL) or (outputs[-1].model_id if outputs else None)
     if model is not None and model_id is None:

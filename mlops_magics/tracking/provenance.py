@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mlops_magics.foundation.masking import masked
 
 _GIT_SECONDS = 3.0
 _DIFF_BYTES = 1_000_000
+_NAMED = 500
+_LOOKED_AT = 2_000
+_NOT_OURS = ("site-packages", "dist-packages", "node_modules", "__pycache__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,16 @@ class GitState:
         commit: The commit's full hash.
         branch: The branch, or None when detached.
         diff: The uncommitted changes of tracked files, masked; "" when there are none.
-        untracked: How many files git does not know, ignored ones left out.
+        untracked: How many files git does not know, ignored ones and notebooks left out; a folder of such
+            files counts once.
+        modules: The paths of Python files among them, from the repository's top, at most 500.
     """
 
     commit: str
     branch: str | None
     diff: str
     untracked: int
+    modules: tuple[str, ...] = ()
 
     @property
     def dirty(self) -> bool:
@@ -73,24 +81,48 @@ def git_state(folder: Path) -> GitState | None:
     Returns:
         The state, or None without git, a repository or a commit, or when git takes over three seconds.
     """
-    head = _git(folder, "rev-parse", "HEAD")
-    if head is None:
+    found = _git(folder, "rev-parse", "HEAD", "--show-toplevel")
+    if found is None:
         return None
-    status = _git(folder, "status", "--porcelain=v1", "--branch", "--untracked-files=normal") or ""
-    lines = status.splitlines()
-    branch = lines[0].removeprefix("## ").partition("...")[0] if lines else ""
-    changed = any(not line.startswith("??") for line in lines[1:])
+    head, _, top = found.rstrip("\n").partition("\n")
+    status = _git(folder, "status", "--porcelain=v1", "--branch", "--untracked-files=normal", "-z") or ""
+    lines = status.split("\0")
+    branch = lines[0].removeprefix("## ").partition("...")[0]
+    unknown = [line[3:] for line in lines[1:] if line.startswith("??") and not line.endswith(".ipynb")]
+    changed = any(line and not line.startswith("??") for line in lines[1:])
     diff = (
         (_git(folder, "diff", "HEAD", "--no-ext-diff", "--no-color", "--", ":!*.ipynb") or "")
         if changed
         else ""
     )
     return GitState(
-        head.strip(),
+        head,
         None if branch.startswith("HEAD") else branch,
         masked(diff[: 2 * _DIFF_BYTES])[:_DIFF_BYTES],
-        sum(line.startswith("??") for line in lines),
+        len(unknown),
+        tuple(sorted(islice(_python_files(Path(top), unknown), _NAMED))),
     )
+
+
+def _python_files(top: Path, unknown: Iterable[str]) -> Iterator[str]:
+    """Name the Python files among what git does not know, a folder's files included.
+
+    Looking into folders ends after some thousand entries: there may be data in them.
+    """
+    left = _LOOKED_AT
+    open_ = list(unknown)
+    while open_:
+        path = open_.pop(0)
+        if path.endswith(".py"):
+            yield masked(path)
+        if not path.endswith("/") or path.rstrip("/").endswith(_NOT_OURS) or left <= 0:
+            continue
+        with contextlib.suppress(OSError), os.scandir(top / path) as entries:
+            for entry in islice(entries, left):
+                left -= 1
+                inside = entry.is_dir(follow_symlinks=False)
+                if not entry.name.startswith(".") and (inside or entry.name.endswith(".py")):
+                    open_.append(f"{path}{entry.name}{'/' if inside else ''}")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from mlops_magics.tracking.store import Store, door, switched
 
 _NEWEST = 1_000  # runs among which a name is looked for
 _FILES = "mlops"
+_MODULES = f"{_FILES}/modules"
+_TEXTS = {".py", ".txt", ".diff", ".json"}
+_UNREAD = {
+    f"{_FILES}/{name}" for name in ("output.txt", "slice.py", "history.json", "search.json")
+}  # of no use here
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Recalled:
         tags: Its tags.
         tables: The digests of the tables that it read, by name.
         files: The texts that we keep of each run, by name: the cell, the environment, the diff.
+        modules: The texts of the helper modules that were imported, by path.
     """
 
     run_id: str
@@ -39,6 +45,7 @@ class Recalled:
     tags: Mapping[str, str]
     tables: Mapping[str, str]
     files: Mapping[str, str]
+    modules: Mapping[str, str] = field(default_factory=dict)
 
 
 def recall(store: Store, experiment_id: str | None, named: str) -> Recalled:
@@ -66,7 +73,7 @@ def recall(store: Store, experiment_id: str | None, named: str) -> Recalled:
         dict(run.data.metrics),
         dict(run.data.tags),
         tables,
-        _texts(store, run.info.run_id),
+        *_texts(store, run.info.run_id),
     )
 
 
@@ -85,17 +92,23 @@ def _found(store: Store, experiment_id: str | None, named: str) -> Any:  # noqa:
     )
 
 
-def _texts(store: Store, run_id: str) -> dict[str, str]:
+def _texts(store: Store, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Read what is compared: the texts beside the cell, and those of the helper modules."""
     with (
         tempfile.TemporaryDirectory(prefix="mlops-") as folder,
         door(f"The files of the run {run_id}"),
         switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"),
     ):
-        if not any(item.path == _FILES for item in store.client.list_artifacts(run_id)):
-            return {}  # a run that plain MLflow made
-        kept = Path(store.client.download_artifacts(run_id, _FILES, folder))
-        return {
-            path.name: path.read_text("utf-8", errors="replace")
-            for path in kept.iterdir()
-            if path.suffix in {".py", ".txt", ".diff", ".json"}
-        }
+        found = [item.path for item in store.client.list_artifacts(run_id, _FILES)]  # none of a plain run
+        files: dict[str, str] = {}
+        for path in found:
+            if Path(path).suffix in _TEXTS and path not in _UNREAD:
+                files[Path(path).name] = _read(Path(store.client.download_artifacts(run_id, path, folder)))
+        if _MODULES not in found:
+            return files, {}
+        top = Path(store.client.download_artifacts(run_id, _MODULES, folder))
+        return files, {path.relative_to(top).as_posix(): _read(path) for path in sorted(top.rglob("*.py"))}
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace")

@@ -157,10 +157,12 @@ def log_files(store: Store, run_id: str, files: Mapping[str, str | bytes]) -> No
 
 
 def source_files(source: Source, git: GitState | None) -> dict[str, str]:
-    """Write down the code and the environment of a run: the cell, the uncommitted diff, all packages."""
+    """Write down the code and the environment of a run: the cell, what is uncommitted, all packages."""
     files = {"mlops/cell.py": source.code, "mlops/environment.txt": environment_text()}
     if git is not None and git.diff:
         files["mlops/uncommitted.diff"] = git.diff
+    if git is not None and git.modules:
+        files["mlops/untracked.txt"] = "".join(f"{path}\n" for path in git.modules)
     return files
 
 

@@ -25,6 +25,7 @@ from mlops_magics.tracking.store import Store
 _DRAFT = "draft.json"
 _PATIENCE = 20.0  # seconds to wait for another kernel that replays; where time is short that kernel does it
 _MODEL = "model"
+_KEPT = "kept"  # files as they are
 _UNFINISHED = ".new-"  # a folder that is being made, or whose kernel died while it was
 
 
@@ -63,6 +64,9 @@ class Spool:
             private_folder(made)
             if model is not None:
                 shutil.copytree(model, made / _MODEL)
+            for path, content in draft.kept.items():
+                (made / _KEPT / path).parent.mkdir(parents=True, exist_ok=True)
+                (made / _KEPT / path).write_bytes(content)
             (made / _DRAFT).write_text(draft.to_json(), encoding="utf-8")
             made.rename(self.folder / f"{draft.begun:015d}-{draft.key}")
         except OSError as error:
@@ -109,8 +113,11 @@ class Spool:
 
 
 def _read(path: Path) -> Draft | None:
+    folder = path / _KEPT
     try:
-        return Draft.of_json((path / _DRAFT).read_text(encoding="utf-8"))
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        kept = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+        return Draft.of_json((path / _DRAFT).read_text(encoding="utf-8")).with_(kept=kept)
     except (OSError, ValueError):
         return None
 

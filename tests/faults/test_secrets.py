@@ -1,6 +1,7 @@
 """What is planted in a cell, its output, its parameters, a diff, a traceback, an address: none is kept."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def leaks(project: Path, store_file: Path) -> Callable[[], list[str]]:
     def found() -> list[str]:
         state = Settings.discover().state
         files = [path for top in (project, state) for path in top.rglob("*") if path.is_file()]
-        ours = [path for path in files if ".git" not in path.parts and path.name != "helpers.py"]
+        theirs = (project / ".git", project / "helpers.py", project / "__pycache__")
+        ours = [path for path in files if not any(path.is_relative_to(place) for place in theirs)]
         assert any(path.name == "mlflow.db" for path in ours)
         return [str(path) for path in ours if MARK.encode() in path.read_bytes()]
 
@@ -73,7 +75,7 @@ def _texts(folder: Path) -> dict[str, str]:
     store = open_store(Settings.discover())
     newest = store.client.search_runs([store.experiment_id("e")])[0].info.run_id
     kept = Path(store.client.download_artifacts(newest, "mlops", str(folder)))
-    return {path.name: path.read_text() for path in kept.iterdir()}
+    return {str(path.relative_to(kept)): path.read_text() for path in kept.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("kind", PLANTED)
@@ -98,6 +100,50 @@ def test_a_cell_its_parameters_and_the_diff_are_kept_without_their_secrets(
     assert texts["uncommitted.diff"].count("****") >= len(PLANTED)
     compile(texts["cell.py"], "cell.py", "exec")
     assert tracking.user_ns["made"].params["db_password"] == "****"  # noqa: S105 - the mask
+
+
+def test_a_helper_module_is_kept_without_its_secrets(
+    *, tracking: Any, run: Any, leaks: Any, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.delitem(sys.modules, "helpers", raising=False)
+    run(tracking, "%%mlops_track --name one -o made\nimport helpers\nx = 1")
+    del sys.modules["helpers"]
+    text = _texts(tmp_path)["modules/helpers.py"]
+    assert text.count("****") >= len(PLANTED)
+    compile(text, "helpers.py", "exec")
+    assert leaks() == []
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["written", "waiting"])
+def test_printed_output_is_kept_without_its_secrets(
+    tracking: Any, run: Any, leaks: Any, monkeypatch: pytest.MonkeyPatch, *, down: bool
+) -> None:
+    run(tracking, CELL)
+    if down:
+        monkeypatch.setenv("MLOPS_STORE", "http://127.0.0.1:9")
+    printed = "\n".join(f"print({text!r})" for text in PLANTED.values())
+    bare = "print(db_password, sep='')\nsys.stderr.write(os.environ['API_TOKEN'])"
+    run(
+        tracking, f"%%mlops_track e --name one\nimport sys\nfor i in range(2): print(db_password[:0])\n{bare}"
+    )
+    run(tracking, f"%%mlops_track e --name two\n{printed}\nprint('x' * 300_000, os.environ, client, o)")
+    assert leaks() == []
+
+
+def test_a_secret_that_the_cut_of_a_long_output_tears_is_masked(
+    tracking: Any, run: Any, leaks: Any, tmp_path: Path
+) -> None:
+    # One line, so that the cut is anywhere within it, and secrets everywhere.
+    line = f"'api_key={_BODY} '"
+    run(
+        tracking,
+        f"%%mlops_track e --name one\nprint({line} * 20_000)\nfor i in range(30_000): print({line}, i)",
+    )
+    text = _texts(tmp_path)["output.txt"]
+    assert 100_000 < len(text.encode()) <= 200_000
+    assert "characters are left out here" in text
+    assert leaks() == []
 
 
 def test_a_traceback_and_the_text_of_an_error_are_kept_without_their_secrets(

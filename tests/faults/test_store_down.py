@@ -1,6 +1,7 @@
 """The store goes away in each way there is: the cell loses under a second, and no run is lost or doubled."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +27,8 @@ model = LogisticRegression(C={c}).fit(X, [0, 1] * 20)
 score = model.score(X, [0, 1] * 20)
 {more}
 """
-CALLS = 23  # requests of a tracked cell that it waits for
-FEW = {3, 9, 14, 18, 20, 21}  # of the start, the files, the model, its link to the run, the metrics, the end
+CALLS = 24  # requests of a tracked cell that it waits for
+FEW = {3, 9, 15, 19, 21, 22}  # of the start, the files, the model, its link to the run, the metrics, the end
 
 
 @pytest.fixture
@@ -151,6 +152,47 @@ def test_a_store_that_goes_away_in_the_middle_of_a_cell_and_a_cell_that_fails_me
     runs = _runs(mlflow_server, experiment)
     status = {name: run.info.status for name, run in runs.items()}
     assert status == {"first": "FINISHED", "middle": "FINISHED", "failed": "FAILED", "after": "FINISHED"}
+
+
+@pytest.mark.parametrize("left", [None, 12], ids=["down", "goes away"])
+def test_what_is_kept_beside_a_cell_waits_with_it_and_is_written_once(
+    *,
+    book: Callable[[str], Any],
+    proxy: Proxy,
+    mlflow_server: str,
+    experiment: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left: int | None,
+) -> None:
+    (project / "helper_u.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(project)
+    more = "import helper_u\nprint('printed')"
+    book(CELL.format(name="written", c=2, more=more))
+    if left is None:
+        proxy.turn("refuse")
+    else:
+        proxy.turn("pass")
+        proxy.left = left
+    run = book(CELL.format(name="lost", c=3, more=more))
+    del sys.modules["helper_u"]
+    assert run.id.startswith("offline-")
+    (waiting,) = Settings.discover().state.rglob("output.txt")
+    assert waiting.read_text() == "printed\n"
+    proxy.left = -1
+    proxy.turn("pass")
+    book("%mlops_track")
+    assert _waiting() == 0
+    client = MlflowClient(mlflow_server, mlflow_server)
+    kept = {}
+    for name, found in _runs(mlflow_server, experiment).items():
+        top = Path(client.download_artifacts(found.info.run_id, "mlops", str(project)))
+        kept[name] = {path.relative_to(top): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+        assert found.data.tags["mlops.hardware"]
+        shutil.rmtree(top)
+    assert kept["lost"].pop(Path("cell.py")) != kept["written"].pop(Path("cell.py"))
+    assert kept["lost"] == kept["written"]
+    assert kept["lost"][Path("modules/helper_u.py")] == b"x = 1\n"
 
 
 def test_what_waits_survives_kill_9_while_it_is_written(

@@ -208,6 +208,7 @@ class CellMagic(LineMagic):
 
     def _body(self, line: str, cell: str) -> object:
         from mlops_magics.frontends.magics.cells import compiled
+        from mlops_magics.frontends.magics.output import Output
         from mlops_magics.frontends.magics.whereabouts import source_of
         from mlops_magics.steps.track import Body
 
@@ -220,13 +221,15 @@ class CellMagic(LineMagic):
                 f"Correct it, nothing was executed: {(error.text or '').strip()}",
             ) from None
         source = source_of(shell, cell, f"{self._sign}{self.__name__} {line}".strip(), _settings())
-        recording = self._extension.recording
+        recording, output = self._extension.recording, Output(shell)
 
         def run() -> None:
             with recording.heard():
                 body.run()
 
-        return Body(source, body.code, shell.user_ns, run, recording.recorder)
+        return Body(
+            source, body.code, shell.user_ns, output.around(run), output.shown, recorder=recording.recorder
+        )
 
 
 def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported at load

@@ -9,6 +9,7 @@ from IPython.display import display
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics.output import Output
 from mlops_magics.frontends.magics.recording import Recording
 from mlops_magics.frontends.magics.whereabouts import source_of
 from mlops_magics.steps.track.automatic import Watched, begin, end
@@ -44,6 +45,7 @@ class Watching:
         self._on = False
         self._info: object = None  # of the outermost cell: one that a cell executes belongs to it
         self._watched: Watched | None = None
+        self._output: Output | None = None
 
     def on(self) -> None:
         """Watch the cells from the next one on."""
@@ -59,6 +61,7 @@ class Watching:
             self._shell.events.unregister("post_run_cell", self._after)
             self._on = False
         watched, self._watched, self._info = self._watched, None, None
+        self._unseen()
         if watched is not None:
             watched.observing.close()
 
@@ -68,13 +71,17 @@ class Watching:
         self._info = info
         if info.raw_cell.lstrip().startswith(_OWN):
             return
+        output = Output(self._shell)
         with self._recording.aside():
-            self._watched = begin(self._body(info.raw_cell))
+            self._watched = begin(self._body(info.raw_cell, output))
+        self._output = output
+        output.begin()
 
     def _after(self, result: Any) -> None:  # noqa: ANN401 - as above
         if result.info is not self._info:  # of an inner cell; IPython tells of blank ones only afterwards
             return
         self._info, watched, self._watched = None, self._watched, None
+        self._unseen()
         if watched is None:
             return
         try:
@@ -89,13 +96,19 @@ class Watching:
             display(run)
             self._verifying().later(run)
 
-    def _body(self, raw: str) -> Body:
+    def _unseen(self) -> None:
+        """See no more of what the cell shows."""
+        output, self._output = self._output, None
+        if output is not None:
+            output.end()
+
+    def _body(self, raw: str, output: Output) -> Body:
         settings = Settings.discover()
         first, _, rest = raw.lstrip().partition("\n")
         below = first.partition(" ")[0].strip() in _TRANSPARENT
         code = self._shell.transform_cell(rest if below else raw)
         source, names = source_of(self._shell, raw, "", settings), self._shell.user_ns
-        return Body(source, code, names, lambda: None, self._recording.recorder)
+        return Body(source, code, names, lambda: None, output.shown, recorder=self._recording.recorder)
 
     def _say(self, error: MLOpsError) -> None:
         """A store that fails must not fail the cell."""

@@ -9,7 +9,7 @@ from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.steps.track.automatic import Watch
-from mlops_magics.steps.track.body import Body
+from mlops_magics.steps.track.body import Body, Shown
 from mlops_magics.steps.track.cell import record
 from mlops_magics.steps.track.comparison import Comparison, compared
 from mlops_magics.steps.track.result import Leaderboard, Tracking
@@ -18,7 +18,7 @@ from mlops_magics.tracking.recall import recall
 from mlops_magics.tracking.spool import replayed
 from mlops_magics.tracking.store import open_store, sqlite_path
 
-__all__ = ["Body", "Comparison", "Leaderboard", "Tracking", "Watch", "record", "track"]
+__all__ = ["Body", "Comparison", "Leaderboard", "Shown", "Tracking", "Watch", "record", "track"]
 
 _TABLE_ROWS = 20
 _TWO = 2

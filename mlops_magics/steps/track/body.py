@@ -12,6 +12,21 @@ from mlops_magics.tracking.provenance import Source
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a cell has shown.
+
+    Attributes:
+        text: What it printed, masked, on both streams.
+        images: What it displayed, each with the ending of its file's name.
+        more: How many more images there were.
+    """
+
+    text: str = ""
+    images: tuple[tuple[str, bytes], ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """A cell that is about to be executed.
 
@@ -20,6 +35,7 @@ class Body:
         code: Its code as plain Python, magics transformed.
         namespace: The notebook's names.
         run: Executes it in the namespace; what it raises goes on.
+        shown: Returns what it has shown; None where nobody looks.
         recorder: What saw the cells before it; None where nothing did.
     """
 
@@ -27,6 +43,7 @@ class Body:
     code: str
     namespace: MutableMapping[str, Any]
     run: Callable[[], None]
+    shown: Callable[[], Shown] | None = None
     recorder: Recorder | None = None
 
 

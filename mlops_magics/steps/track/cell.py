@@ -25,10 +25,11 @@ def record(
 ) -> Run:
     """Execute a cell as one run of the experiment.
 
-    Recorded are the cell's source, the state of git, all installed packages, the digest of every
-    value of each table that the cell reads, the constants and the estimator's parameters, the numbers
-    it computes after fitting, and the fitted model in a safe format with its signature and an
-    example. The run ends FINISHED, FAILED (the traceback is kept) or KILLED (interrupted); what the
+    Recorded are the cell's source, the user's own modules that are imported, the state of git, all
+    installed packages, the machine, the digest of every value of each table that the cell reads, the
+    constants and the estimator's parameters, the numbers it computes after fitting, what it prints and
+    the figures it displays, and the fitted model in a safe format with its signature and an example.
+    The run ends FINISHED, FAILED (the traceback is kept) or KILLED (interrupted); what the
     cell raises goes on. Secrets in all of that are masked.
 
     A cell that is executed again on the same values, with the same outcome, is the same run: nothing

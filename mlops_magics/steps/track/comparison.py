@@ -13,6 +13,7 @@ from mlops_magics.tracking.recall import Recalled
 
 _SHOWN = 30  # rows of a table
 _LINES = 80  # of a diff
+_MODULES = 10  # shown
 _TIMES = frozenset({"fit_seconds"})  # differ each time, and say nothing
 
 Pair = tuple[str, str | None, str | None]
@@ -31,6 +32,8 @@ class Comparison(Result):
         packages: Distribution and both versions.
         code: The cells' unified diff; "" where they are the same.
         changes: The unified diff of the uncommitted changes; "" where they are the same.
+        modules: Path and unified diff of each helper module that differs.
+        machine: What differs between the machines and the seeds of the generators, with both values.
         commits: The commits, where they differ.
         run_ids: MLflow's ids of both.
     """
@@ -43,6 +46,8 @@ class Comparison(Result):
     packages: tuple[Pair, ...] = ()
     code: str = ""
     changes: str = ""
+    modules: tuple[tuple[str, str], ...] = ()
+    machine: tuple[Pair, ...] = ()
     commits: tuple[str | None, str | None] | None = None
     run_ids: tuple[str, str] = field(default=("", ""))
 
@@ -54,17 +59,30 @@ class Comparison(Result):
             yield Table(("metric", self.left, self.right, "difference"), self.metrics[:_SHOWN])
         if self.code:
             yield Code(_cut(self.code))
-        for title, pairs in (("parameter", self.params), ("data", self.tables), ("package", self.packages)):
-            if pairs:
-                rows = [(name, _short(left), _short(right)) for name, left, right in pairs[:_SHOWN]]
-                yield Table((title, self.left, self.right), rows)
-            if len(pairs) > _SHOWN:
-                yield Note(f"{len(pairs) - _SHOWN} more of these differ", "quiet")
+        for path, diff in self.modules[:_MODULES]:
+            yield Note(f"The module {path} differs:", "quiet")
+            yield Code(_cut(diff))
+        if len(self.modules) > _MODULES:
+            yield Note(f"{len(self.modules) - _MODULES} more modules differ", "quiet")
+        yield from self._tables()
         if self.commits:
             yield Facts([("commit", f"{_short(self.commits[0])} and {_short(self.commits[1])}")])
         if self.changes:
             yield Note("The uncommitted changes differ:", "quiet")
             yield Code(_cut(self.changes))
+
+    def _tables(self) -> Iterable[Block]:
+        for title, pairs in (
+            ("parameter", self.params),
+            ("data", self.tables),
+            ("package", self.packages),
+            ("machine", self.machine),
+        ):
+            if pairs:
+                rows = [(name, _short(left), _short(right)) for name, left, right in pairs[:_SHOWN]]
+                yield Table((title, self.left, self.right), rows)
+            if len(pairs) > _SHOWN:
+                yield Note(f"{len(pairs) - _SHOWN} more of these differ", "quiet")
 
     def ids(self) -> Mapping[str, str]:
         """Name both runs."""
@@ -73,10 +91,10 @@ class Comparison(Result):
     def _found(self) -> dict[str, object]:
         return {
             "metrics": self.metrics,
-            "code": self.code,
+            "code": self.code or self.modules,
             "parameters": self.params,
             "data": self.tables,
-            "environment": self.packages,
+            "environment": self.packages or self.machine,
             "git": self.commits or self.changes,
         }
 
@@ -91,8 +109,14 @@ def compared(left: Recalled, right: Recalled) -> Comparison:
         params=_pairs(left.params, right.params),
         tables=_pairs(left.tables, right.tables),
         packages=_pairs(*(_packages(run.files.get("environment.txt", "")) for run in (left, right))),
-        code=_diff(left, right, "cell.py", names),
-        changes=_diff(left, right, "uncommitted.diff", names),
+        code=_diff(left.files, right.files, "cell.py", names),
+        changes=_diff(left.files, right.files, "uncommitted.diff", names),
+        modules=tuple(
+            (path, diff)
+            for path in sorted({*left.modules, *right.modules})
+            if (diff := _diff(left.modules, right.modules, path, names))
+        ),
+        machine=_pairs(*(_facts(run.files.get("hardware.txt", "")) for run in (left, right))),
         commits=None if commits[0] == commits[1] else (commits[0], commits[1]),
         run_ids=(left.run_id, right.run_id),
     )
@@ -130,8 +154,13 @@ def _packages(text: str) -> dict[str, str]:
     return found | dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
 
 
-def _diff(left: Recalled, right: Recalled, file: str, names: tuple[str, str]) -> str:
-    before, after = (run.files.get(file, "").splitlines() for run in (left, right))
+def _facts(text: str) -> dict[str, str]:
+    lines = (line.partition(": ") for line in text.splitlines())
+    return {name: value for name, _, value in lines}
+
+
+def _diff(left: Mapping[str, str], right: Mapping[str, str], file: str, names: tuple[str, str]) -> str:
+    before, after = (texts.get(file, "").splitlines() for texts in (left, right))
     return "\n".join(difflib.unified_diff(before, after, names[0], names[1], lineterm="", n=2))
 
 

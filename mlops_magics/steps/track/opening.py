@@ -13,6 +13,7 @@ from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.fits import Fit
 from mlops_magics.steps.track.attempt import Outcome, Start
+from mlops_magics.steps.track.kept import Kept, around, shown
 from mlops_magics.steps.track.origin import origin
 from mlops_magics.steps.track.place import Place
 from mlops_magics.tracking import identity, runs
@@ -34,7 +35,7 @@ class Opening:
         self.start = start
         self.place = place
         source = start.body.source
-        self._sent: dict[str, str] = {}  # files that the store has
+        self._sent: dict[str, str | bytes] = {}  # files that the store has
         self._draft = Draft(
             experiment=place.experiment,
             name=start.options.name or _UNNAMED,
@@ -48,6 +49,8 @@ class Opening:
         link, start = self.place.link, self.start
         if link is None:
             return
+        found = around(start.body, self.place.settings)
+        self._draft = self._draft.with_(tags={**self._draft.tags, **found.tags}, kept=found.files)
         with self.place.trying():
             run_id, _ = runs.start(
                 link.store,
@@ -60,8 +63,9 @@ class Opening:
                 tags={identity.KEY: start.key.digest, KEY: self._draft.key},
             )
             self._draft = self._draft.with_(run_id=run_id)
-            runs.log_files(link.store, run_id, self._draft.files)
-            self._sent = dict(self._draft.files)
+            files: dict[str, str | bytes] = {**self._draft.files, **self._draft.kept}
+            runs.log_files(link.store, run_id, files)
+            self._sent = files
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -92,7 +96,9 @@ class Opening:
         text = masked("".join(traceback.format_exception(error)))
         files = dict(self._draft.files) | {"mlops/traceback.txt": text}
         with contextlib.suppress(MLOpsError):  # the cell's own error matters more
-            self._committed(self._named(kind).with_(status=status, files=files), None)
+            seen, draft = self._seen(), self._named(kind)
+            tags = {**draft.tags, **seen.tags}
+            self._committed(draft.with_(status=status, tags=tags, files=files, kept=seen.files), None)
 
     def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...]) -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.
@@ -107,9 +113,13 @@ class Opening:
             if twin is not None and (run := self._attached(outcome, twin)) is not None:
                 return run
             tags, remark = self._told(outcome, prior)
-            draft, made = outcome.draft(self._named(outcome.kind)), origin(self.start, outcome.targets)
-            tags |= made.tags
-            draft = draft.with_(tags=dict(draft.tags) | tags, files=dict(draft.files) | dict(made.files))
+            seen, made = self._seen(), origin(self.start, outcome.targets)
+            draft = outcome.draft(self._named(outcome.kind))
+            draft = draft.with_(
+                tags={**draft.tags, **seen.tags, **made.tags, **tags},
+                files=dict(draft.files) | dict(made.files),
+                kept=seen.files,
+            )
             with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
                 path = Path(folder, "model")
                 form, notes = outcome.saved(path, draft.run_id)
@@ -124,9 +134,14 @@ class Opening:
             draft.name,
             model_id,
             remark=remark,
-            notes=notes,
+            notes=notes + seen.notes,
             recipe=made.recipe,
         )
+
+    def _seen(self) -> Kept:
+        """Gather what is kept once the cell was executed: it may have imported, seeded, printed, drawn."""
+        body, begun = self.start.body, Kept(self._draft.kept)
+        return begun | around(body, self.place.settings) | shown(body)
 
     def _attached(self, outcome: Outcome, twin: identity.Known) -> Run | None:
         link = self.place.link
@@ -147,9 +162,10 @@ class Opening:
         draft = draft.with_(ended=int(time.time() * 1000))
         link, done = self.place.link, None
         if link is not None:
-            new = {path: text for path, text in draft.files.items() if path not in self._sent}
+            new = {path: text for path, text in draft.files.items() if self._sent.get(path) != text}
+            kept = {path: content for path, content in draft.kept.items() if self._sent.get(path) != content}
             with self.place.trying():
-                done = write(link.store, draft.with_(files=new), model)
+                done = write(link.store, draft.with_(files=new, kept=kept), model)
         if done is None:
             self.place.spool.add(draft, model)
             return f"{OFFLINE}{draft.key}", None
