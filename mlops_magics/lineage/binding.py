@@ -340,7 +340,7 @@ class Binder:
             self._read(name)
         if magic.body is not None:
             self._quiet = self._quiet and not self._branches
-            self._branches += 1  # a magic may swallow what goes wrong in its body
+            self._branches += not magic.certain  # others may swallow what goes wrong in their bodies
             self.block(ast.parse(self._transform(magic.body)).body)
-            self._branches -= 1
-        self.maybe |= set(magic.stores)
+            self._branches -= not magic.certain
+        (self.stores if magic.certain and not self._branches else self.maybe).update(magic.stores)

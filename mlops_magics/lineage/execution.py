@@ -28,6 +28,7 @@ class Executed:
         history: Whether it read IPython's record of inputs and outputs.
         entropy: Whether it took randomness that no seed repeats.
         opaque: Names taken for changed because they have no digest, or none within the time allowed.
+        clock: Whether it read the time.
         seen: Whether the recorder saw it run; of one from before only the source is known.
     """
 
@@ -47,4 +48,5 @@ class Executed:
     history: bool = False
     entropy: bool = False
     opaque: frozenset[str] = frozenset()
+    clock: bool = False
     seen: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from mlops_magics.lineage import lore
 from mlops_magics.lineage.walk import Seen, walk
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_COPIES = 3  # the first pandas in which each table is its own
 _MARGIN = 1.5  # an object that did not fit is tried again in this much more time
 
 
@@ -131,6 +133,26 @@ class Gaze:
             frozenset().union(*(seen.roots for seen in within)),
         )
 
+    def shared(
+        self, space: Mapping[str, object], names: Iterable[str], others: Iterable[str]
+    ) -> tuple[str, str] | None:
+        """Find two names with a mutable part or memory in common; names of one object have nothing else.
+
+        Args:
+            space: The notebook's names.
+            names: The names of which one must be part of it.
+            others: All names that are the user's.
+        """
+        held = {
+            name: walk(space[name], space, tables=not _copied_on_write())
+            for name in others
+            if not isinstance(space[name], _PLAIN)
+        }
+        for name in names:
+            for other in _sharing(held, [name]).keys() - {name}:
+                return name, other
+        return None
+
     def _forget(self, name: str) -> None:
         self._seen.pop(name, None)
         self._tried.pop(name, None)
@@ -150,6 +172,14 @@ class Gaze:
             self._tried[name] = max(left, 0.0)
         self._seen[name] = (id(value), seen)
         return seen
+
+
+def _copied_on_write() -> bool:
+    """Tell whether no table of pandas shows what is written into another one."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and (
+        int(pandas.__version__.partition(".")[0]) >= _COPIES or pandas.options.mode.copy_on_write is True
+    )
 
 
 def _sharing(held: Mapping[str, Seen], reached: Iterable[str]) -> dict[str, Seen]:

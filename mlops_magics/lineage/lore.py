@@ -75,6 +75,10 @@ _DRAWS_NOTHING = (
 _ENTROPY = re.compile(
     r"(?:^|\.)(?:urandom|uuid1|uuid4|token_hex|token_bytes|token_urlsafe|SystemRandom|getrandbits)$"
 )
+_CLOCK = re.compile(
+    r"(?:^|\.)(?:time|time_ns|perf_counter|perf_counter_ns|monotonic|monotonic_ns|process_time|process_time_ns|"
+    r"thread_time|now|utcnow|today|localtime|gmtime|ctime)$"
+)
 _UNSEEDED = re.compile(r"(?:^|\.)(?:default_rng|RandomState|SeedSequence|PCG64|MT19937|Philox|SFC64|Random)$")
 
 
@@ -146,6 +150,11 @@ def seeded_by(call: str) -> str | None:
 def draws_nothing(call: str) -> bool:
     """Tell whether a call surely leaves the random generators alone."""
     return call in _DRAWS_NOTHING or call.startswith(tuple(f"{root}." for root in _DRAWS_NOTHING))
+
+
+def reads_clock(call: str) -> bool:
+    """Tell whether a call reads the time."""
+    return _CLOCK.search(call) is not None
 
 
 def draws_entropy(call: str, *, bare: bool) -> bool:

@@ -32,6 +32,7 @@ class Magic:
         anything: Whether it may read or change any name.
         reads: Names that it reads for certain.
         stores: Names that it binds.
+        certain: Whether a cell that succeeds has executed the body to its end: nothing in it is swallowed.
     """
 
     body: str | None = None
@@ -39,6 +40,7 @@ class Magic:
     anything: bool = False
     reads: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
+    certain: bool = False
 
 
 def of_call(node: ast.Call) -> Magic | None:
@@ -76,14 +78,19 @@ def _line(name: str, line: str) -> Magic:
 
 def _cell(name: str, line: str, body: str) -> Magic:
     if name in _BODY:
-        return Magic(body=body, stores=_kept(name, line.split()))
+        return Magic(body=body, stores=kept_names(name, line.split()), certain=name == "mlops_track")
     if name in _HARMLESS:
         return Magic()
     return Magic(always=f"runs %%{name}", anything=name not in _SETTINGS, reads=_expanded(line))
 
 
-def _kept(name: str, words: list[str]) -> tuple[str, ...]:
-    """List the name that holds what a magic returns or captures."""
+def kept_names(name: str, words: list[str]) -> tuple[str, ...]:
+    """List the name that holds what a magic returns or captures.
+
+    Args:
+        name: The magic.
+        words: What stands on its line.
+    """
     if name == "capture":
         return tuple(words[-1:]) if words and not words[0].startswith("-") else ()
     if name == "mlops_track" and "-o" in words[:-1]:

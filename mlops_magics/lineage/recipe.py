@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ def recipe(
         steps=tuple(steps),
         of=found.of,
         futures=tuple(futures),
-        files=tuple(_files(found.executions, steps, namespace, folder)),
+        files=tuple(input_files(found.executions, [step.code for step in steps], namespace, folder)),
         folder=str(folder),
         effect=next(filter(None, map(effect, found.executions)), ""),
         reasons=found.reasons,
@@ -181,16 +181,24 @@ def effect(item: Executed) -> str:
     return "It may write files once more." if item.files.unknown_write else ""
 
 
-def _files(
-    executions: Iterable[Executed], steps: Iterable[Step], namespace: Mapping[str, object], folder: Path
+def input_files(
+    executions: Iterable[Executed], codes: Sequence[str], namespace: Mapping[str, object], folder: Path
 ) -> Iterator[InputFile]:
+    """Find the files that cells read and did not write themselves, and the user's own modules behind them.
+
+    Args:
+        executions: The cells as they ran.
+        codes: The same cells as Python.
+        namespace: The notebook's names.
+        folder: The folder that relative paths start from.
+    """
     made: set[str] = set()
     read: dict[str, None] = {}
-    for item, step in zip(executions, steps, strict=True):
-        named = set(map(str, named_files(step.code, namespace, folder)))
+    for item, code in zip(executions, codes, strict=True):
+        named = set(map(str, named_files(code, namespace, folder)))
         read |= dict.fromkeys(sorted((item.files.read | named) - made))
         made |= item.files.written
-    read |= dict.fromkeys(sorted(own_modules(step.code for step in steps)))
+    read |= dict.fromkeys(sorted(own_modules(codes)))
     until = time.perf_counter() + _SECONDS
     for path in read:
         if not os.path.isdir(path):  # noqa: PTH112 - paths of audit events are text

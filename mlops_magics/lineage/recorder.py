@@ -47,6 +47,10 @@ class _Pending:
     started: float
     own: tuple[dict[str, str], int] | None = None
 
+    def states(self) -> dict[str, str]:
+        """Digest the generators as the cell left them."""
+        return chance.states() if self.own is None else self.own[0]
+
     def begin_own(self) -> None:
         """Note how things stand before the tracker does something of its own."""
         self.own = chance.states(), _environment()
@@ -221,6 +225,15 @@ class Recorder:
         live = self._gaze.reach(self._namespace, frozenset(wanted), held, until=float("inf"))
         return backward(log, live, targets=wanted, earlier=self._earlier or frozenset(), cells=cells)
 
+    def running(self) -> Executed | None:
+        """Tell what the cell that runs now has done so far; None where none runs."""
+        return next(iter(self._running()), None)
+
+    def shared(self, names: Iterable[str]) -> tuple[str, str] | None:
+        """Find two names with a part in common that can change, one of them among the given."""
+        held = [name for name in self._namespace if not hidden(name)]
+        return self._gaze.shared(self._namespace, sorted(names), held)
+
     def _running(self) -> list[Executed]:
         if self._pending is None:
             return []
@@ -261,7 +274,7 @@ class Recorder:
         fresh = (rebound | said.maybe) & now.keys()
         change = self._gaze.again(space, frozenset(fresh), until=until)
         touched = (change.touched | (said.maybe & now.keys()) | self._packages(said)) - rebound
-        moved = chance.moved(pending.chance, chance.states()) | chance.unseen(change.roots)
+        moved = chance.moved(pending.chance, pending.states()) | chance.unseen(change.roots)
         seeded = self._seeded(said) if ok else frozenset()
         return Executed(
             len(self._log),
@@ -280,6 +293,7 @@ class Recorder:
             said.history,
             said.entropy or _unrepeatable(change.calls),
             change.opaque,
+            clock=any(map(lore.reads_clock, (*said.calls, *change.calls))),
         )
 
     def _seeded(self, said: Usage) -> frozenset[str]:
@@ -333,7 +347,7 @@ class Recorder:
     def _world(self, pending: _Pending, patched: frozenset[str], words: frozenset[str]) -> str:
         if _place() != pending.place:
             return "changes the working folder"
-        if _environment() != pending.environment:
+        if (_environment() if pending.own is None else pending.own[1]) != pending.environment:
             return "changes environment variables"
         if any(pending.settings.get(name, held) != held for name, held in _settings().items()):
             return "changes settings"

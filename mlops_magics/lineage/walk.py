@@ -69,15 +69,18 @@ class Seen:
     seconds: float
 
 
-def walk(value: object, namespace: Mapping[str, object], *, until: float = float("inf")) -> Seen:
+def walk(
+    value: object, namespace: Mapping[str, object], *, until: float = float("inf"), tables: bool = True
+) -> Seen:
     """Walk over an object.
 
     Args:
         value: Any object.
         namespace: The notebook's names: functions that use them are told from those of modules.
         until: When to give up, by ``time.perf_counter``.
+        tables: Whether the memory of pandas' tables counts, not only the tables themselves.
     """
-    return Walk(namespace, until).seen(value)
+    return Walk(namespace, until, tables=tables).seen(value)
 
 
 class Walk:
@@ -86,12 +89,14 @@ class Walk:
     Args:
         namespace: The notebook's names.
         until: When to give up, by ``time.perf_counter``.
+        tables: Whether the memory of pandas' tables counts, not only the tables themselves.
     """
 
-    def __init__(self, namespace: Mapping[str, object], until: float) -> None:
+    def __init__(self, namespace: Mapping[str, object], until: float, *, tables: bool = True) -> None:
         self._hash = xxhash.xxh3_128()
         self._namespace = namespace
         self._until = until
+        self._tables = tables
         self._memo: dict[int, int] = {}
         self._held: list[object] = []  # what a reduction made lives as long as its id is compared
         self._count = 0
@@ -225,6 +230,8 @@ class Walk:
         self._mutable(value)
         self._of_package("pandas")
         self._text(type(value).__name__)
+        if not self._tables:
+            return
         for part in blocks.of_pandas(value):
             self._part(part)
 

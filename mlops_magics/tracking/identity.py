@@ -13,6 +13,7 @@ MODEL = "mlops.model_id"
 REPEATS = "mlops.repeats"
 LAST_SEEN = "mlops.last_seen"
 DIFFERS = "mlops.not_deterministic"
+REUSE = "mlops.reuse"
 SAME_AS = "mlops.same_outcome_as"
 _LOOKED_AT = 50  # runs of one key: as many outcomes as a cell that is not deterministic had lately
 
@@ -27,6 +28,7 @@ class Known:
         outcome: The digest of what came of it.
         repeats: How often it was executed.
         model_id: MLflow's id of its model; None where it has none.
+        reuse: "yes" where what it left was kept, "no: " and why where it cannot be; "" where nobody asked.
     """
 
     run_id: str
@@ -34,6 +36,7 @@ class Known:
     outcome: str
     repeats: int
     model_id: str | None
+    reuse: str = ""
 
 
 def known(store: Store, experiment_id: str, key: str) -> tuple[Known, ...]:
@@ -67,6 +70,7 @@ def _found(store: Store, experiment_id: str, tag: str, value: str) -> tuple[Know
             run.data.tags.get(OUTCOME, ""),
             _number(run.data.tags.get(REPEATS, "")),
             run.data.tags.get(MODEL),
+            run.data.tags.get(REUSE, ""),
         )
         for run in runs
     )

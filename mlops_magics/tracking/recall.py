@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ _NEWEST = 1_000  # runs among which a name is looked for
 _FILES = "mlops"
 _MODULES = f"{_FILES}/modules"
 _TEXTS = {".py", ".txt", ".diff", ".json"}
+OUTPUT = f"{_FILES}/output.txt"  # what the cell printed
 _UNREAD = {
     f"{_FILES}/{name}" for name in ("output.txt", "slice.py", "history.json", "search.json")
 }  # of no use here
@@ -108,6 +110,29 @@ def _texts(store: Store, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
             return files, {}
         top = Path(store.client.download_artifacts(run_id, _MODULES, folder))
         return files, {path.relative_to(top).as_posix(): _read(path) for path in sorted(top.rglob("*.py"))}
+
+
+def fetched(store: Store, run_id: str, path: str, folder: Path) -> Path:
+    """Bring a folder of a run's files to this machine.
+
+    Args:
+        store: The open store.
+        run_id: Which run.
+        path: The folder, below the run's artifacts.
+        folder: Where to put it.
+
+    Returns:
+        Where it lies; it may be the store's own place, and must not be changed.
+    """
+    with door(f"The files of the run {run_id}"), switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+        return Path(store.client.download_artifacts(run_id, path, str(folder)))
+
+
+def fetched_text(store: Store, run_id: str, path: str) -> str:
+    """Read a text file of a run; "" where it has none."""
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, contextlib.suppress(NotFoundError, OSError):
+        return _read(fetched(store, run_id, path, Path(folder)))
+    return ""
 
 
 def _read(path: Path) -> str:

@@ -55,11 +55,13 @@ class Options:
         name: The run's name; None for one that is made up.
         metrics: The names of the cell's variables that are metrics; empty for all numbers.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
+        reuse: Keep what the cell leaves, so that it need not be executed again.
     """
 
     name: str | None = None
     metrics: tuple[str, ...] = ()
     allow_pickle: bool = False
+    reuse: bool = False
 
     @property
     def asked(self) -> dict[str, object]:

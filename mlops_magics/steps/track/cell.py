@@ -8,6 +8,7 @@ from mlops_magics.steps.track.attempt import Start
 from mlops_magics.steps.track.body import Body, Options
 from mlops_magics.steps.track.opening import Opening
 from mlops_magics.steps.track.place import Place
+from mlops_magics.steps.track.reuse import brought_back
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking.records import Run
 
@@ -19,6 +20,7 @@ def record(
     metrics: tuple[str, ...] = (),
     allow_pickle: bool = False,
     force: bool = False,
+    reuse: bool = False,
     body: Body,
     settings: Settings | None = None,
     standby: Standby | None = None,
@@ -47,6 +49,10 @@ def record(
         allow_pickle: Keep the model in pickle where the safe format cannot hold it. Whoever loads it
             must agree, since loading a pickle executes code.
         force: Make a new run even where the same cell made the same one before.
+        reuse: Do not execute a cell that ran before on the same values: bring back what it left, equal in
+            all, from formats that hold no code. Where that cannot be (it reads the clock, draws unseeded
+            numbers, writes files, changes something in place, a file that it read has changed, ...), the
+            cell is executed, and the reason is said.
         body: The cell.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment; it is started after a successful fit.
@@ -60,14 +66,17 @@ def record(
     """
     settings = settings or Settings.discover()
     place = Place(settings, experiment)
-    start = Start.of(body, Options(name, metrics, allow_pickle))
+    start = Start.of(body, Options(name, metrics, allow_pickle, reuse))
     prior = () if force else place.known(start.key.digest)
+    found, why = brought_back(start, prior, place) if reuse and not force else (None, "")
+    if found is not None:
+        return found
     opening = Opening(start, place)
     if not prior:  # a repeated cell is no run of its own until its outcome is another one
         opening.open()
     with opening.closed(), observed(body.code) as fits, opening.alive():
         body.run()
-    run = opening.settled(fits.seen, prior)
+    run = opening.settled(fits.seen, prior, why)
     if standby is not None and run.model_id is not None and settings.standby:
         standby.start()
     return run

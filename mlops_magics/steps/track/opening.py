@@ -15,7 +15,8 @@ from mlops_magics.lineage.fits import Fit
 from mlops_magics.steps.track.attempt import Outcome, Start
 from mlops_magics.steps.track.kept import Kept, around, shown
 from mlops_magics.steps.track.origin import origin
-from mlops_magics.steps.track.place import Place
+from mlops_magics.steps.track.place import Link, Place
+from mlops_magics.steps.track.reuse import keep
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import KEY, OFFLINE, Draft, write
 from mlops_magics.tracking.records import Run
@@ -100,17 +101,18 @@ class Opening:
             tags = {**draft.tags, **seen.tags}
             self._committed(draft.with_(status=status, tags=tags, files=files, kept=seen.files), None)
 
-    def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...]) -> Run:
+    def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...], why: str = "") -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.
 
         Args:
             fits: What the cell fitted.
             prior: The earlier runs of the same key.
+            why: Why it was executed, where that is to be said.
         """
         with self.closed():
             outcome = Outcome.of(self.start, fits)
             twin = next((item for item in prior if item.outcome == outcome.digest), None)
-            if twin is not None and (run := self._attached(outcome, twin)) is not None:
+            if twin is not None and (run := self._attached(outcome, twin, why)) is not None:
                 return run
             tags, remark = self._told(outcome, prior)
             seen, made = self._seen(), origin(self.start, outcome.targets)
@@ -123,9 +125,14 @@ class Opening:
             with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
                 path = Path(folder, "model")
                 form, notes = outcome.saved(path, draft.run_id)
-                run_id, model_id = self._committed(draft.with_(form=form), path if form else None)
+                kept, unkept = self._reusable(outcome, path if form else None)
+                draft = draft.with_(
+                    form=form, tags={**draft.tags, **kept.tags}, kept={**draft.kept, **kept.files}
+                )
+                run_id, model_id = self._committed(draft, path if form else None)
         if not remark and made.recipe is not None and made.recipe.reasons:
             remark = f"Not reproducible: {made.recipe.reasons[0]}"
+        remark = _joined(why and f"Executed: {why}.", unkept, remark)
         if run_id.startswith(OFFLINE):
             remark = self.place.waiting()
         return outcome.run(
@@ -143,19 +150,40 @@ class Opening:
         body, begun = self.start.body, Kept(self._draft.kept)
         return begun | around(body, self.place.settings) | shown(body)
 
-    def _attached(self, outcome: Outcome, twin: identity.Known) -> Run | None:
+    def _reusable(self, outcome: Outcome, model: Path | None) -> tuple[Kept, str]:
+        """Keep what the cell left, where that was asked for; return what is to be said if it cannot be."""
+        if not self.start.options.reuse:
+            return Kept(), ""
+        files, reason = keep(self.start, outcome, model)
+        tags = {identity.REUSE: f"no: {reason}" if reason else "yes"}
+        return Kept(files, tags), f"Nothing was kept for --reuse: {reason}." if reason else ""
+
+    def _attached(self, outcome: Outcome, twin: identity.Known, why: str) -> Run | None:
         link = self.place.link
         if link is None:
             return None
         repeats = 0
         with self.place.trying():
+            self._add_reusable(link, outcome, twin)
             repeats = identity.attach(link.store, twin)
         if not repeats:  # the store has just gone: what happened is kept as a run of its own
             return None
-        remark = f"The same cell on the same data, with the same outcome: it is run {twin.name} again."
+        said = f"The same cell on the same data, with the same outcome: it is run {twin.name} again."
+        remark = _joined(why and f"Executed: {why}.", said)
         return outcome.run(
             self.place.experiment, twin.run_id, twin.name, twin.model_id, repeats=repeats, remark=remark
         )
+
+    def _add_reusable(self, link: Link, outcome: Outcome, twin: identity.Known) -> None:
+        """Keep what the cell left with the run that it is again, where that run has not kept it."""
+        if not self.start.options.reuse or twin.reuse == "yes":
+            return
+        with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+            path = Path(folder, "model")
+            form, _ = outcome.saved(path, twin.run_id)
+            kept, _ = self._reusable(outcome, path if form else None)
+        runs.log_files(link.store, twin.run_id, kept.files)
+        runs.log(link.store, twin.run_id, tags=kept.tags)
 
     def _committed(self, draft: Draft, model: Path | None) -> tuple[str, str | None]:
         """Write the run into the store, or onto the disk; return its id and its model's."""
@@ -192,3 +220,7 @@ class Opening:
             return {}, ""
         said = f"The same outcome as run {found.name}, from another cell or other data."
         return {identity.SAME_AS: found.run_id}, said
+
+
+def _joined(*said: str) -> str:
+    return " ".join(filter(None, said))

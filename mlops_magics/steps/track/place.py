@@ -36,10 +36,12 @@ class Link:
     Attributes:
         store: The store.
         experiment_id: MLflow's id of the experiment.
+        experiment: The experiment's name.
     """
 
     store: Store
     experiment_id: str
+    experiment: str
 
 
 class Place:
@@ -74,7 +76,7 @@ class Place:
         self.reason: MLOpsError | None = None
         with self.trying():
             store = open_store(settings, patience=_PATIENCE)
-            self.link = Link(store, store.experiment_id(chosen))
+            self.link = Link(store, store.experiment_id(chosen), chosen)
             replayed(settings, store, seconds=_REPLAYING)
 
     @property
