@@ -76,7 +76,8 @@ def secrets_held(names: Mapping[str, object]) -> tuple[str, ...]:
     found = {
         value
         for name, value in names.items()
-        if isinstance(value, str) and len(value) >= _PRINTED_CHARACTERS and secret_pair(name, value)
+        if isinstance(value, str) and len(value) >= _PRINTED_CHARACTERS
+        if any(sign in name.lower() for sign in SIGNS) and secret_pair(name, value)
     }
     return tuple(sorted(found, key=lambda value: (-len(value), value)))
 

@@ -70,7 +70,7 @@ class Output:
 
     def shown(self) -> Shown:
         """Return what was shown."""
-        secrets = secrets_held({**os.environ, **self._shell.user_ns})
+        secrets = secrets_held({**os.environ, **self._shell.user_ns}) if self._printed else ()
         return Shown(self._printed.text(secrets), self._pictures.kept, self._pictures.more)
 
     def _draw(self) -> None:

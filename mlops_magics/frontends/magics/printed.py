@@ -32,6 +32,9 @@ class Printed:
         self._tailed = 0
         self._lost = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._pending or self._rest or self._head)
+
     def add(self, text: str) -> None:
         """Take a piece of text."""
         self._pending.append(text)
