@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -19,6 +20,7 @@ from mlops_magics.lineage.named_files import named_files, own_modules
 from mlops_magics.lineage.script import python
 
 _FORMAT = 1
+_SHOWN = 200  # characters of a cell in the history
 _GONE = -1  # the size of what is not there
 _BLOCK = 1 << 20
 _SECONDS = 0.5  # for digesting the files that a slice read; what is over is known by its size
@@ -85,6 +87,8 @@ class Recipe:
         seconds: How long its cells took.
         options: What was asked of the run: its name, metrics, whether pickle is allowed.
         reads: A digest of each value that the run's own cell read, by name; texts are left out.
+        history: All cells that had run, in order: number, cell id, whether it succeeded, seconds, sha256 and
+            beginning of the source.
         complete: Whether nothing was masked in it.
     """
 
@@ -99,16 +103,17 @@ class Recipe:
     seconds: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
     reads: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
     complete: bool = True
 
     def to_json(self) -> str:
         """Write it as JSON, without the secrets in its cells."""
         fields = asdict(self)
-        for step in fields["steps"]:
-            for name in ("source", "code"):
+        for step in (*fields["steps"], *fields["history"]):
+            for name in step.keys() & {"source", "code"}:
                 text = step[name]
                 step[name] = masked(text)
-                fields["complete"] &= step[name] == text
+                fields["complete"] &= step[name] == text or step in fields["history"]
         return json.dumps({"format": _FORMAT} | fields, ensure_ascii=False, indent=1)
 
     @classmethod
@@ -124,7 +129,7 @@ class Recipe:
                 raise ValueError("a recipe of another release")
             steps = tuple(Step(**item) for item in fields.pop("steps"))
             files = tuple(InputFile(**item) for item in fields.pop("files"))
-            fields |= {name: tuple(fields[name]) for name in ("targets", "futures", "reasons")}
+            fields |= {name: tuple(fields[name]) for name in ("targets", "futures", "reasons", "history")}
             return cls(steps=steps, files=files, **fields)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from error
@@ -138,6 +143,7 @@ def recipe(
     folder: Path,
     options: Mapping[str, Any],
     reads: Mapping[str, str],
+    log: Sequence[Executed],
 ) -> Recipe:
     """Write a slice down as data.
 
@@ -148,6 +154,7 @@ def recipe(
         folder: Where its cells ran.
         options: What was asked of the run.
         reads: A digest of each value that the run's own cell read, by name.
+        log: All cells that had run.
     """
     futures: dict[str, None] = {}
     steps = []
@@ -167,7 +174,19 @@ def recipe(
         seconds=round(sum(item.seconds for item in found.executions), 3),
         options=dict(options),
         reads=dict(reads),
+        history=tuple(map(_line, log)),
     )
+
+
+def _line(item: Executed) -> dict[str, object]:
+    return {
+        "number": item.number + 1,
+        "cell": item.cell,
+        "ok": item.ok,
+        "seconds": round(item.seconds, 3),
+        "sha256": hashlib.sha256(item.source.encode(errors="replace")).hexdigest(),
+        "source": item.source[:_SHOWN],
+    }
 
 
 def effect(item: Executed) -> str:

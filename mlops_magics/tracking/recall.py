@@ -18,9 +18,7 @@ _FILES = "mlops"
 _MODULES = f"{_FILES}/modules"
 _TEXTS = {".py", ".txt", ".diff", ".json"}
 OUTPUT = f"{_FILES}/output.txt"  # what the cell printed
-_UNREAD = {
-    f"{_FILES}/{name}" for name in ("output.txt", "slice.py", "history.json", "search.json")
-}  # of no use here
+_UNREAD = {f"{_FILES}/{name}" for name in ("output.txt", "slice.py", "search.json")}  # of no use here
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,9 @@ model = LogisticRegression(C={c}).fit(X, [0, 1] * 20)
 score = model.score(X, [0, 1] * 20)
 {more}
 """
-CALLS = 24  # requests of a tracked cell that it waits for
-FEW = {3, 9, 15, 19, 21, 22}  # of the start, the files, the model, its link to the run, the metrics, the end
+CALLS = 27  # requests of a tracked cell that it waits for
+# Of the start, the files, the slice, the model, its link to the run, the metrics, the end.
+FEW = {3, 9, 13, 18, 22, 24, 25}
 
 
 @pytest.fixture
@@ -191,6 +192,9 @@ def test_what_is_kept_beside_a_cell_waits_with_it_and_is_written_once(
         assert found.data.tags["mlops.hardware"]
         shutil.rmtree(top)
     assert kept["lost"].pop(Path("cell.py")) != kept["written"].pop(Path("cell.py"))
+    for files in kept.values():  # they tell of cells with other names and times
+        for name in ("slice.py", "slice.ipynb", "slice.json"):
+            assert files.pop(Path(name))
     assert kept["lost"] == kept["written"]
     assert kept["lost"][Path("modules/helper_u.py")] == b"x = 1\n"
 

@@ -88,7 +88,7 @@ def test_a_run_is_made_again(cell: Cell, shell: Any, tmp_path: Path) -> None:
     page = nbformat.read(kept / "slice.ipynb", as_version=4)
     nbformat.validate(page)
     assert [item.source for item in page.cells] == [IMPORTS, DATA, FIT]
-    history = json.loads((kept / "history.json").read_text())
+    history = json.loads((kept / "slice.json").read_text())["history"]
     assert [item["source"] for item in history][-3:] == [IMPORTS, DATA, "unused = X.describe()"]
     store = open_store(Settings.discover())
     assert len(store.client.search_runs([store.experiment_id("e")])) == 1  # its cells logged nothing here

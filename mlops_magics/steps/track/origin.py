@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.backward import Slice
-from mlops_magics.lineage.execution import Executed
 from mlops_magics.lineage.recipe import Recipe, recipe
 from mlops_magics.lineage.recorder import Recorder
 from mlops_magics.lineage.script import notebook, script
@@ -21,7 +18,6 @@ BECAUSE = "mlops.reproducible.because"
 CELLS = "mlops.slice.cells"
 VERIFIED = "mlops.reproducible.verified"
 RECIPE = "slice.json"  # of the texts that are kept of each run
-_SHOWN = 200  # characters of a cell in the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Origin:
 
     Attributes:
         tags: Whether it can be made again, why, and how many cells it takes.
-        files: The slice as a script, as a notebook and as data; the cells that had run.
+        files: The slice as a script, as a notebook and as data.
         recipe: What makes it again; None where nothing says so.
     """
 
@@ -59,6 +55,7 @@ def origin(start: Start, targets: Iterable[str]) -> Origin:
             folder=Path.cwd(),
             options=start.options.asked,
             reads=start.key.reads,
+            log=recorder.log,
         )
         return Origin(_tags(found, steps), _files(found, steps, recorder), steps)
     except Exception as error:  # noqa: BLE001 - a run is worth more than the story of its making
@@ -77,22 +74,8 @@ def _tags(found: Slice, steps: Recipe) -> dict[str, str]:
 
 
 def _files(found: Slice, steps: Recipe, recorder: Recorder) -> dict[str, str]:
-    last = found.executions[-1].number if found.executions else -1
-    before = [_line(item) for item in recorder.log if item.number != last]
     return {
         "mlops/slice.py": script(found, transform=recorder.transform),
         "mlops/slice.ipynb": notebook(found),
         f"mlops/{RECIPE}": steps.to_json(),
-        "mlops/history.json": json.dumps(before, ensure_ascii=False, indent=1),
-    }
-
-
-def _line(item: Executed) -> dict[str, object]:
-    return {
-        "number": item.number + 1,
-        "cell": item.cell,
-        "ok": item.ok,
-        "seconds": round(item.seconds, 3),
-        "sha256": hashlib.sha256(item.source.encode(errors="replace")).hexdigest(),
-        "source": item.source[:_SHOWN],
     }
