@@ -1,0 +1,139 @@
+"""The runs as lines over parallel axes: what a page draws, and the same in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mlops_magics.foundation.blocks import shown
+from mlops_magics.steps.track.query import Value, number
+from mlops_magics.steps.track.table import METRIC, PARAM, RunTable, View
+from mlops_magics.steps.track.view import plain
+
+MOST: Final = 500  # lines of one drawing; of more runs every so manieth is drawn
+AXES: Final = 12
+_LEVELS = 24  # texts of one axis; names and paths beyond it are no axis
+_WIDE = 50.0  # the greatest over the least, from which an axis is logarithmic
+_ENOUGH = 5  # runs, for which it is said how two axes go together
+
+Json = dict[str, Any]
+
+
+def lines(table: RunTable, view: View, colour: str | None) -> Json:
+    """Answer with the runs that the filter leaves, a value an axis; the brush hides none of them.
+
+    Args:
+        table: The runs.
+        view: What is looked at; its columns are the axes.
+        colour: The metric by which lines are coloured; the first one of the columns by default.
+
+    Raises:
+        UsageError: The filter is not complete.
+        NotFoundError: The filter or a column names nothing that a run has.
+    """
+    places = table.select(View(view.filter, "", view.sort, view.up))
+    drawn = places if len(places) <= MOST else [places[at * len(places) // MOST] for at in range(MOST)]
+    metrics = [key for key in view.columns if key.startswith(METRIC)]
+    by = colour if colour in metrics else next(iter(metrics), None)
+    hues = None if by is None else table.column(by)
+    # A metric is what came of the parameters, so it stands to the right of them.
+    axes, left_out = [], []
+    for key in [*(key for key in view.columns if key.startswith(PARAM)), *metrics][:AXES]:
+        values = table.column(key)
+        made = _axis(key, [values[at] for at in places], [values[at] for at in drawn])
+        if made is None:
+            left_out.append(key.removeprefix(PARAM).removeprefix(METRIC))
+            continue
+        if hues is not None and key != by:
+            made["goes"] = _goes([values[at] for at in places], [hues[at] for at in places])
+        axes.append(made)
+    return {
+        "axes": axes,
+        "colour": by,
+        "colours": metrics,
+        "runs": [[table.runs.heads[at].run_id, shown(table.runs.heads[at].name[:200])] for at in drawn],
+        "count": len(places),
+        "left_out": left_out,
+        "words": _words(axes, by, len(places), len(drawn)),
+    }
+
+
+def _axis(key: str, every: Sequence[Value], drawn: Sequence[Value]) -> Json | None:
+    """Make an axis; None where it would say nothing: no value, or too many texts."""
+    held = [value for value in every if value is not None]
+    if not held:
+        return None
+    title = key.removeprefix(PARAM).removeprefix(METRIC)
+    sizes = [number(value) for value in held]
+    finite = [size for size in sizes if size is not None]
+    if len(finite) == len(held):
+        low, high = min(finite), max(finite)
+        wide = key.startswith(PARAM) and low > 0 and high / low >= _WIDE
+        return {
+            "key": key,
+            "title": title,
+            "low": low,
+            "high": high,
+            "log": wide,
+            "levels": None,
+            "values": [number(value) for value in drawn],
+        }
+    levels = sorted({str(value) for value in held}, key=_natural)
+    if len(levels) > _LEVELS:
+        return None
+    places = {level: at for at, level in enumerate(levels)}
+    return {
+        "key": key,
+        "title": title,
+        "low": 0,
+        "high": len(levels) - 1,
+        "log": False,
+        "levels": [[level, plain(level)] for level in levels],
+        "values": [None if value is None else places[str(value)] for value in drawn],
+    }
+
+
+def _natural(level: str) -> tuple[int, float, str]:
+    size = number(level)
+    return (1, 0.0, level.lower()) if size is None else (0, size, level)
+
+
+def _goes(values: Sequence[Value], hues: Sequence[Value]) -> float | None:
+    """Spearman's rank correlation of the runs that have both; None for texts and for a handful."""
+    import numpy as np
+
+    pairs = [
+        (size, hue)
+        for value, hue in zip(values, hues, strict=True)
+        if (size := number(value)) is not None and isinstance(hue, float)
+    ]
+    if len(pairs) < _ENOUGH:
+        return None
+    left, right = (_ranks(np.array(side)) for side in zip(*pairs, strict=True))
+    spread = float(left.std() * right.std())
+    if spread == 0:
+        return None
+    return round(float(((left - left.mean()) * (right - right.mean())).mean()) / spread, 2)
+
+
+def _ranks(values: Any) -> Any:  # noqa: ANN401 - numpy's arrays
+    """Rank values; equals share the mean of their ranks."""
+    import numpy as np
+
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[place]
+
+
+def _words(axes: Sequence[Json], by: str | None, count: int, drawn: int) -> str:
+    """Say what the drawing shows, for those who do not see it."""
+    runs = f"{count:,} runs" if count != 1 else "1 run"
+    part = "" if drawn == count else f", {drawn:,} of them drawn"
+    over = ", ".join(axis["title"] for axis in axes) or "no axis"
+    said = [f"Parallel coordinates of {runs}{part}, over {over}."]
+    going = [axis for axis in axes if axis.get("goes") is not None]
+    if by is not None and going:
+        going = sorted(going, key=lambda axis: -abs(axis["goes"]))[:3]
+        listed = ", ".join(f"{axis['title']} {axis['goes']:+.2f}" for axis in going)
+        said.append(f"Rank correlation with {by.removeprefix(METRIC)}: {listed}.")
+    return " ".join(said)
