@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ class RunColumns(Protocol):
     Attributes:
         heads: The runs.
         metrics: The names of the metrics, each with the number of runs that have it.
-        params: The names of the parameters, each with whether the runs that have it differ in it.
+        params: The names of the parameters, what most runs have first, each with whether the runs that have
+            it differ in it.
         versions: What was registered of a run, by run id.
         more: Whether the store holds runs that are not read yet.
     """
@@ -133,7 +135,8 @@ class _Read:
         self.metrics: dict[str, int] = dict(counted.fetchall())
         ranges = database.execute(
             "SELECT p.key, MIN(p.value), MAX(p.value) FROM runs r"  # noqa: S608 - a constant
-            f" JOIN params p ON p.run_uuid = r.run_uuid WHERE {of_run} GROUP BY p.key ORDER BY p.key",
+            f" JOIN params p ON p.run_uuid = r.run_uuid WHERE {of_run} GROUP BY p.key"
+            " ORDER BY COUNT(*) DESC, p.key",
             asked,
         )
         self.params = {key: low != high for key, low, high in ranges}
@@ -232,8 +235,9 @@ class _Searched:
         names = sorted({name for data in self._data for name in data.metrics})
         counts = {name: sum(value is not None for value in self.metric(name)) for name in names}
         self.metrics = {name: count for name, count in counts.items() if count}
-        names = sorted({name for data in self._data for name in data.params})
-        self.params = {name: len(set(self.param(name)) - {None}) > 1 for name in names}
+        had = Counter(name for data in self._data for name in data.params)
+        ordered = sorted(had, key=lambda name: (-had[name], name))
+        self.params = {name: len(set(self.param(name)) - {None}) > 1 for name in ordered}
 
 
 def _registered(store: Store) -> dict[str, list[Origin]]:

@@ -46,7 +46,7 @@ def test_both_ways_say_the_same(store: Store, experiment: str, monkeypatch: pyte
     assert not theirs.more
     assert ours.heads == theirs.heads
     assert ours.metrics == theirs.metrics
-    assert ours.params == theirs.params
+    assert list(ours.params.items()) == list(theirs.params.items())
     assert ours.versions == theirs.versions
     for name in ours.metrics:
         assert list(ours.metric(name)) == list(theirs.metric(name)), name
