@@ -11,6 +11,7 @@ const TOP = 34; // above it the titles
 const FOOT = 14;
 const LEFT = 26;
 const RIGHT = 74; // the last axis's labels stand beside it
+const TIGHT = 58; // px between two axes at least
 const NEAR = 9; // px from a line or an axis within which it is meant
 const HUES = 7;
 const STEP = 0.05; // of an axis, for a key
@@ -42,6 +43,7 @@ export class LinesPane {
   private drawn: (SVGElement | undefined)[] = [];
   private selected: string[] = [];
   private width = 0;
+  private room = 0;
   private dragged: { axis: Axis; from: number; moved: boolean } | undefined;
 
   constructor(
@@ -52,7 +54,7 @@ export class LinesPane {
     const box = h("div", { class: "mlp-plane" }, this.picture);
     this.element = h("div", { class: "mlp-coordinates" }, h("div", { class: "mlp-bar" }, this.key, this.told), box, this.chips, this.words, this.detail);
     this.observer = new ResizeObserver(() => {
-      if (box.clientWidth && box.clientWidth !== this.width) this.draw();
+      if (box.clientWidth && box.clientWidth !== this.room) this.draw();
     });
     this.observer.observe(box);
     this.picture.addEventListener("pointerdown", (event) => this.press(event));
@@ -102,7 +104,8 @@ export class LinesPane {
 
   private draw(): void {
     const { data } = this;
-    this.width = (this.picture.parentElement as HTMLElement).clientWidth || 800;
+    this.room = (this.picture.parentElement as HTMLElement).clientWidth || 800;
+    this.width = Math.max(this.room, LEFT + RIGHT + ((data?.axes.length ?? 1) - 1) * TIGHT); // wider than the card: it scrolls
     this.picture.setAttribute("width", String(this.width));
     this.picture.setAttribute("viewBox", `0 0 ${this.width} ${HIGH}`);
     if (!data) return;
