@@ -97,6 +97,13 @@ def test_a_wrong_filter_is_answered(
     assert says in f"{caught.value.what} {caught.value.remedy}"  # type: ignore[attr-defined]
 
 
+def test_a_metric_that_no_run_has_is_answered(book: Book, experiment: str) -> None:
+    assert experiment
+    with pytest.raises(NotFoundError) as caught:
+        book("%mlops_track --best acu")
+    assert "Did you mean 'auc'" in caught.value.remedy
+
+
 def test_where_nothing_fits(book: Book, experiment: str) -> None:
     assert experiment
     found = book("%mlops_track --where auc>99")

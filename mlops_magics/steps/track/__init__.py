@@ -108,6 +108,8 @@ def track(
         rows = table.rows(_TABLE_ROWS)
     else:
         rows = leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
+    if best and not rows and table.runs.heads:
+        table.column(table.start.sort)  # says which metric was probably meant
     return Leaderboard(settings.experiment, best, rows, waiting, where, table)
 
 

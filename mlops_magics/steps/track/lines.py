@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from mlops_magics.foundation.blocks import shown
 from mlops_magics.steps.track.query import Value, number
 from mlops_magics.steps.track.table import METRIC, PARAM, RunTable, View
@@ -17,6 +20,7 @@ _WIDE = 50.0  # the greatest over the least, from which an axis is logarithmic
 _ENOUGH = 5  # runs, for which it is said how two axes go together
 
 Json = dict[str, Any]
+Numbers = npt.NDArray[np.float64]
 
 
 def lines(table: RunTable, view: View, colour: str | None) -> Json:
@@ -35,17 +39,19 @@ def lines(table: RunTable, view: View, colour: str | None) -> Json:
     drawn = places if len(places) <= MOST else [places[at * len(places) // MOST] for at in range(MOST)]
     metrics = [key for key in view.columns if key.startswith(METRIC)]
     by = colour if colour in metrics else next(iter(metrics), None)
-    hues = None if by is None else table.column(by)
+    hues = None if by is None else _sizes([table.column(by)[at] for at in places])
     # A metric is what came of the parameters, so it stands to the right of them.
     axes, left_out = [], []
     for key in [*(key for key in view.columns if key.startswith(PARAM)), *metrics][:AXES]:
         values = table.column(key)
-        made = _axis(key, [values[at] for at in places], [values[at] for at in drawn])
+        held = [values[at] for at in places]
+        sizes = _sizes(held)
+        made = _axis(key, held, sizes, [values[at] for at in drawn])
         if made is None:
             left_out.append(key.removeprefix(PARAM).removeprefix(METRIC))
             continue
         if hues is not None and key != by:
-            made["goes"] = _goes([values[at] for at in places], [hues[at] for at in places])
+            made["goes"] = _goes(sizes, hues)
         axes.append(made)
     return {
         "axes": axes,
@@ -58,16 +64,15 @@ def lines(table: RunTable, view: View, colour: str | None) -> Json:
     }
 
 
-def _axis(key: str, every: Sequence[Value], drawn: Sequence[Value]) -> Json | None:
+def _axis(key: str, every: Sequence[Value], sizes: Numbers, drawn: Sequence[Value]) -> Json | None:
     """Make an axis; None where it would say nothing: no value, or too many texts."""
     held = [value for value in every if value is not None]
     if not held:
         return None
     title = key.removeprefix(PARAM).removeprefix(METRIC)
-    sizes = [number(value) for value in held]
-    finite = [size for size in sizes if size is not None]
+    finite = sizes[~np.isnan(sizes)]
     if len(finite) == len(held):
-        low, high = min(finite), max(finite)
+        low, high = float(finite.min()), float(finite.max())
         wide = key.startswith(PARAM) and low > 0 and high / low >= _WIDE
         return {
             "key": key,
@@ -98,31 +103,28 @@ def _natural(level: str) -> tuple[int, float, str]:
     return (1, 0.0, level.lower()) if size is None else (0, size, level)
 
 
-def _goes(values: Sequence[Value], hues: Sequence[Value]) -> float | None:
-    """Spearman's rank correlation of the runs that have both; None for texts and for a handful."""
-    import numpy as np
+def _sizes(values: Sequence[Value]) -> Numbers:
+    """Read values as numbers; NaN where a run has none, or a text."""
+    return np.array([number(value) for value in values], dtype=float)
 
-    pairs = [
-        (size, hue)
-        for value, hue in zip(values, hues, strict=True)
-        if (size := number(value)) is not None and isinstance(hue, float)
-    ]
-    if len(pairs) < _ENOUGH:
+
+def _goes(left: Numbers, right: Numbers) -> float | None:
+    """Spearman's rank correlation of the runs that have both; None for texts and for a handful."""
+    both = ~(np.isnan(left) | np.isnan(right))
+    if both.sum() < _ENOUGH:
         return None
-    left, right = (_ranks(np.array(side)) for side in zip(*pairs, strict=True))
-    spread = float(left.std() * right.std())
+    ours, theirs = _ranks(left[both]), _ranks(right[both])
+    spread = float(ours.std() * theirs.std())
     if spread == 0:
         return None
-    return round(float(((left - left.mean()) * (right - right.mean())).mean()) / spread, 2)
+    return round(float(((ours - ours.mean()) * (theirs - theirs.mean())).mean()) / spread, 2)
 
 
-def _ranks(values: Any) -> Any:  # noqa: ANN401 - numpy's arrays
+def _ranks(values: Numbers) -> Numbers:
     """Rank values; equals share the mean of their ranks."""
-    import numpy as np
-
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[place]
+    ranks: Numbers = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def _words(axes: Sequence[Json], by: str | None, count: int, drawn: int) -> str:

@@ -42,6 +42,7 @@ class Card {
   private typing = 0;
   private heard = 0;
   private gone = false;
+  private stale = false; // whether the lines are of another filter or other columns than the rows
   private experiment = "";
 
   constructor(
@@ -89,7 +90,7 @@ class Card {
     this.selected = this.model.get("selected") ?? [];
     const picker = new Picker(first.columns, this.view.columns, (keys) => this.lookAt({ columns: keys }, true));
     fill(this.element, this.header(first), this.tools(picker.element), this.wrong, this.drawing, this.table.element, this.difference, this.status);
-    if (again) this.lookAt({});
+    if (again) this.lookAt({}, true);
     else {
       this.show(first.answer);
       this.open(first.answer.count >= DRAWN && this.view.columns.length > 1);
@@ -199,8 +200,8 @@ class Card {
     this.view = { ...this.view, ...change };
     this.pages.clear();
     this.table?.wait(true);
+    this.stale ||= redraw;
     this.ask({ ask: "rows", first: 0, ...this.view });
-    if (redraw || !Object.keys(change).length) this.draw();
   }
 
   private page(first: number): void {
@@ -210,6 +211,7 @@ class Card {
   }
 
   private draw(): void {
+    this.stale = false;
     if (this.toggle.getAttribute("aria-expanded") === "true") this.ask({ ask: "lines", colour: this.colour, ...this.view });
   }
 
@@ -230,6 +232,7 @@ class Card {
     this.more.hidden = !answer.more;
     this.table?.show(answer, this.view);
     this.table?.mark(this.selected);
+    if (this.stale) this.draw(); // only now: the kernel does one thing after the other, and the rows come first
   }
 
   private picture(lines: Lines): void {
