@@ -172,7 +172,7 @@ def test_lines_are_drawn_of_some_and_told_of_all(table: RunTable, monkeypatch: p
     ).astype(float)
     assert depth["goes"] == pytest.approx(frame.corr("spearman").iloc[0, 1], abs=0.005)
     assert loss["goes"] < -0.9
-    assert "Rank correlation with auc: log_loss" in found["words"]
+    assert "Rank correlation with auc: depth 0.9" in found["words"]
     assert "50 of them drawn" in found["words"]
     other = lines(table, View(columns=keys), "metrics.log_loss")
     assert other["colour"] == "metrics.log_loss"

@@ -15,9 +15,10 @@ from mlops_magics.steps.track.view import plain
 
 MOST: Final = 500  # lines of one drawing; of more runs every so manieth is drawn
 AXES: Final = 12
+_MINUS = "\u2212"
 _LEVELS = 24  # texts of one axis; names and paths beyond it are no axis
 _WIDE = 50.0  # the greatest over the least, from which an axis is logarithmic
-_ENOUGH = 5  # runs, for which it is said how two axes go together
+_ENOUGH = 10  # runs, for which it is said how two axes go together; of fewer it is chance
 
 Json = dict[str, Any]
 Numbers = npt.NDArray[np.float64]
@@ -133,9 +134,13 @@ def _words(axes: Sequence[Json], by: str | None, count: int, drawn: int) -> str:
     part = "" if drawn == count else f", {drawn:,} of them drawn"
     over = ", ".join(axis["title"] for axis in axes) or "no axis"
     said = [f"Parallel coordinates of {runs}{part}, over {over}."]
-    going = [axis for axis in axes if axis.get("goes") is not None]
+    going = [axis for axis in axes if axis.get("goes") is not None and axis["key"].startswith(PARAM)]
     if by is not None and going:
         going = sorted(going, key=lambda axis: -abs(axis["goes"]))[:3]
-        listed = ", ".join(f"{axis['title']} {axis['goes']:+.2f}" for axis in going)
+        listed = ", ".join(f"{axis['title']} {_signed(axis['goes'])}" for axis in going)
         said.append(f"Rank correlation with {by.removeprefix(METRIC)}: {listed}.")
     return " ".join(said)
+
+
+def _signed(value: float) -> str:
+    return f"{_MINUS if value < 0 else ''}{abs(value):.2f}"

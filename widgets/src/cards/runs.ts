@@ -35,6 +35,7 @@ export class RunsTable {
   private pages = new Map<number, Row[]>();
   private answer: Rows | undefined;
   private view: View | undefined;
+  private texts = new Set<string>(); // columns that are set to the left
   private stop = 0;
   private wanted = -1;
   private frame = 0;
@@ -65,6 +66,7 @@ export class RunsTable {
     this.answer = answer;
     this.view = view;
     this.pages = new Map([[0, answer.rows]]);
+    this.texts = new Set(view.columns.filter((_, at) => answer.rows.some((row) => typeof row[6][at] === "string" && Number.isNaN(Number(row[6][at])))));
     this.rows.clear();
     this.table.setAttribute("aria-rowcount", String(answer.count + 2));
     this.headings();
@@ -102,7 +104,7 @@ export class RunsTable {
     if (!view) return;
     const focused = (this.head.getRootNode() as Document).activeElement?.closest("th")?.dataset["key"];
     const own = OF_RUN.map(([key, title, number]) => this.heading(key, title, number));
-    const rest = view.columns.map((key) => this.heading(key, this.columns.get(key)?.name ?? key, true));
+    const rest = view.columns.map((key) => this.heading(key, this.columns.get(key)?.name ?? key, !this.texts.has(key)));
     const metrics = view.columns.filter((key) => key.startsWith("metrics.")).length;
     const group = (title: string, count: number) => (count ? h("th", { scope: "colgroup", colspan: String(count), class: "mlp-group" }, title) : null);
     const groups = h("tr", { "aria-rowindex": "1" }, h("td", { colspan: String(own.length) }), group("Metrics", metrics), group("Parameters", view.columns.length - metrics));
@@ -197,11 +199,11 @@ export class RunsTable {
   }
 
   private cell(value: Value, key: string): HTMLElement {
-    const same = this.answer?.same.includes(key) ? " mlp-same" : "";
-    if (value === null) return h("td", { class: `mlp-number mlp-c-value${same}` }, h("span", { class: "mlp-quiet" }, "–"));
-    if (typeof value === "string") return h("td", { class: `mlp-number mlp-c-value${same}` }, name(value, 28));
+    const same = `${this.answer?.same.includes(key) ? " mlp-same" : ""}${this.texts.has(key) ? "" : " mlp-number"}`;
+    if (value === null) return h("td", { class: `mlp-c-value${same}` }, h("span", { class: "mlp-quiet" }, "–"));
+    if (typeof value === "string") return h("td", { class: `mlp-c-value${same}` }, name(value, 28));
     const best = this.answer?.best[key] === value;
-    return h("td", { class: `mlp-number mlp-c-value${same}${best ? " mlp-best" : ""}` }, shown(value), best && unseen(" best"));
+    return h("td", { class: `mlp-c-value${same}${best ? " mlp-best" : ""}` }, shown(value), best && unseen(" best"));
   }
 
   private focus(at: number): void {
