@@ -9,9 +9,9 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "mlops_magics", "frontends", "widgets", "static");
 // A card's code travels to the page with every notebook that shows one, a report's with every report.
-// The profile's is larger: a table, six views and their drawings, without any library.
+// Those of the profile and of the runs are larger: a table, views and their drawings, without any library.
 const KB = 1024;
-const CARDS = { promote: 20 * KB, profile: 30 * KB };
+const CARDS = { promote: 20 * KB, profile: 30 * KB, track: 30 * KB };
 const SCRIPTS = { report: 30 * KB };
 
 function sources() {

@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from mlops_magics.tracking.findings import TAG
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
@@ -19,11 +20,16 @@ _SPARE = 3
 
 # Revisions of MLflow's schema in which the tables below were checked: their columns and meaning.
 _KNOWN_TABLES = {
-    "runs": {"run_uuid", "name", "status", "start_time", "lifecycle_stage", "experiment_id"},
+    "runs": {"run_uuid", "name", "status", "start_time", "end_time", "lifecycle_stage", "experiment_id"},
     "latest_metrics": {"key", "value", "is_nan", "run_uuid"},
+    "params": {"key", "value", "run_uuid"},
+    "model_versions": {"name", "version", "run_id"},
+    "registered_model_aliases": {"name", "version", "alias"},
     "tags": {"key", "value", "run_uuid"},
 }
-_NO_FINDING = f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"  # noqa: S608 - a constant
+NO_FINDING: Final = (
+    f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"  # noqa: S608 - a constant
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,13 @@ def top(store: Store, experiment_id: str, *, metric: str | None = None, limit: i
     path = sqlite_path(store.uri)
     if path is not None and path.exists():
         with contextlib.closing(read_only(path)) as database:
-            if _schema_is_known(database):
+            if schema_is_known(database):
                 return _by_sql(database, experiment_id, name, limit, ascending=ascending)
     return _by_search(store, experiment_id, name, limit, ascending=ascending)
 
 
-def _schema_is_known(database: sqlite3.Connection) -> bool:
+def schema_is_known(database: sqlite3.Connection) -> bool:
+    """Tell whether the tables are those that we read, with their columns."""
     for table, needed in _KNOWN_TABLES.items():
         columns = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
         if not needed <= columns:
@@ -79,7 +86,7 @@ def _by_sql(
     if metric is None:
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time FROM runs r WHERE r.experiment_id = ?"  # noqa: S608 - a constant
-            f" AND r.lifecycle_stage = 'active'{_NO_FINDING} ORDER BY r.start_time DESC, r.run_uuid LIMIT ?",
+            f" AND r.lifecycle_stage = 'active'{NO_FINDING} ORDER BY r.start_time DESC, r.run_uuid LIMIT ?",
             (int(experiment_id), limit),
         ).fetchall()
     else:
@@ -87,7 +94,7 @@ def _by_sql(
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time FROM latest_metrics m"  # noqa: S608 - ASC or DESC
             " JOIN runs r ON r.run_uuid = m.run_uuid WHERE m.key = ? AND m.is_nan = 0"
-            f" AND r.experiment_id = ? AND r.lifecycle_stage = 'active'{_NO_FINDING}"
+            f" AND r.experiment_id = ? AND r.lifecycle_stage = 'active'{NO_FINDING}"
             f" ORDER BY m.value {order}, r.start_time LIMIT ?",
             (metric, int(experiment_id), limit),
         ).fetchall()

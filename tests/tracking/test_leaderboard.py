@@ -39,7 +39,7 @@ def test_reading_the_tables_says_what_mlflow_itself_says(
     store: Store, experiment: str, metric: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = leaderboard.top(store, experiment, metric=metric)
-    monkeypatch.setattr(leaderboard, "_schema_is_known", lambda _: False)
+    monkeypatch.setattr(leaderboard, "schema_is_known", lambda _: False)
     theirs = leaderboard.top(store, experiment, metric=metric)
     if metric is None:  # several started within one millisecond
         ours, theirs = (sorted(rows, key=lambda row: row.run_id) for rows in (ours, theirs))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from mlops_magics.frontends.magics.whereabouts import cell_id
+
+_LOADS = re.compile(r"\s*%(?:re)?load_ext\s+mlops_magics\s*(?:#.*)?$")
 
 
 class Recording:
@@ -78,7 +81,10 @@ class Recording:
         return Recorder(
             transform=self._shell.transform_cell,
             ignored=(settings.root / ".mlops", settings.state),
-            earlier=self._shell.history_manager.input_hist_raw[1:],
+            # Some front ends keep no history: whether the extension's own cell is in it must not matter.
+            earlier=[
+                cell for cell in self._shell.history_manager.input_hist_raw[1:] if not _LOADS.match(cell)
+            ],
         )
 
     @contextlib.contextmanager

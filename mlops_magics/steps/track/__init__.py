@@ -13,6 +13,7 @@ from mlops_magics.steps.track.body import Body, Shown
 from mlops_magics.steps.track.cell import record
 from mlops_magics.steps.track.comparison import Comparison, compared
 from mlops_magics.steps.track.result import Leaderboard, Tracking
+from mlops_magics.steps.track.table import METRIC, RunTable, View
 from mlops_magics.tracking import leaderboard, runs
 from mlops_magics.tracking.recall import recall
 from mlops_magics.tracking.spool import replayed
@@ -29,6 +30,7 @@ def track(
     experiment: str,
     *,
     best: str | None = None,
+    where: str | None = None,
     compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
@@ -39,6 +41,7 @@ def track(
     experiment: None = None,
     *,
     best: str | None = None,
+    where: str | None = None,
     compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
@@ -48,6 +51,7 @@ def track(
     experiment: str | None = None,
     *,
     best: str | None = None,
+    where: str | None = None,
     compare: tuple[str, ...] = (),
     off: bool = False,
     settings: Settings | None = None,
@@ -63,6 +67,8 @@ def track(
         experiment: The MLflow experiment's name.
         best: The metric to order the runs by, best first; an ending ``-`` means that less is better,
             as in ``log_loss-``. The newest come first by default.
+        where: Only runs that fit: ``auc>0.8``, ``model=forest,linear``, ``status=failed``, a word of the
+            name; several with spaces between them must all fit. All runs by default.
         compare: Two runs, by name or id, of which only what differs is shown: metrics, code, parameters,
             data, packages, git. Of runs of one name the newest is taken.
         off: Let cells be cells again: only those with ``%%mlops_track`` are runs.
@@ -71,12 +77,12 @@ def track(
 
     Returns:
         A Tracking when a name was given or tracking was turned off, a Comparison when two runs were to
-        be compared, else a Leaderboard of at most 20 runs.
+        be compared, else a Leaderboard of 20 runs; a front end with a kernel shows all of them.
 
     Raises:
-        UsageError: The name has characters that are not allowed, none was ever given, or not two runs are
-            to be compared.
-        NotFoundError: A run that is to be compared is not there.
+        UsageError: The name has characters that are not allowed, none was ever given, not two runs are
+            to be compared, or the filter is not complete.
+        NotFoundError: A run that is to be compared is not there, or no run has what the filter names.
         UnavailableError: The store cannot be reached, and its runs were asked for.
     """
     settings = settings or Settings.discover()
@@ -97,8 +103,20 @@ def track(
                 f"{len(compare)} runs cannot be compared.", "Name two: --compare baseline,deeper"
             )
         return compared(*(recall(store, identifier, named) for named in compare))
-    rows = leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
-    return Leaderboard(settings.experiment, best, rows, waiting)
+    table = RunTable(store, identifier, _view(best, where))
+    if where:
+        rows = table.rows(_TABLE_ROWS)
+    else:
+        rows = leaderboard.top(store, identifier, metric=best, limit=_TABLE_ROWS)
+    if best and not rows and table.runs.heads:
+        table.column(table.start.sort)  # says which metric was probably meant
+    return Leaderboard(settings.experiment, best, rows, waiting, where, table)
+
+
+def _view(best: str | None, where: str | None) -> View:
+    if not best:
+        return View(where or "")
+    return View(where or "", sort=METRIC + best.removesuffix("-"), up=best.endswith("-"))
 
 
 def _chosen(experiment: str, settings: Settings, watch: Watch | None) -> Tracking:

@@ -46,12 +46,13 @@ type Say = (text: string) => void;
 export function copier(code: string, label: string, say: Say, short = "Copy"): HTMLElement {
   const button = h("button", { type: "button", class: "mlp-copy", title: code, "aria-label": short === "Copy" ? `Copy code: ${label}` : undefined }, short);
   button.addEventListener("click", () => {
-    void copied(code, button).then((done) => say(done ? "Copied." : "The browser did not allow copying: mark the code and copy it."));
+    void copy(code, button).then((done) => say(done ? "Copied." : "The browser did not allow copying: mark the code and copy it."));
   });
   return button;
 }
 
-async function copied(code: string, beside: HTMLElement): Promise<boolean> {
+/** Put a text on the clipboard; false where the browser does not allow it. */
+export async function copy(code: string, beside: HTMLElement): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(code);
     return true;
