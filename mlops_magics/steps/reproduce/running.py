@@ -17,6 +17,7 @@ import orjson
 from mlops_magics.lineage.recipe import Recipe
 
 _TAIL = 400  # characters of a crashed child's last words
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 _NICE = 15  # in the background the kernel's own work comes first
 
 
@@ -58,7 +59,8 @@ def run(
         folder: Where.
         python: With which Python.
         timeout: The most seconds to wait.
-        background: Whether other processes come first.
+        background: Whether other processes come first; it computes on one thread then, since threads that
+            wait for each other would take the cores from the notebook's own.
     """
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mlops-rerun-") as name:
@@ -80,7 +82,7 @@ def _run(python: Path, place: Path, folder: Path, timeout: float, *, background:
         child = subprocess.Popen(  # noqa: S603 - our own module, no shell
             [str(python), "-m", "mlops_magics.frontends.rerun", str(place)],
             cwd=folder,
-            env=_environment(place),
+            env=_environment(place) | (dict.fromkeys(_THREADS, "1") if background else {}),
             stdin=subprocess.PIPE,  # it ends when this end is closed, however that comes about
             stdout=subprocess.DEVNULL,
             stderr=words,
