@@ -40,7 +40,7 @@ check: $(VENV)/.dev ## lint, types, floors
 test: check $(VENV)/.dev ## everything but the slow tests
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(VENV)/.dev ## simulations, soak, Ray
+test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgresql), S3
 	$(PIP) --editable '.[dev,ray]'
 	$(BIN)/pytest -m slow
 

@@ -21,7 +21,7 @@ from mlops_magics.artifact import trust
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tracking.provenance import pins
-from mlops_magics.tracking.store import Store, door, switched
+from mlops_magics.tracking.store import Store, door, fetching
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://..., mlflow-artifacts:/...; not a drive's C:/
 _EXAMPLE_ROWS = 5
@@ -194,7 +194,7 @@ def fetch(store: Store, uri: str, folder: Path) -> Path:
     else:
         from mlflow.artifacts import download_artifacts
 
-        with door(f"The model's files ({uri})"), switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+        with door(f"The model's files ({uri})"), fetching():
             path = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=store.uri))
     if not (path / "MLmodel").is_file():
         raise NotFoundError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlops_magics.foundation.errors import NotFoundError, nearest
 from mlops_magics.foundation.names import run_id as read_run_id
-from mlops_magics.tracking.store import Store, door, switched
+from mlops_magics.tracking.store import Store, door, fetching
 
 _NEWEST = 1_000  # runs among which a name is looked for
 _FILES = "mlops"
@@ -97,7 +97,7 @@ def _texts(store: Store, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
     with (
         tempfile.TemporaryDirectory(prefix="mlops-") as folder,
         door(f"The files of the run {run_id}"),
-        switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"),
+        fetching(),
     ):
         found = [item.path for item in store.client.list_artifacts(run_id, _FILES)]  # none of a plain run
         files: dict[str, str] = {}

@@ -48,6 +48,10 @@ class Spool:
     def __len__(self) -> int:
         return sum(1 for _ in self._waiting())
 
+    def holds(self, key: str) -> bool:
+        """Tell whether the draft of that key waits still, half written or not at all."""
+        return any(path.name.endswith(f"-{key}") for path in self._waiting())
+
     def add(self, draft: Draft, model: Path | None = None) -> None:
         """Keep a run until the store is back.
 

@@ -106,6 +106,11 @@ def open_store(settings: Settings, *, patience: float = _REACH_SECONDS) -> Store
 
         if is_database(settings.store):
             admitted(settings.store)
+            # Of two that make the tables of an empty database one must wait; of another machine's kernel we
+            # do not know, but the slower one finds the tables when it looks again.
+            with locked(settings.state / "locks" / "create-store"):
+                client = raced(lambda: MlflowClient(settings.store, settings.store))
+            return Store(settings.store, client, settings)
         if path is None or path.exists():
             return Store(settings.store, MlflowClient(settings.store, settings.store), settings)
         _writable(path.parent)
@@ -188,6 +193,20 @@ def switched(**variables: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def fetching() -> Iterator[None]:
+    """Bring files from the store for the length of a ``with`` block: quietly, and by the way that there is.
+
+    A server before a bucket would send each reader to the bucket itself. One that only the server may reach
+    costs minutes a file before MLflow asks the server after all; who has a shorter way may still say so.
+    """
+    directly = os.environ.get("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+    with switched(
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false", MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=directly
+    ):
+        yield
 
 
 def raced(write: Callable[[], Written]) -> Written:

@@ -18,7 +18,7 @@ from mlops_magics.tracking import registry
 from mlops_magics.tracking.drafts import OFFLINE, written
 from mlops_magics.tracking.models import fetch
 from mlops_magics.tracking.records import ModelVersion, Run
-from mlops_magics.tracking.spool import replayed
+from mlops_magics.tracking.spool import Spool, replayed
 from mlops_magics.tracking.store import Store, door
 
 _NEWEST = 200  # how many runs a name is looked for in
@@ -76,7 +76,9 @@ def _written(store: Store, run: Run) -> str:
     if not run.id.startswith(OFFLINE):
         return run.id
     replayed(store.settings, store)
-    found = written(store, store.experiment_id(run.experiment), run.id.removeprefix(OFFLINE))
+    key, found = run.id.removeprefix(OFFLINE), None
+    if not Spool.of(store.settings).holds(key):  # one that is half written has no model yet
+        found = written(store, store.experiment_id(run.experiment), key)
     if found is None:
         raise NotFoundError(
             f"The run {run.name} waits on this machine: the store does not take it.",
