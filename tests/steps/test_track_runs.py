@@ -69,6 +69,21 @@ def test_one_row_a_run(book: Book, experiment: str) -> None:
     assert set(frame["status"]) == {"finished", "failed"}
 
 
+def test_where_and_a_frame_read_every_page_of_another_store(
+    book: Book, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert experiment
+    line = "%mlops_track --where 'metrics.auc<0.6 forest' --best auc"
+    ours = book(line)
+    monkeypatch.setattr("mlops_magics.tracking.run_columns.schema_is_known", lambda _: False)
+    monkeypatch.setattr("mlops_magics.tracking.run_columns._FIRST_PAGE", 50)
+    monkeypatch.setattr("mlops_magics.tracking.run_columns._NEXT_PAGE", 70)
+    theirs = book(line)
+    assert [row.run_id for row in theirs.rows] == [row.run_id for row in ours.rows]
+    assert list(theirs.to_pandas().index) == list(ours.to_pandas().index)
+    assert len(book("%mlops_track").to_pandas()) == _RUNS
+
+
 def test_rows_alone_make_a_frame_too(book: Book, experiment: str) -> None:
     assert experiment
     board = book("%mlops_track")

@@ -88,6 +88,13 @@ class RunTable:
         self.runs.read_more()
         self._selected.clear()
 
+    def read_all(self) -> None:
+        """Read every run of a store that gives them in pages: who asks for all is not told of a part."""
+        if self.runs.more:
+            while self.runs.more:
+                self.runs.read_more()
+            self._selected.clear()
+
     def column(self, key: str) -> Sequence[Value]:
         """Return a column, a value a run.
 
@@ -156,7 +163,11 @@ class RunTable:
         return (*(METRIC + name for name in metrics[:_METRICS]), *(PARAM + name for name in params[:_PARAMS]))
 
     def rows(self, limit: int) -> tuple[Row, ...]:
-        """Return the first runs of the view that the table starts with, with all metrics of each."""
+        """Return the first runs of the view that the table starts with, with all metrics of each.
+
+        All runs of the store are read for it.
+        """
+        self.read_all()
         runs, places = self.runs, self.select(self.start)
         if self.start.sort.startswith(METRIC):
             held = self.column(self.start.sort)
@@ -212,6 +223,7 @@ def frame_of(table: RunTable) -> Mapping[str, Sequence[Any]]:
 
     A parameter whose values are all numbers is a column of numbers.
     """
+    table.read_all()
     runs, places = table.runs, table.select(table.start)
     columns: dict[str, Sequence[Any]] = {"run_id": [runs.heads[at].run_id for at in places]}
     names = (*OF_RUN, *(METRIC + name for name in runs.metrics), *(PARAM + name for name in runs.params))
