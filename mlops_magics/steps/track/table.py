@@ -90,10 +90,8 @@ class RunTable:
 
     def read_all(self) -> None:
         """Read every run of a store that gives them in pages: who asks for all is not told of a part."""
-        if self.runs.more:
-            while self.runs.more:
-                self.runs.read_more()
-            self._selected.clear()
+        while self.runs.more:
+            self.read_more()
 
     def column(self, key: str) -> Sequence[Value]:
         """Return a column, a value a run.
