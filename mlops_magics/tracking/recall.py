@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -122,15 +121,17 @@ def fetched(store: Store, run_id: str, path: str, folder: Path) -> Path:
     Returns:
         Where it lies; it may be the store's own place, and must not be changed.
     """
-    with door(f"The files of the run {run_id}"), switched(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false"):
+    with door(f"The files of the run {run_id}"), fetching():
         return Path(store.client.download_artifacts(run_id, path, str(folder)))
 
 
 def fetched_text(store: Store, run_id: str, path: str) -> str:
     """Read a text file of a run; "" where it has none."""
-    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, contextlib.suppress(NotFoundError, OSError):
+    with door(f"The files of the run {run_id}"):
+        if path not in {item.path for item in store.client.list_artifacts(run_id, str(Path(path).parent))}:
+            return ""
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         return _read(fetched(store, run_id, path, Path(folder)))
-    return ""
 
 
 def _read(path: Path) -> str:
