@@ -369,8 +369,8 @@ def _place() -> str:
 
 
 def _environment() -> int:
-    # Threading libraries set KMP_ variables for themselves when they are imported.
-    return hash(frozenset(pair for pair in os.environ.items() if not pair[0].startswith("KMP_")))
+    # Threading libraries set KMP_ variables for themselves when they are imported; ours are settings of ours.
+    return hash(frozenset(pair for pair in os.environ.items() if not pair[0].startswith(("KMP_", "MLOPS_"))))
 
 
 def _settings() -> dict[str, str]:

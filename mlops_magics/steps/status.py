@@ -82,7 +82,7 @@ def status(
 
     Args:
         store: Log to this MLflow store from now on, in this kernel and the processes that it starts:
-            ``sqlite:///path``, ``postgresql://user:password@host/name``, or the address of an MLflow server.
+            ``sqlite:///path``, ``postgresql://host/name``, or the address of an MLflow server.
         artifacts: Put the files of new experiments there from now on: ``s3://bucket/folder``, or a folder
             that everyone reaches. By default beside a SQLite file, in the project for a database, and
             where the server says. Experiments that are there stay where they are.
