@@ -41,6 +41,7 @@ class Draft:
         form: The format of its model, "skops" or "pickle"; "" where it has none.
         kind: The kind of its model.
         run_id: MLflow's id, where the run is open already.
+        forced: Whether it is a run of its own even where an equal one is there.
         key: The draft's own name, by which its run is found again.
     """
 
@@ -58,6 +59,7 @@ class Draft:
     form: str = ""
     kind: str = ""
     run_id: str | None = None
+    forced: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def with_(self, **changes: Any) -> Draft:  # noqa: ANN401 - any of the attributes
@@ -143,11 +145,47 @@ def write(store: Store, draft: Draft, model: Path | None = None) -> Written:
     return Written(run_id, draft.name, model_id)
 
 
+def settled(store: Store, draft: Draft, model: Path | None = None) -> Written:
+    """Write a draft that has waited; one that is an earlier run again is attached to it.
+
+    Args:
+        store: The open store.
+        draft: The run.
+        model: The folder of its model, as ``models.save`` made it.
+
+    Returns:
+        The run that it is now.
+
+    Raises:
+        UnavailableError: The store failed; doing it again goes on from there.
+        RefusedError: The store's server does not let this user write.
+    """
+    experiment_id = store.experiment_id(draft.experiment)
+    begun = draft.run_id is not None or written(store, experiment_id, draft.key) is not None
+    if not begun and not draft.forced and draft.status == "FINISHED" and identity.KEY in draft.tags:
+        known = identity.known(store, experiment_id, draft.tags[identity.KEY])
+        twin = next((run for run in known if run.outcome == draft.tags.get(identity.OUTCOME)), None)
+        if twin is not None:
+            with door(f"The run {twin.run_id}"):  # first: a store that fails now must not count it twice
+                store.client.set_tag(twin.run_id, f"{KEY}.{draft.key}", "1")
+            identity.attach(store, twin)
+    if (attached := _attached(store, experiment_id, draft.key)) is not None:
+        return Written(attached, draft.name, None)
+    return write(store, draft, model)
+
+
+def _attached(store: Store, experiment_id: str, key: str) -> str | None:
+    """Find the run that a draft was again, by the draft's key."""
+    with door("The experiment's runs"):
+        found = store.client.search_runs([experiment_id], f"tags.`{KEY}.{key}` = '1'", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
 def written(store: Store, experiment_id: str, key: str) -> str | None:
     """Find the run that a draft has become, by the draft's key; None where it was not written yet."""
     with door("The experiment's runs"):
         found = store.client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
-    return str(found[0].info.run_id) if found else None
+    return str(found[0].info.run_id) if found else _attached(store, experiment_id, key)
 
 
 def _opened(store: Store, experiment_id: str, draft: Draft) -> str:

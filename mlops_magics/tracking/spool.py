@@ -19,7 +19,7 @@ from pathlib import Path
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError
 from mlops_magics.foundation.platform import locked, private_folder
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking.drafts import Draft, Written, write
+from mlops_magics.tracking.drafts import Draft, Written, settled
 from mlops_magics.tracking.store import Store
 
 _DRAFT = "draft.json"
@@ -107,7 +107,7 @@ class Spool:
                     path.rename(path.with_name(f"broken-{path.name}"))
                     continue
                 model = path / _MODEL
-                done.append(write(store, draft, model if model.is_dir() else None))
+                done.append(settled(store, draft, model if model.is_dir() else None))
                 shutil.rmtree(path)
         return tuple(done)
 

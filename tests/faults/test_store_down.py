@@ -17,8 +17,9 @@ from proxy import Proxy
 
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking.drafts import Draft
+from mlops_magics.tracking.drafts import OFFLINE, Draft, written
 from mlops_magics.tracking.spool import Spool
+from mlops_magics.tracking.store import open_store
 
 CELL = """%%mlops_track --name {name} -o run
 from sklearn.linear_model import LogisticRegression
@@ -133,6 +134,29 @@ def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
     assert len(found["half"].outputs.model_outputs) == 1
     client = MlflowClient(mlflow_server, mlflow_server)
     assert len(client.get_metric_history(found["half"].info.run_id, "score")) == 1
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_repeat_that_waited_is_attached_to_the_run_that_it_is(
+    *, book: Callable[[str], Any], proxy: Proxy, mlflow_server: str, experiment: str, forced: bool
+) -> None:
+    cell = CELL.format(name="same", c=7, more="")
+    first = book(cell)
+    proxy.turn("refuse")
+    lost = book(cell.replace("--name", "--force --name") if forced else cell)
+    assert lost.id.startswith("offline-")
+    proxy.turn("pass")
+    book("%mlops_track")
+    assert _waiting() == 0
+    client = MlflowClient(mlflow_server, mlflow_server)
+    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    same = [run for run in found if run.info.run_name == "same"]
+    assert len(same) == 1 + forced
+    assert client.get_run(first.id).data.tags["mlops.repeats"] == ("1" if forced else "2")
+    key = lost.id.removeprefix(OFFLINE)
+    assert written(open_store(Settings.discover()), same[0].info.experiment_id, key) in {
+        run.info.run_id for run in same if (run.info.run_id == first.id) is not forced
+    }
 
 
 def test_a_store_that_goes_away_in_the_middle_of_a_cell_and_a_cell_that_fails_meanwhile(

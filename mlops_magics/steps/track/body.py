@@ -56,12 +56,14 @@ class Options:
         metrics: The names of the cell's variables that are metrics; empty for all numbers.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
         reuse: Keep what the cell leaves, so that it need not be executed again.
+        force: Make a run of its own even where an equal one is there.
     """
 
     name: str | None = None
     metrics: tuple[str, ...] = ()
     allow_pickle: bool = False
     reuse: bool = False
+    force: bool = False
 
     @property
     def asked(self) -> dict[str, object]:

@@ -66,7 +66,7 @@ def record(
     """
     settings = settings or Settings.discover()
     place = Place(settings, experiment)
-    start = Start.of(body, Options(name, metrics, allow_pickle, reuse))
+    start = Start.of(body, Options(name, metrics, allow_pickle, reuse, force))
     prior = () if force else place.known(start.key.digest)
     found, why = brought_back(start, prior, place) if reuse and not force else (None, "")
     if found is not None:

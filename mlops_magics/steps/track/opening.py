@@ -41,6 +41,7 @@ class Opening:
             experiment=place.experiment,
             name=start.options.name or _UNNAMED,
             begun=start.begun,
+            forced=start.options.force,
             tags=runs.starting_tags(source, place.git) | {identity.KEY: start.key.digest},
             files={path: masked(text) for path, text in runs.source_files(source, place.git).items()},
         )
