@@ -27,6 +27,7 @@ _COPIED = {"shutil.copyfile", "shutil.copytree"}
 _LISTED = {"os.listdir", "os.scandir", "glob.glob"}
 _FINDERS = ("<frozen importlib", str(Path(importlib.__file__).parent), pkgutil.__file__)
 _BACKPORTS = (f"{os.sep}importlib_metadata{os.sep}", f"{os.sep}pkg_resources{os.sep}")
+_COMPILED = f"{os.sep}__pycache__"
 _PROCESSES = {"subprocess.Popen", "os.system", "os.fork", "os.posix_spawn", "os.exec", "os.spawn"}
 _NETWORK = {"socket.connect", "urllib.Request"}
 _OURS = {"mlops-lease", "mlops-verify"}  # threads of the tracker's own that go on while a cell runs
@@ -114,8 +115,11 @@ class Listener:
         if not isinstance(path, str | bytes | os.PathLike):  # a descriptor: its file was opened before
             return
         full = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - this runs at each open, and asks no disk
-        if not full.endswith((".pyc", ".pyi")) and not within(full, (*_OUTSIDE, *self.ignored)):
-            self._events.add((kind, full))
+        if full.endswith((".pyc", ".pyi")) or _COMPILED in full or within(full, (*_OUTSIDE, *self.ignored)):
+            return
+        if kind == "made" and os.path.isdir(full):  # noqa: PTH112 - as above: what is there is not made again
+            return
+        self._events.add((kind, full))
 
     def files(self) -> Files:
         """Sum up what was collected."""
@@ -150,7 +154,12 @@ _PACKAGES = tuple(
         if path != "/"
     }
 )
-_OUTSIDE = tuple({*_PACKAGES, *_SYSTEM})
+# What a library keeps for itself when it is imported is no effect of the cell that imports it.
+_CACHES = tuple(
+    os.environ.get("MPLCONFIGDIR") or str(Path(os.path.expanduser(folder), "matplotlib"))  # noqa: PTH111 - no home, no error
+    for folder in ("~/.cache", "~/.config")
+)
+_OUTSIDE = tuple({*_PACKAGES, *_SYSTEM, *_CACHES})
 _HEARD = {
     *_MADE, *_REMOVED, *_MOVED, *_COPIED, *_LISTED, *_PROCESSES, *_NETWORK, "open", "sqlite3.connect",
 }  # fmt: skip
