@@ -170,12 +170,17 @@ def recipe(
         files=tuple(input_files(found.executions, [step.code for step in steps], namespace, folder)),
         folder=str(folder),
         effect=next(filter(None, map(effect, found.executions)), ""),
-        reasons=found.reasons,
+        reasons=(*found.reasons, *_secret(steps)),
         seconds=round(sum(item.seconds for item in found.executions), 3),
         options=dict(options),
         reads=dict(reads),
         history=tuple(map(_line, log)),
     )
+
+
+def _secret(steps: Iterable[Step]) -> Iterator[str]:
+    if any(masked(step.source) != step.source for step in steps):
+        yield "A secret was taken out of its cells."
 
 
 def _line(item: Executed) -> dict[str, object]:

@@ -39,9 +39,9 @@ shell.user_ns.update(X=X, y=y, model=model)
 shell.run_line_magic("load_ext", "mlops_magics")
 shell.run_cell("%config MLOps.standby = False")
 shell.run_cell("%mlops_track e;")
-shell.run_cell("%%mlops_track --name warm\\nmodel.fit(X, y);", silent=True)
+shell.run_cell("%%mlops_track --name warm\\nmodel.fit(X, y);")
 begun = time.perf_counter()
-result = shell.run_cell("%%mlops_track --name timed -o run\\nmodel.fit(X, y);", silent=True)
+result = shell.run_cell("%%mlops_track --name timed -o run\\nmodel.fit(X, y);")
 seconds = time.perf_counter() - begun
 result.raise_error()
 run = shell.user_ns["run"]

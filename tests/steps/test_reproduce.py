@@ -19,7 +19,7 @@ from slice_notebooks import DETOURS, NEEDED, ORDER, SHUFFLED
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.reproduce import Reproduction
+from mlops_magics.steps.reproduce import Reproduction, verify, worth_verifying
 from mlops_magics.tracking.store import open_store
 
 Cell = Callable[[str], Any]
@@ -335,6 +335,34 @@ def test_a_run_is_proved_in_the_background(cell: Cell, shell: Any, monkeypatch: 
         time.sleep(0.1)
     assert _tags("first")["mlops.reproducible.verified"] == "yes"
     assert "mlops.reproducible.verified" not in _tags("forest")  # that it is not reproducible is known
+
+
+def test_a_proof_that_fails_is_said(cell: Cell, shell: Any, project: Path) -> None:
+    (project / "data.csv").write_text("a,y\n" + "\n".join(f"{n % 7},{n % 2}" for n in range(50)))
+    for source in (IMPORTS, "X = pd.read_csv('data.csv')\ny = X.pop('y')", FIT):
+        cell(source)
+    run = shell.user_ns["run"]
+    assert worth_verifying(run)
+    (project / "data.csv").write_text("a,y\n" + "\n".join(f"{n % 5},{n % 2}" for n in range(50)))
+    assert not verify(run, settings=Settings.discover())
+    assert _tags("first")["mlops.reproducible.verified"] == "no: a fresh process came to something else"
+    (project / "data.csv").unlink()
+    assert not verify(run, settings=Settings.discover())
+    assert "FileNotFoundError" in _tags("first")["mlops.reproducible.verified"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "X.to_csv('x.csv')",
+        "import subprocess\nsubprocess.run(['true'], check=True)",
+        f"token = {'ghp_' + 'a1B2' * 9!r}",
+    ],
+)
+def test_what_is_not_worth_a_proof_or_must_not_run_again_has_none(cell: Cell, shell: Any, more: str) -> None:
+    for source in (IMPORTS, DATA, more + "\nX['c'] = 1", FIT):
+        cell(source)
+    assert not worth_verifying(shell.user_ns["run"])
 
 
 def test_a_proof_ends_with_its_kernel(tmp_path: Path) -> None:

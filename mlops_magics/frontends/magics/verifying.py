@@ -7,8 +7,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mlops_magics.foundation.errors import MLOpsError
-
 if TYPE_CHECKING:
     from mlops_magics.foundation.settings import Settings
     from mlops_magics.tracking.records import Run
@@ -56,5 +54,5 @@ class Verifying:
                     self._thread = None
                     return
                 run, settings = self._waiting.popleft()
-            with contextlib.suppress(MLOpsError, OSError):  # nobody waits for it: the run says nothing then
+            with contextlib.suppress(Exception):  # nobody waits for it: the run says nothing then
                 verify(run, settings=settings)

@@ -49,6 +49,7 @@ def run(
     python: Path = Path(sys.executable),
     timeout: float,
     background: bool = False,
+    threads: int | None = None,
 ) -> Told:
     """Execute a recipe.
 
@@ -59,14 +60,15 @@ def run(
         folder: Where.
         python: With which Python.
         timeout: The most seconds to wait.
-        background: Whether other processes come first; it computes on one thread then, since threads that
-            wait for each other would take the cores from the notebook's own.
+        background: Whether other processes come first.
+        threads: On how many threads libraries compute; on as many as they want by default.
     """
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mlops-rerun-") as name:
         place = Path(name)
         (place / "slice.json").write_text(recipe.to_json(), encoding="utf-8")
-        failed = _run(python, place, folder, timeout, background=background)
+        environment = _environment(place) | ({} if threads is None else dict.fromkeys(_THREADS, str(threads)))
+        failed = _run(python, place, folder, timeout, environment, background=background)
         try:
             told: dict[str, Any] = {} if failed else orjson.loads((place / "told.json").read_bytes())
         except (OSError, orjson.JSONDecodeError):
@@ -76,13 +78,21 @@ def run(
     return Told(failed=failed or told.get("failed", ""), seconds=seconds, **known)
 
 
-def _run(python: Path, place: Path, folder: Path, timeout: float, *, background: bool) -> str:
+def _run(
+    python: Path,
+    place: Path,
+    folder: Path,
+    timeout: float,
+    environment: Mapping[str, str],
+    *,
+    background: bool,
+) -> str:
     """Start the child and wait for it; return what went wrong, or ""."""
     with (place / "words.txt").open("wb") as words:
         child = subprocess.Popen(  # noqa: S603 - our own module, no shell
             [str(python), "-m", "mlops_magics.frontends.rerun", str(place)],
             cwd=folder,
-            env=_environment(place) | (dict.fromkeys(_THREADS, "1") if background else {}),
+            env=environment,
             stdin=subprocess.PIPE,  # it ends when this end is closed, however that comes about
             stdout=subprocess.DEVNULL,
             stderr=words,

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlops_magics.foundation.masking import masked
 from mlops_magics.lineage.backward import Slice
 from mlops_magics.lineage.recipe import Recipe, recipe
 from mlops_magics.lineage.recorder import Recorder
@@ -63,12 +62,9 @@ def origin(start: Start, targets: Iterable[str]) -> Origin:
 
 
 def _tags(found: Slice, steps: Recipe) -> dict[str, str]:
-    said = list(found.reasons)
-    if any(masked(step.source) != step.source for step in steps.steps):
-        said.append("A secret was taken out of its cells.")
     return {
-        REPRODUCIBLE: "no" if said else "yes",
-        BECAUSE: " ".join(said) or found.because,
+        REPRODUCIBLE: "no" if steps.reasons else "yes",
+        BECAUSE: " ".join(steps.reasons) or found.because,
         CELLS: f"{len(found.executions)} of {found.of}",
     } | ({VERIFIED: f"no: {steps.effect}"} if steps.effect else {})
 
