@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import io
 import random
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import orjson
 
 from mlops_magics.foundation.masking import masked
+from mlops_magics.lineage.files import installed
 from mlops_magics.lineage.functions import users_module
 from mlops_magics.lineage.values import Fingerprints
 
@@ -79,6 +81,8 @@ def restored(item: Kept) -> Any:  # noqa: ANN401 - any value
             return _plain_back(orjson.loads(item.text))
         case "import":
             module, _, path = item.text.partition(":")
+            if not _is_installed(module):
+                raise ImportError(f"{module} is not installed")
             value: Any = importlib.import_module(module)
             for part in filter(None, path.split(".")):
                 value = getattr(value, part)
@@ -88,6 +92,15 @@ def restored(item: Kept) -> Any:  # noqa: ANN401 - any value
         case "table":
             return _table_back(item.content)
     raise ValueError(item.kind)
+
+
+def _is_installed(module: str) -> bool:
+    """Tell whether a module is Python's or an installed package's: to import anything else executes files."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return True
+    spec = importlib.util.find_spec(top)
+    return spec is not None and spec.origin is not None and installed(spec.origin)
 
 
 def _written(value: object, name: str, digest: str) -> Kept:

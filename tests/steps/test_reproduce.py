@@ -239,6 +239,29 @@ def test_cells_that_await_failed_half_way_or_measure_time(cell: Cell, shell: Any
     assert cell("%mlops_reproduce first").reproduced
 
 
+def test_cells_that_are_not_ones_own_ask_for_consent(
+    cell: Cell, shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for source in (IMPORTS, DATA, FIT):
+        cell(source)
+    run_id, client = shell.user_ns["run"].id, open_store(Settings.discover()).client
+    kept = _files(run_id, tmp_path)
+    own = (kept / "slice.json").read_text()
+    (kept / "slice.json").write_text(own.replace("rng = ", "open('executed', 'w'); rng = "))
+    client.log_artifact(run_id, str(kept / "slice.json"), "mlops")
+    with pytest.raises(RefusedError, match="not recorded by you") as caught:
+        cell("%mlops_reproduce first")
+    assert "--allow-code" in caught.value.remedy
+    assert not Path("executed").exists()
+    (kept / "slice.json").write_text(own)
+    client.log_artifact(run_id, str(kept / "slice.json"), "mlops")
+    assert cell("%mlops_reproduce first").reproduced
+    monkeypatch.setenv("MLOPS_STATE", str(tmp_path / "another user's"))
+    with pytest.raises(RefusedError, match="not recorded by you"):
+        cell("%mlops_reproduce first")
+    assert cell("%mlops_reproduce first --allow-code").reproduced
+
+
 def test_a_secret_in_a_cell_is_not_kept_and_therefore_asked_for(cell: Cell, tmp_path: Path) -> None:
     secret = "ghp_" + "a1B2" * 9
     for source in (IMPORTS, DATA, f"token = {secret!r}\nX['c'] = len(token)", FIT):

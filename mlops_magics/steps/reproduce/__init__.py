@@ -11,13 +11,14 @@ from pathlib import Path
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.platform import free_memory, own_memory
+from mlops_magics.foundation.seal import sealed
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.steps.reproduce.packages import Packages
 from mlops_magics.steps.reproduce.result import Compared, Reproduction
 from mlops_magics.steps.reproduce.running import Told
 from mlops_magics.steps.reproduce.running import run as executed
-from mlops_magics.steps.track.origin import RECIPE, VERIFIED
+from mlops_magics.steps.track.origin import RECIPE, SEAL, VERIFIED
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import OFFLINE
 from mlops_magics.tracking.recall import Recalled, recall
@@ -41,6 +42,7 @@ def reproduce(
     tolerance: float = _TOLERANCE,
     here: bool = False,
     effects: bool = False,
+    allow_code: bool = False,
     timeout: float = 1800.0,
     settings: Settings | None = None,
 ) -> Reproduction:
@@ -57,6 +59,8 @@ def reproduce(
         tolerance: How far a metric may be from the recorded one, as a part of it (1e-6 is a millionth).
         here: Use the packages that are installed now, whatever the run had.
         effects: Let the cells write files, start programs and talk to hosts once more.
+        allow_code: Execute cells that are not sealed as your own: those of another user or machine, or
+            changed in the store since. They run as you; read ``mlops/slice.py`` of the run first.
         timeout: The most seconds for all the cells.
         settings: Where the store is; found from the current folder by default.
 
@@ -65,7 +69,8 @@ def reproduce(
 
     Raises:
         NotFoundError: There is no such run, or nobody recorded how it was made.
-        RefusedError: Its cells would change something outside, and ``effects`` was not said.
+        RefusedError: Its cells would change something outside, and ``effects`` was not said; or they are
+            not your own, and ``allow_code`` was not said.
         UnavailableError: The store cannot be reached, or its packages cannot be installed.
         UsageError: The tolerance or the time is negative.
     """
@@ -80,6 +85,11 @@ def reproduce(
     store = open_store(settings)
     known = recall(store, _experiment(store, settings), named)
     recipe = _recipe(known)
+    if not allow_code and not sealed(settings.state, known.files[RECIPE], known.tags.get(SEAL, "")):
+        raise RefusedError(
+            f"The cells of the run {known.name} were not recorded by you here, or were changed since.",
+            "They would run as you: read mlops/slice.py of the run, and add --allow-code.",
+        )
     if recipe.effect and not effects:
         raise RefusedError(recipe.effect, "Add --effects to let the cells do so.")
     folder = Path(recipe.folder) if Path(recipe.folder).is_dir() else Path.cwd()

@@ -116,7 +116,7 @@ class Opening:
             if twin is not None and (run := self._attached(outcome, twin, why)) is not None:
                 return run
             tags, remark = self._told(outcome, prior)
-            seen, made = self._seen(), origin(self.start, outcome.targets)
+            seen, made = self._seen(), origin(self.start, outcome.targets, self.place.settings.state)
             draft = outcome.draft(self._named(outcome.kind))
             draft = draft.with_(
                 tags={**draft.tags, **seen.tags, **made.tags, **tags},

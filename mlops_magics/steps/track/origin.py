@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlops_magics.foundation.seal import seal
 from mlops_magics.lineage.backward import Slice
 from mlops_magics.lineage.recipe import Recipe, recipe
 from mlops_magics.lineage.recorder import Recorder
@@ -15,6 +16,7 @@ from mlops_magics.steps.track.attempt import Start
 REPRODUCIBLE = "mlops.reproducible"
 BECAUSE = "mlops.reproducible.because"
 CELLS = "mlops.slice.cells"
+SEAL = "mlops.slice.seal"
 VERIFIED = "mlops.reproducible.verified"
 RECIPE = "slice.json"  # of the texts that are kept of each run
 
@@ -34,12 +36,13 @@ class Origin:
     recipe: Recipe | None = None
 
 
-def origin(start: Start, targets: Iterable[str]) -> Origin:
+def origin(start: Start, targets: Iterable[str], state: Path) -> Origin:
     """Find the cells that made something of a cell's, while it runs or when it has just ended.
 
     Args:
         start: The cell.
         targets: The names to explain: the model's, the metrics'; names that are not there are left out.
+        state: The user's state folder, with the key that says that these cells are the user's own.
     """
     body, recorder = start.body, start.body.recorder
     names = tuple(dict.fromkeys(name for name in targets if name in body.namespace))
@@ -56,7 +59,8 @@ def origin(start: Start, targets: Iterable[str]) -> Origin:
             reads=start.key.reads,
             log=recorder.log,
         )
-        return Origin(_tags(found, steps), _files(found, steps, recorder), steps)
+        files = _files(found, steps, recorder)
+        return Origin(_tags(found, steps) | {SEAL: seal(state, files[f"mlops/{RECIPE}"])}, files, steps)
     except Exception as error:  # noqa: BLE001 - a run is worth more than the story of its making
         return Origin({REPRODUCIBLE: "unknown", BECAUSE: f"{type(error).__name__}: {error}"})
 
