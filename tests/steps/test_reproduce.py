@@ -361,7 +361,7 @@ def test_a_run_is_proved_in_the_background(cell: Cell, shell: Any, monkeypatch: 
 
 
 def test_a_proof_that_fails_is_said(cell: Cell, shell: Any, project: Path) -> None:
-    (project / "data.csv").write_text("a,y\n" + "\n".join(f"{n % 7},{n % 2}" for n in range(50)))
+    (project / "data.csv").write_text("a,y\n" + "\n".join(f"{n % 7},{int(n % 7 > 3)}" for n in range(50)))
     for source in (IMPORTS, "X = pd.read_csv('data.csv')\ny = X.pop('y')", FIT):
         cell(source)
     run = shell.user_ns["run"]
