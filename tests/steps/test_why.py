@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,3 +86,10 @@ def test_what_is_not_there_is_said(book: Book, registered: ModelVersion) -> None
         book(f"%mlops_why {'0' * 32}")
     with pytest.raises(UsageError, match="DataFrame has no history"):
         book("%mlops_why test")
+
+
+def test_it_is_json_too(book: Book, registered: ModelVersion) -> None:
+    found = json.loads(book("%mlops_why flights/1").to_json())
+    assert found["version"]["version"] == registered.version
+    assert found["run"]["name"] == "baseline"
+    assert found["evaluation"]["gates"][0]["outcome"] in {"pass", "fail", "not applicable"}
