@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import anywidget
 import traitlets
 
-from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.result import Result
-from mlops_magics.frontends.widgets.page import ODD_REQUEST, bundle, checked_id, kernels_own, with_widget
+from mlops_magics.frontends.widgets.base import AskedCard
+from mlops_magics.frontends.widgets.page import ODD_REQUEST
 from mlops_magics.steps.profile.result import Profile
 from mlops_magics.steps.profile.view import safe
 
-_FAILED = ("Something went wrong in the kernel.", "Its log has the details; then choose the column again.")
 _KEPT = 64  # details kept: going back and forth costs the kernel nothing
 
 
-class ProfileCard(anywidget.AnyWidget):
+class ProfileCard(AskedCard):
     """An interactive profile.
 
     Args:
@@ -34,41 +33,17 @@ class ProfileCard(anywidget.AnyWidget):
         place: The same as the page knows it: the column's position, -1 for none.
     """
 
-    state = traitlets.Dict().tag(sync=True)
+    failed = ("Something went wrong in the kernel.", "Its log has the details; then choose the column again.")
+
     selected = traitlets.Unicode(allow_none=True, default_value=None)
     place = traitlets.Int(-1).tag(sync=True)
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._details: dict[int, dict[str, Any]] = {}
         table = profile.table
         self._places = {column.name: column.position for column in table.columns}
-        super().__init__(
-            state=profile.overview(),
-            _esm=bundle("profile.js"),
-            _css=bundle("profile.css"),
-        )
-        self.on_msg(self._heard)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a profile has
-        """Answer as the profile does: ``card.columns["x"]``, ``card.alerts``, ``card.to_html()``."""
-        profile = self.__dict__.get("_profile")
-        if profile is None or name.startswith("_"):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        return getattr(profile, name)
-
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take over what the page may set, and put right what it may not."""
-        allowed, forged = kernels_own(sync_data, self.keys)
-        super().set_state(allowed)
-        if forged:
-            self.send_state(forged)
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - IPython's own
-        """Show the widget, and for exports and readers without a kernel the profile's text and html."""
-        return with_widget(self._profile, super()._repr_mimebundle_(**options))
+        super().__init__(profile, "profile", state=profile.overview())
 
     @traitlets.validate("selected")
     def _known(self, proposal: Mapping[str, Any]) -> str | None:
@@ -83,25 +58,11 @@ class ProfileCard(anywidget.AnyWidget):
     def _chosen(self, change: Mapping[str, Any]) -> None:
         self.place = self._places.get(change["new"], -1)
 
-    def _heard(self, _card: object, content: object, _buffers: object) -> None:
-        """Check a question from the page and answer it; whatever happens, the page gets an answer."""
-        request = content if isinstance(content, Mapping) else {}
-        asked = checked_id(request.get("id"))
-        if asked is None:
-            return  # nobody waits for an answer without an id
-        answer: dict[str, Any] = {"error": _error(*ODD_REQUEST)}
-        try:
-            position = self._position(request)
-            answer = {"detail": self._detail(position)}
-            self.selected = self._profile.table.columns[position].name
-        except MLOpsError as error:
-            answer = {"error": _error(error.what, error.remedy)}
-        except Exception:
-            # The page gets no detail: a trace may hold paths, values and secrets of the kernel.
-            self.log.exception("The profile card failed.")
-            answer = {"error": _error(*_FAILED)}
-        finally:
-            self.send({"id": asked, **answer})
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        position = self._position(request)
+        answer = {"detail": self._detail(position)}
+        self.selected = self._profile.table.columns[position].name
+        return answer
 
     def _position(self, request: Mapping[str, Any]) -> int:
         position = request.get("column")
@@ -135,7 +96,3 @@ def card(profile: Result) -> ProfileCard:
     if not isinstance(profile, Profile):
         raise UsageError(f"A {type(profile).__name__} is not a profile.", "Make one with %mlops_profile.")
     return ProfileCard(profile)
-
-
-def _error(what: str, remedy: str) -> dict[str, str]:
-    return {"what": what, "remedy": remedy}

@@ -11,20 +11,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import anywidget
 import traitlets
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
 from mlops_magics.foundation.result import Result
+from mlops_magics.frontends.widgets.base import Card
 from mlops_magics.frontends.widgets.desk import StoreDesk
-from mlops_magics.frontends.widgets.page import (
-    LONGEST,
-    ODD_REQUEST,
-    bundle,
-    checked_id,
-    kernels_own,
-    with_widget,
-)
+from mlops_magics.frontends.widgets.page import LONGEST, ODD_REQUEST, checked_id
 
 _LONGEST_REASON = 2000  # characters; the page's field has the same limit
 _CLICKS_KEPT = 64  # far more than a person presses before the kernel answers the first
@@ -52,7 +45,7 @@ class PromotionDesk(Protocol):
         """Give the alias back to the version that held it before."""
 
 
-class PromotionCard(anywidget.AnyWidget):
+class PromotionCard(Card):
     """An interactive review of a model's versions.
 
     Args:
@@ -65,36 +58,16 @@ class PromotionCard(anywidget.AnyWidget):
         result: What was last done here (``did, model, version, alias, before, reason``), or None.
     """
 
-    state = traitlets.Dict().tag(sync=True)
     selected = traitlets.Unicode(allow_none=True, default_value=None)
     result = traitlets.Any(default_value=None, allow_none=True)
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, review: Result, desk: PromotionDesk) -> None:
-        self._review = review
         self._desk = desk
         self._clicks: deque[str] = deque(maxlen=_CLICKS_KEPT)
         view = _plain(desk.look(None))
-        super().__init__(
-            state=view,
-            selected=view.get("selected") or None,
-            _esm=bundle("promote.js"),
-            _css=bundle("promote.css"),
-        )
+        super().__init__(review, "promote", state=view, selected=view.get("selected") or None)
         self.observe(self._chosen, "selected")
         self.on_msg(self._heard)
-
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take over what the page may set, and put right what it may not."""
-        allowed, forged = kernels_own(sync_data, self.keys)
-        super().set_state(allowed)
-        if forged:
-            self.send_state(forged)
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - IPython's own
-        """Show the widget, and for exports and readers without a kernel the review's text and html."""
-        return with_widget(self._review, super()._repr_mimebundle_(**options))
 
     def _chosen(self, change: Mapping[str, Any]) -> None:
         version = change["new"]

@@ -10,34 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import anywidget
 import traitlets
 
-from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.result import Result
-from mlops_magics.frontends.widgets.page import (
-    LONGEST,
-    ODD_REQUEST,
-    bundle,
-    checked_id,
-    kernels_own,
-    with_widget,
-)
+from mlops_magics.frontends.widgets.base import AskedCard
+from mlops_magics.frontends.widgets.page import LONGEST, ODD_REQUEST
 from mlops_magics.steps.track import Comparison, Leaderboard
 from mlops_magics.steps.track.lines import lines
 from mlops_magics.steps.track.query import LONGEST as LONGEST_FILTER
 from mlops_magics.steps.track.table import RunTable, View, code_of
 from mlops_magics.steps.track.view import comparison, overview, rows
 
-_FAILED = (
-    "Something went wrong in the kernel.",
-    "Its log has the details; refresh the table, then try again.",
-)
 _COLUMNS = 60  # of one table; a page sends no more
 _TWO = 2
 
 
-class RunsCard(anywidget.AnyWidget):
+class RunsCard(AskedCard):
     """An interactive table of runs.
 
     Args:
@@ -50,38 +39,17 @@ class RunsCard(anywidget.AnyWidget):
         result: The comparison that was last shown here, or None.
     """
 
-    state = traitlets.Dict().tag(sync=True)
+    failed = (
+        "Something went wrong in the kernel.",
+        "Its log has the details; refresh the table, then try again.",
+    )
+
     selected = traitlets.List(traitlets.Unicode()).tag(sync=True)
     result = traitlets.Any(default_value=None, allow_none=True)
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, board: Leaderboard, table: RunTable) -> None:
         self._board, self._table = board, table
-        super().__init__(
-            state=overview(table, board.experiment, board.waiting),
-            _esm=bundle("track.js"),
-            _css=bundle("track.css"),
-        )
-        self.on_msg(self._heard)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a Leaderboard has
-        """Answer as the Leaderboard does: ``card.rows``, ``card.to_pandas()``."""
-        board = self.__dict__.get("_board")
-        if board is None or name.startswith("_"):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        return getattr(board, name)
-
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take over what the page may set, and put right what it may not."""
-        allowed, forged = kernels_own(sync_data, self.keys)
-        super().set_state(allowed)
-        if forged:
-            self.send_state(forged)
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 - IPython's own
-        """Show the widget, and for exports and readers without a kernel the newest runs as text and html."""
-        return with_widget(self._board, super()._repr_mimebundle_(**options))
+        super().__init__(board, "track", state=overview(table, board.experiment, board.waiting))
 
     @traitlets.validate("selected")
     def _known(self, proposal: Mapping[str, Any]) -> list[str]:
@@ -92,24 +60,6 @@ class RunsCard(anywidget.AnyWidget):
                 "At most two runs of this table can be selected.", "Take ids from card.to_pandas()."
             )
         return wanted
-
-    def _heard(self, _card: object, content: object, _buffers: object) -> None:
-        """Check a question from the page and answer it; whatever happens, the page gets an answer."""
-        request = content if isinstance(content, Mapping) else {}
-        asked = checked_id(request.get("id"))
-        if asked is None:
-            return  # nobody waits for an answer without an id
-        answer: dict[str, Any] = {"error": _error(*ODD_REQUEST)}
-        try:
-            answer = self._answer(request)
-        except MLOpsError as error:
-            answer = {"error": _error(error.what, error.remedy)}
-        except Exception:
-            # The page gets no detail: a trace may hold paths, values and secrets of the kernel.
-            self.log.exception("The runs card failed.")
-            answer = {"error": _error(*_FAILED)}
-        finally:
-            self.send({"id": asked, **answer})
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         match request.get("ask"):
@@ -198,7 +148,3 @@ def _runs(value: object) -> list[str]:
     if not isinstance(value, list) or len(value) > _TWO:
         raise UsageError(*ODD_REQUEST)
     return [_text(run) for run in value]
-
-
-def _error(what: str, remedy: str) -> dict[str, str]:
-    return {"what": what, "remedy": remedy}

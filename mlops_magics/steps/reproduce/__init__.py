@@ -48,11 +48,11 @@ def reproduce(
 ) -> Reproduction:
     """Make a run again, in a fresh process, and compare its metrics.
 
-    The cells that made the run's model, and only these, are executed in the order in which they ran: in
-    the folder of then, with the packages of then, on the files of then. Where a file has changed since,
-    nothing is executed and the file is named. Packages that differ from the run's are installed by uv
-    into an environment of their own, which is kept for the next time. What the cells log goes into a
-    store that is thrown away; the run gets a tag that says what came of it.
+    The cells that made the run's model (rather one too many than one too few) are executed in the order in
+    which they ran: in the folder of then, with the packages of then, on the files of then. Where a file
+    has changed since, nothing is executed and the file is named. Packages that differ from the run's are
+    installed by uv into an environment of their own, which is kept for the next time. What the cells log
+    goes into a store that is thrown away; the run gets a tag that says what came of it.
 
     Args:
         run: The run: its id, its name in the chosen experiment (the newest of that name), or a Run.

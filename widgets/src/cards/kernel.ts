@@ -27,3 +27,41 @@ export function keepKeys(element: HTMLElement): void {
     if (event.key === "Enter" || !(chord || event.key === "Escape")) event.stopPropagation();
   });
 }
+
+type Heard = (content: unknown) => void;
+
+/** What a card is to its host. */
+export interface Mounted {
+  readonly element: HTMLElement;
+  readonly build: Heard;
+  readonly follow: Heard;
+  readonly hear: Heard;
+  readonly soon: Heard;
+  look(): void;
+  stop(): void;
+}
+
+/** The little of anywidget's model by which a card hears of its kernel. */
+interface Telling {
+  on(event: string, listener: Heard): void;
+  off(event: string, listener: Heard): void;
+}
+
+/** Shows a card whose data stay in the kernel; returns what takes it away. `followed` is the trait that it follows. */
+export function mount(card: Mounted, model: Telling, host: HTMLElement, followed: string): () => void {
+  host.append(card.element);
+  const listeners: [event: string, listener: Heard][] = [
+    ["change:state", card.build],
+    [`change:${followed}`, card.follow],
+    ["msg:custom", card.hear],
+    ["comm_live_update", card.soon],
+    ["comm:close", card.soon],
+  ];
+  for (const [event, listener] of listeners) model.on(event, listener);
+  card.look(); // the mark of a lost kernel is on the host's ancestors, which are there only now
+  return () => {
+    for (const [event, listener] of listeners) model.off(event, listener);
+    card.stop();
+    card.element.remove();
+  };
+}

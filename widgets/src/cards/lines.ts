@@ -1,24 +1,18 @@
 // Runs as lines over parallel axes. A range drawn on an axis is a filter; the page alone draws, the kernel filters.
 
+import { HIGH, TOP, edge, inside, labels, part, share, y, type Range } from "./axes";
 import { fill, h, say } from "./dom";
 import { round, svg } from "./draw";
 import type { Axis, Column, Lines } from "./runs_model";
 import { shown } from "./shown";
 import { cut, name, strength } from "./text";
 
-const HIGH = 232;
-const TOP = 34; // above it the titles
-const FOOT = 14;
 const LEFT = 26;
 const RIGHT = 74; // the last axis's labels stand beside it
 const TIGHT = 58; // px between two axes at least
 const NEAR = 9; // px from a line or an axis within which it is meant
 const HUES = 7;
 const STEP = 0.05; // of an axis, for a key
-const LABELS = 9; // texts beside an axis
-const ROOMY = 7; // axes up to which each says its middle too
-
-type Range = [low: number, high: number]; // parts of the axis, 0 below and 1 above
 
 interface Asks {
   brush(terms: string): void;
@@ -353,46 +347,6 @@ export class LinesPane {
     const head = h("tr", {}, ...heads.map((text, at) => h("th", { scope: "col", class: at ? "mlp-number" : "" }, text)));
     fill(this.detail, h("summary", {}, "The axes as a table"), h("div", { class: "mlp-sideways", tabindex: "0", role: "group", "aria-label": "The axes as a table" }, h("table", { "aria-label": "Axes" }, h("thead", {}, head), h("tbody", {}, ...rows))));
   }
-}
-
-function part(axis: Axis, value: number): number {
-  const { low, high, log } = axis;
-  if (high === low) return 0.5;
-  return log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-}
-
-/** The value at a part of the axis, short enough to be read in a filter; of whole numbers one within the range. */
-function edge(axis: Axis, at: number, end?: 0 | 1): string {
-  const { low, high, log } = axis;
-  const value = log ? low * (high / low) ** at : low + at * (high - low);
-  if (whole(axis)) return String(end === undefined ? Math.round(value) : end ? Math.floor(value + 1e-9) : Math.ceil(value - 1e-9));
-  return String(Number(value.toPrecision(Math.abs(value) >= 1e4 ? 6 : 4)));
-}
-
-function whole(axis: Axis): boolean {
-  return Number.isInteger(axis.low) && Number.isInteger(axis.high) && axis.values.every((value) => value === null || Number.isInteger(value));
-}
-
-function inside(axis: Axis, [low, high]: Range): [string, string][] {
-  return (axis.levels ?? []).filter((_, at) => part(axis, at) >= low && part(axis, at) <= high);
-}
-
-function y(at: number): number {
-  return round(HIGH - FOOT - at * (HIGH - TOP - FOOT));
-}
-
-function share(at: number): number {
-  return Math.min(1, Math.max(0, (HIGH - FOOT - at) / (HIGH - TOP - FOOT)));
-}
-
-function labels(axis: Axis, axes: number): [where: number, text: string][] {
-  if (axis.levels) {
-    const every = Math.ceil(axis.levels.length / LABELS);
-    return axis.levels.flatMap(([, text], at) => (at % every ? [] : [[part(axis, at), text] as [number, string]]));
-  }
-  if (axis.low === axis.high) return [[0.5, shown(axis.low)]];
-  const between = axes > ROOMY ? [] : [Number(edge(axis, 0.5))];
-  return [axis.low, ...between, axis.high].map((value) => [part(axis, value), shown(value)]);
 }
 
 /** As steps/track/query.py reads it. */

@@ -5,7 +5,7 @@
 import { ColumnPane } from "./column";
 import { ColumnTable } from "./columns";
 import { fill, fresh, h, say } from "./dom";
-import { keepKeys, lost } from "./kernel";
+import { keepKeys, lost, mount } from "./kernel";
 import { associations } from "./map";
 import type { Answer, Detail, Model, Overview } from "./profile_model";
 import { alertList, changes, firstRows, missing, segments } from "./sections";
@@ -177,22 +177,7 @@ function aim({ target }: Overview): (Node | string)[] {
 }
 
 export function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const card = new Card(model, el);
-  el.append(card.element);
-  const listeners: [event: string, listener: (content: unknown) => void][] = [
-    ["change:state", card.build],
-    ["change:place", card.follow],
-    ["msg:custom", card.hear],
-    ["comm_live_update", card.soon],
-    ["comm:close", card.soon],
-  ];
-  for (const [event, listener] of listeners) model.on(event, listener);
-  card.look(); // the mark of a lost kernel is on the host's ancestors, which are there only now
-  return () => {
-    for (const [event, listener] of listeners) model.off(event, listener);
-    card.stop();
-    card.element.remove();
-  };
+  return mount(new Card(model, el), model, el, "place");
 }
 
 export default { render };

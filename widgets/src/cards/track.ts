@@ -4,7 +4,7 @@
 
 import { blocks } from "./blocks";
 import { close, closed, fill, fresh, h, say, unseen } from "./dom";
-import { keepKeys, lost } from "./kernel";
+import { keepKeys, lost, mount } from "./kernel";
 import { LinesPane } from "./lines";
 import { Picker } from "./picker";
 import { RunsTable } from "./runs";
@@ -310,22 +310,7 @@ class Card {
 }
 
 export function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const card = new Card(model, el);
-  el.append(card.element);
-  const listeners: [event: string, listener: (content: unknown) => void][] = [
-    ["change:state", card.build],
-    ["change:selected", card.follow],
-    ["msg:custom", card.hear],
-    ["comm_live_update", card.soon],
-    ["comm:close", card.soon],
-  ];
-  for (const [event, listener] of listeners) model.on(event, listener);
-  card.look(); // the mark of a lost kernel is on the host's ancestors, which are there only now
-  return () => {
-    for (const [event, listener] of listeners) model.off(event, listener);
-    card.stop();
-    card.element.remove();
-  };
+  return mount(new Card(model, el), model, el, "selected");
 }
 
 export default { render };
