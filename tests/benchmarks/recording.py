@@ -96,7 +96,7 @@ def run() -> None:
         ),
         "Goal: under 3 %.",
     ]
-    record(f"recording {Path(named).stem}".strip(), lines)
+    record("recording", lines)
 
 
 main(run)
