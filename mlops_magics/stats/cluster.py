@@ -1,13 +1,8 @@
-"""Ray: parts of a table read by the tasks of a cluster, for files that one machine would read for hours.
-
-Nothing starts Ray but ``--engine ray``. Where the process is connected already, or ``RAY_ADDRESS`` names a
-cluster, that is used; else Ray is started on this machine and ended afterwards.
-"""
+"""Ray: parts of a table read by the tasks of a cluster, for files that one machine would read for hours."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -15,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops_magics.foundation.errors import MissingExtraError
+from mlops_magics.foundation import cluster
 from mlops_magics.stats.pieces import Hashes, Piece, Range, hashed_rows, piece
 from mlops_magics.stats.sources import Source
 
@@ -28,22 +23,10 @@ def joined() -> Iterator[RayCluster]:
 
     Raises:
         MissingExtraError: Ray is not installed.
+        UnavailableError: There is no cluster at the address, or it does not take us.
     """
-    # Read when Ray is imported: it tells its makers nothing, and leaves our environment to its tasks.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(include_dashboard=False, configure_logging=False, log_to_driver=False)
-    try:
+    with cluster.joined() as ray:
         yield RayCluster(ray)
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 class RayCluster:

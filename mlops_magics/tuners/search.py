@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mlops_magics.tuners.crew import Answer, Crew, Worker
+from mlops_magics.tuners.base import Answer, Crew, Worker
 from mlops_magics.tuners.journal import AS_IT_CAME, ERROR, FAMILY, SECONDS, Attempt, Journal
 from mlops_magics.tuners.space import short
 
@@ -154,14 +154,13 @@ class Search:
             key = repr(sorted(going.trial.params.items(), key=str))
             self.deaths[key] = self.deaths.get(key, 0) + 1
             if self.deaths[key] >= _DEATHS:
-                code = worker.process.returncode
-                self._blame(going, f"its process died (exit code {code}): is there memory enough?")
+                self._blame(going, f"its process died ({worker.fate}): is there memory enough?")
             else:
                 self._put_back(going)
         elif not worker.ready:
             self.deaths[""] = self.deaths.get("", 0) + 1
             if self.deaths[""] > len(self.crew.workers) + _DEATHS:
-                raise ChildProcessError(f"exit code {worker.process.returncode}")
+                raise ChildProcessError(worker.fate)
         self.crew.add()
 
     def _put_back(self, going: _Going) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tuners.metrics import Kind, scorer_of
 
 Mask = npt.NDArray[np.bool_]
+
+_CHARACTERS: Final = 500  # of what an estimator raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,18 @@ class Task:
 
         Returns:
             The metric, and the seconds that fitting took.
+
+        Raises:
+            ValueError: The metric is not a number. An estimator raises what it likes.
         """
         out = self.parts == fold
         began = time.monotonic()
         model = self._fitted(name, params, ~out)
         seconds = time.monotonic() - began
-        return scorer_of(self.metric, self.positive)(model, taken(self.rows, out), self.truth[out]), seconds
+        score = scorer_of(self.metric, self.positive)(model, taken(self.rows, out), self.truth[out])
+        if score != score:  # noqa: PLR0124 - NaN
+            raise ValueError(f"{self.metric} is not a number")
+        return score, seconds
 
     def refitted(self, name: str, params: Mapping[str, Any], threads: int) -> Any:  # noqa: ANN401
         """Fit a candidate on all rows.
@@ -80,6 +90,28 @@ class Task:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a search goes through corners that nobody will use
             return model.fit(rows, truth)
+
+
+def reason(error: Exception) -> str:
+    """Say in a line what an estimator raised."""
+    return f"{type(error).__name__}: {error}"[:_CHARACTERS]
+
+
+def packed(task: Task) -> bytes:
+    """Write a task for other processes; what a notebook defines goes along, for they have no notebook.
+
+    Raises:
+        UsageError: It cannot be sent to another process.
+    """
+    import cloudpickle
+
+    try:
+        return cloudpickle.dumps(task)  # type: ignore[no-any-return]
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"The pipeline cannot be sent to another process: {error}.",
+            "Leave out of it what cannot be pickled: open files, connections, locks.",
+        ) from error
 
 
 def taken(rows: Any, mask: Mask) -> Any:  # noqa: ANN401 - a table or an array

@@ -13,8 +13,6 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
-_CHARACTERS = 500  # of what an estimator raised
-
 
 def main() -> None:
     """Answer until stdin ends."""
@@ -53,13 +51,13 @@ def _try(
     try:
         for fold in range(task.folds):
             score, seconds = task.judged(name, params, fold)
-            if score != score:  # noqa: PLR0124 - NaN
-                raise ValueError(f"{task.metric} is not a number")  # noqa: TRY301 - told as any other error
             _say(answers, ("fold", number, fold, score, seconds))
             if not orders.get():
                 return
     except Exception as error:  # noqa: BLE001 - an estimator raises what it likes
-        _say(answers, ("failed", number, f"{type(error).__name__}: {error}"[:_CHARACTERS]))
+        from mlops_magics.tuners.task import reason
+
+        _say(answers, ("failed", number, reason(error)))
 
 
 def _say(answers: BinaryIO, answer: tuple[Any, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from studies import ended
 
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError, UsageError
 from mlops_magics.foundation.platform import locked
@@ -142,17 +142,6 @@ made = mlops_magics.tune(
 )
 print(len(made.trials), made.resumed, sum(each.state != "failed" for each in made.trials))
 """
-
-
-def ended(project: Path) -> int:
-    """Count the trials that came to an end, by the journal's own lines."""
-    found = 0
-    for path in (project / ".mlops" / "tune").glob("*.journal"):
-        for line in path.read_bytes().split(b"\n"):
-            with contextlib.suppress(ValueError):
-                told = json.loads(line)
-                found += told.get("op_code") == 6 and told.get("state") in {1, 2}
-    return found
 
 
 def workers_of(pid: int) -> list[psutil.Process]:

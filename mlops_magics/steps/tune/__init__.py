@@ -26,15 +26,15 @@ from mlops_magics.steps.tune.result import Study
 from mlops_magics.tracking import models
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import open_store
+from mlops_magics.tuners import TUNERS
 from mlops_magics.tuners import journal as journals
-from mlops_magics.tuners.crew import Crew
 from mlops_magics.tuners.journal import Attempt, Journal
+from mlops_magics.tuners.local import cores
 from mlops_magics.tuners.metrics import lower_is_better
 from mlops_magics.tuners.search import Search, best_of, refit_seconds
 
 __all__ = ["Attempt", "Study", "tune"]
 
-_MOST_WORKERS: Final = 4
 _FOLDER: Final = Path(".mlops", "tune")
 _LOGGING: Final = 2.0  # seconds that writing a model and its trials takes
 _SHARE: Final = 0.2  # of a short time that is kept for that
@@ -51,6 +51,7 @@ def tune(  # noqa: PLR0913 - one verb and its options
     trials: int = 50,
     timeout: str = "10m",
     workers: int | None = None,
+    engine: str = "local",
     folds: int = 5,
     allow_pickle: bool = False,
     called: Called | None = None,
@@ -74,7 +75,10 @@ def tune(  # noqa: PLR0913 - one verb and its options
         metric: What to make better, such as roc_auc, log_loss, rmse. By default the usual one.
         trials: How many trials there are to be in all, earlier ones of the same search included.
         timeout: The time for everything, the last fit and logging included: 90s, 10m, 1h30m.
-        workers: How many processes fit; by default as many as there are cores, at most four.
+        workers: How many processes fit; by default as many as there are cores, on this machine at most four.
+        engine: Where they fit: local, or ray for a Ray cluster: the one that the notebook is connected to,
+            that of ``RAY_ADDRESS``, or else one started on this machine for this search. All its machines
+            must have the same Python and packages.
         folds: How many folds a trial is judged by.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
         called: What the data and the target are called; given by the front end.
@@ -86,7 +90,9 @@ def tune(  # noqa: PLR0913 - one verb and its options
 
     Raises:
         UsageError: No experiment is chosen, or what was asked makes no sense.
-        UnavailableError: The store does not answer, or another process is at the same search.
+        UnavailableError: The store or the cluster does not answer, or another process is at the same search.
+        MissingExtraError: The engine is ray, and Ray is not installed.
+        NotFoundError: There is no such engine.
         MLOpsError: No trial came to an end in time, or all of them failed.
     """
     began, begun = time.monotonic(), int(time.time() * 1000)
@@ -97,11 +103,12 @@ def tune(  # noqa: PLR0913 - one verb and its options
     settings = settings or Settings.discover()
     if settings.experiment is None:
         raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
+    TUNERS.get(engine)  # an unknown one is told at once
     names = called.texts if called else {}
     question = asked(pipeline, data, target, called=names, space=space, auto=auto, metric=metric, folds=folds)
     told = _known(question)
     key = _key(question, told)
-    plan = _Plan(trials, until, min(_LOGGING, _SHARE * (until - began)), workers or _cores())
+    plan = _Plan(trials, until, min(_LOGGING, _SHARE * (until - began)), engine, workers)
     progress = progress or Progress()
     open_ = functools.cache(lambda: _opened(settings, _line(question, names), begun))
     try:
@@ -114,21 +121,18 @@ def tune(  # noqa: PLR0913 - one verb and its options
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How much is to be done, and with what: trials, until when, seconds to keep for logging, processes."""
+    """How much is to be done, and with what: trials, until when, seconds to keep for logging, who fits."""
 
     trials: int
     until: float
     closing: float
-    workers: int
+    engine: str
+    workers: int | None
 
     @property
     def threads(self) -> int:
-        """How many threads the numerics of one fit may use."""
-        return max(1, (os.cpu_count() or 1) // self.workers)
-
-
-def _cores() -> int:
-    return min(_MOST_WORKERS, os.cpu_count() or 1)
+        """How many threads the numerics of one fit may use; a cluster's cores are used one by one."""
+        return max(1, (os.cpu_count() or 1) // (self.workers or cores())) if self.engine == "local" else 1
 
 
 def _known(question: Asked) -> Dataset:
@@ -172,8 +176,9 @@ def _searched(
         late = False
         if journal.resumed < plan.trials:
             progress.say(f"{journal.resumed} of {plan.trials} trials")
-            size = min(plan.workers, plan.trials - journal.resumed)
-            with _working(), Crew(task, size, plan.threads) as crew:
+            hired = TUNERS.get(plan.engine)
+            most = plan.trials - journal.resumed
+            with _working(), hired(task, workers=plan.workers, most=most, threads=plan.threads) as crew:
                 open_()  # while the workers get ready; a store that does not answer ends it here
                 search = Search(
                     journal, crew, task.folds, plan.trials, plan.until, plan.closing, lower, progress.say

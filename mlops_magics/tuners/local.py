@@ -1,8 +1,9 @@
-"""The worker processes of a search, seen from the process that leads it."""
+"""Workers on this machine: a process each, told by pipes."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import queue
 import subprocess
@@ -11,15 +12,20 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from mlops_magics.foundation.errors import UsageError
-from mlops_magics.tuners.task import Task
+from mlops_magics.tuners.base import Answer, Order, Worker
+from mlops_magics.tuners.task import Task, packed
 
-Answer = tuple[Any, ...]
+_MOST: Final = 4  # processes by default: each holds the rows
 
 
-class Worker:
+def cores() -> int:
+    """Say how many processes fit at once on this machine, where nobody says how many."""
+    return min(_MOST, os.cpu_count() or 1)
+
+
+class LocalWorker:
     """One process, and what it is busy with.
 
     Args:
@@ -31,6 +37,7 @@ class Worker:
         process: The process.
         ready: Whether it has read the task.
         trial: The number of the trial that it is busy with, or None.
+        fate: How it ended.
     """
 
     def __init__(self, path: Path, threads: int, answers: queue.SimpleQueue[Any]) -> None:
@@ -43,15 +50,13 @@ class Worker:
         )
         self.ready = False
         self.trial: int | None = None
+        self.fate = ""
         threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
-        self.tell((str(path), list(sys.path), threads))
+        self._send((str(path), list(sys.path), threads))
 
-    def tell(self, order: object) -> None:
+    def tell(self, order: Order) -> None:
         """Give an order; one who is gone is found out by the end of its answers."""
-        with contextlib.suppress(OSError, ValueError):
-            if self.process.stdin is not None:
-                pickle.dump(order, self.process.stdin)
-                self.process.stdin.flush()
+        self._send(order)
 
     def end(self) -> None:
         """Kill the process and wait for its end."""
@@ -59,7 +64,13 @@ class Worker:
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
-        self.process.wait()
+        self.fate = f"exit code {self.process.wait()}"
+
+    def _send(self, order: object) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if self.process.stdin is not None:
+                pickle.dump(order, self.process.stdin)
+                self.process.stdin.flush()
 
     def _listen(self, answers: queue.SimpleQueue[Any]) -> None:
         pipe = self.process.stdout
@@ -73,26 +84,31 @@ class Worker:
                 pipe.close()
 
 
-class Crew:
-    """All workers of a search.
+class LocalCrew:
+    """Processes of this machine.
 
     Args:
         task: What each of them is given.
-        size: How many there are.
+        workers: How many; by default as many as there are cores, at most four.
+        most: How many have something to do.
         threads: How many threads the numerics of each may use.
+
+    Attributes:
+        workers: Those at work.
 
     Raises:
         UsageError: The task cannot be sent to another process.
     """
 
-    def __init__(self, task: Task, size: int, threads: int) -> None:
+    def __init__(self, task: Task, *, workers: int | None, most: int, threads: int) -> None:
+        content = packed(task)
         self._folder = tempfile.TemporaryDirectory(prefix="mlops-")
         self._path = Path(self._folder.name, "task.pickle")
+        self._path.write_bytes(content)
         self._threads = threads
         self._answers: queue.SimpleQueue[tuple[Worker, Answer | None]] = queue.SimpleQueue()
         self.workers: list[Worker] = []
-        _write(task, self._path)
-        for _ in range(size):
+        for _ in range(min(workers or cores(), most)):
             self.add()
 
     def __enter__(self) -> Self:
@@ -108,7 +124,7 @@ class Crew:
 
     def add(self) -> None:
         """Start one more worker."""
-        self.workers.append(Worker(self._path, self._threads, self._answers))
+        self.workers.append(LocalWorker(self._path, self._threads, self._answers))
 
     def answer(self, seconds: float) -> tuple[Worker, Answer | None] | None:
         """Wait for the next answer; None where none comes in that time."""
@@ -116,16 +132,3 @@ class Crew:
             return self._answers.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return None
-
-
-def _write(task: Task, path: Path) -> None:
-    import cloudpickle  # by value what a notebook defines: a worker has no notebook
-
-    try:
-        with path.open("wb") as file:
-            cloudpickle.dump(task, file)
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            f"The pipeline cannot be sent to another process: {error}.",
-            "Leave out of it what cannot be pickled: open files, connections, locks.",
-        ) from error
