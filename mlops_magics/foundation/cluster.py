@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _ALWAYS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV
 # https://github.com/ray-project/ray/issues/18730
 _HERE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _MODE: Final = "RAY_AUTH_MODE"
+_KNOCKING: Final = 10.0  # seconds
 _TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -71,11 +73,19 @@ def joined(cluster: str | None = None) -> Iterator[Any]:
 def _begin(ray: Any, cluster: str | None, folder: str) -> None:  # noqa: ANN401 - Ray is optional
     more = {} if cluster else {"include_dashboard": False, "_temp_dir": folder}
     try:
+        _knock(cluster)
         ray.init(address=cluster or "local", configure_logging=False, log_to_driver=False, **more)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where = f"There is no Ray cluster to join at {cluster}" if cluster else "Ray does not start here"
         remedy = f"Start it, or unset {ADDRESS} to start one here." if cluster else "Leave --engine ray out."
         raise UnavailableError(f"{where}: {str(error).strip().partition(chr(10))[0]}", remedy) from error
+
+
+def _knock(cluster: str | None) -> None:
+    """Find out in seconds that nobody is there: Ray takes a minute to say so."""
+    host, _, port = (cluster or "").rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCKING).close()
 
 
 def _locked() -> dict[str, str]:

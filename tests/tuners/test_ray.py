@@ -174,8 +174,8 @@ def test_trials_survive_the_death_of_the_cluster(
     end(psutil.Process(cluster.pid).children(recursive=True))
     out, err = process.communicate(timeout=180)
     assert "The Ray cluster is gone.\nThe trials that ended are kept" in out, err
-    assert time.monotonic() - began < 90
-    again = started(place, 0.0, "local")
+    assert time.monotonic() - began < 120
+    again = started(place, 0.5, "local")
     out, err = again.communicate(timeout=120)
     count, resumed, failed, _ = out.split()
     assert (count, failed) == ("20", "0"), err
@@ -195,10 +195,11 @@ def test_all_of_it_ends_with_the_one_who_leads(place: Path) -> None:
 @pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    process = started(place, 0.0)
-    out, err = process.communicate(timeout=180)
-    assert "127.0.0.1:1" in out, err
-    assert "RAY_ADDRESS" in out or "ray status" in out
+    began = time.monotonic()
+    out, err = started(place, 0.0).communicate(timeout=180)
+    assert "There is no Ray cluster to join at 127.0.0.1:1" in out, err
+    assert "unset RAY_ADDRESS" in out
+    assert time.monotonic() - began < 30
 
 
 def test_what_is_missing_or_unknown_is_told_before_anything_begins(
