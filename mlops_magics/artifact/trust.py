@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -107,16 +108,29 @@ TRUSTED: frozenset[str] = frozenset(_ROLE_OF)
 """Names of types that skops does not trust by itself and that we do, each in one role only."""
 
 
-def untrusted(path: Path) -> tuple[str, ...]:
-    """Name the types in a .skops file that neither skops nor our list trusts.
+@dataclass(frozen=True, slots=True)
+class Types:
+    """What a .skops file holds.
+
+    Attributes:
+        foreign: Types that neither skops nor our list trusts, sorted; one of ours outside of its role is
+            named with that role.
+        ours: Types that only our list trusts, sorted.
+        all: Each type with its role.
+    """
+
+    foreign: tuple[str, ...]
+    ours: tuple[str, ...]
+    all: frozenset[tuple[str, str]]
+
+
+def types(path: Path) -> Types:
+    """Name the types in a .skops file.
 
     Nothing of the file is imported or run.
 
     Args:
         path: The file.
-
-    Returns:
-        Full names, sorted; a type of ours outside of its role is named with that role.
 
     Raises:
         MLOpsError: The file is not a readable .skops file.
@@ -124,7 +138,7 @@ def untrusted(path: Path) -> tuple[str, ...]:
     import skops.io
 
     try:
-        foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
+        asked = set(skops.io.get_untrusted_types(file=path))
         with zipfile.ZipFile(path) as archive:
             schema = json.loads(archive.read("schema.json"))
     except Exception as error:
@@ -132,23 +146,47 @@ def untrusted(path: Path) -> tuple[str, ...]:
             f"{path.name} cannot be read as a .skops file ({type(error).__name__}).",
             "It is damaged, or made by another version of skops: log the model again.",
         ) from error
-    return tuple(sorted(foreign | set(_misplaced(schema))))
+    found = frozenset(_found(schema))
+    foreign = (asked - TRUSTED) | set(_misplaced(found))
+    return Types(tuple(sorted(foreign)), tuple(sorted(asked & TRUSTED)), found)
 
 
-def _misplaced(schema: object) -> Iterator[str]:
-    """Find types of our list in another role than their own."""
+def untrusted(path: Path) -> tuple[str, ...]:
+    """Name the types in a .skops file that neither skops nor our list trusts.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MLOpsError: The file is not a readable .skops file.
+    """
+    return types(path).foreign
+
+
+def _found(schema: object) -> Iterator[tuple[str, str]]:
+    """List the types with their roles; a partial as the function that it calls."""
     open_ends = [schema]
     while open_ends:
         node = open_ends.pop()
         if isinstance(node, dict):
             open_ends.extend(node.values())
             role = node.get("__loader__")
-            if isinstance(role, str) and _ROLE_OF.get(_name(node), role) != role:
-                yield f"{_name(node)} as {role}"
-            elif role == "PartialNode" and _name(node["content"]["func"]) != _PARTIAL:
-                yield f"functools.partial of {_name(node['content']['func'])}"
+            if isinstance(role, str):
+                yield _name(node), role
+                if role == "PartialNode":
+                    yield _name(node["content"]["func"]), "partial"
         elif isinstance(node, list):
             open_ends.extend(node)
+
+
+def _misplaced(found: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Find types of our list in another role than their own."""
+    for name, role in found:
+        if role == "partial":
+            if name != _PARTIAL:
+                yield f"functools.partial of {name}"
+        elif _ROLE_OF.get(name, role) != role:
+            yield f"{name} as {role}"
 
 
 def _name(node: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from mlops_magics.tracking.store import Store, door, fetching
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://..., mlflow-artifacts:/...; not a drive's C:/
 _EXAMPLE_ROWS = 5
 _SIGNATURE_ROWS = 200  # types show in few rows; which columns may be empty is read from all
+# Makes of models that came back from a file once: whether skops can read one hangs on its types alone.
+_READ_BACK: set[frozenset[tuple[str, str]]] = set()
 _ALWAYS = ("sklearn", "skops", "numpy", "scipy", "pandas")
 
 
@@ -121,42 +124,70 @@ def save(
     Raises:
         RefusedError: The safe format cannot hold it and pickle was not allowed.
     """
-    from mlflow import sklearn as flavor
-    from mlflow.models import Model
-
     signature, example = _signature(estimator, data)
-    unsafe, trusted = _types(estimator)
-    if unsafe and not allow_pickle:
-        raise RefusedError(
-            f"The safe format cannot hold this model: {', '.join(unsafe[:3])} is not on the trust list.",
-            "Use library classes, or say --allow-pickle: it is recorded, and whoever loads it must agree.",
-        )
-    with warnings.catch_warnings(), _silent():
-        warnings.simplefilter("ignore")  # MLflow's advice on integers and formats is answered above
-        flavor.save_model(
-            estimator,
-            str(path),
-            mlflow_model=Model(artifact_path="model", run_id=run_id),
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+        dumped = Path(folder, "model.skops")
+        unsafe, trusted = _dumped(estimator, dumped)
+        if unsafe and not allow_pickle:
+            raise RefusedError(
+                f"The safe format cannot hold this model: {', '.join(unsafe[:3])} is not on the trust list.",
+                "Use library classes, or say --allow-pickle: it is recorded; whoever loads it must agree.",
+            )
+        model = _laid_out(
+            estimator if unsafe else _stand_in(estimator),
+            path,
+            run_id=run_id,
             signature=signature,
             input_example=example,
             pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
             serialization_format="cloudpickle" if unsafe else "skops",
-            skops_trusted_types=None if unsafe else trusted,
         )
+        if not unsafe:
+            own = model.flavors["sklearn"]
+            own["skops_trusted_types"] = list(trusted)
+            shutil.copyfile(dumped, path / own["pickled_model"])
+            model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            model.save(str(path / "MLmodel"))
     return "pickle" if unsafe else "skops"
 
 
-def _types(estimator: Any) -> tuple[tuple[str, ...], list[str]]:  # noqa: ANN401 - any estimator
-    """Name the types in an estimator that our list does not trust, and those that only our list trusts."""
+def _laid_out(estimator: Any, path: Path, *, run_id: str | None, **told: Any) -> Any:  # noqa: ANN401 - MLflow's
+    """Let MLflow write a model's folder; return its Model."""
+    from mlflow import sklearn as flavor
+    from mlflow.models import Model
+
+    model = Model(artifact_path="model", run_id=run_id)
+    with warnings.catch_warnings(), _silent():
+        warnings.simplefilter("ignore")  # MLflow's advice on integers and formats is answered above
+        flavor.save_model(estimator, str(path), mlflow_model=model, **told)
+    return model
+
+
+def _stand_in(estimator: Any) -> Any:  # noqa: ANN401 - any estimator
+    """Make what MLflow may dump and load in the estimator's place; for the estimator that takes long."""
+    from sklearn.dummy import DummyRegressor
+    from sklearn.preprocessing import FunctionTransformer
+
+    return DummyRegressor() if hasattr(estimator, "predict") else FunctionTransformer()
+
+
+def _dumped(estimator: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401 - same
+    """Write an estimator in the safe format.
+
+    Returns:
+        Why it cannot be: the types that our list does not trust; and the types that only our list trusts.
+    """
     import skops.io
 
-    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
-        path = Path(folder, "model.skops")
-        try:
-            skops.io.dump(estimator, path)
-        except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
-            return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), []
-        return tuple(trust.untrusted(path)), sorted(skops.io.get_untrusted_types(file=path))
+    try:
+        skops.io.dump(estimator, path)
+        found = trust.types(path)
+        if not found.foreign and found.all not in _READ_BACK:
+            skops.io.load(path, trusted=list(found.ours))
+            _READ_BACK.add(found.all)
+    except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
+        return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), ()
+    return found.foreign, found.ours
 
 
 def kind_of_model(estimator: Any) -> str:  # noqa: ANN401 - any estimator
