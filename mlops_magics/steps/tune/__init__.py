@@ -20,7 +20,8 @@ from mlops_magics.foundation.progress import Progress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.values import Fingerprints
-from mlops_magics.steps.tune.asked import Asked, asked, seconds
+from mlops_magics.stats.splits import How
+from mlops_magics.steps.tune.asked import Asked, Wanted, asked, seconds
 from mlops_magics.steps.tune.keeping import Kept, keep
 from mlops_magics.steps.tune.result import Study
 from mlops_magics.tracking import models
@@ -52,6 +53,8 @@ def tune(  # noqa: PLR0913 - one verb and its options
     timeout: str = "10m",
     workers: int | None = None,
     folds: int = 5,
+    split: How | None = None,
+    by: object = None,
     allow_pickle: bool = False,
     called: Called | None = None,
     settings: Settings | None = None,
@@ -76,6 +79,10 @@ def tune(  # noqa: PLR0913 - one verb and its options
         timeout: The time for everything, the last fit and logging included: 90s, 10m, 1h30m.
         workers: How many processes fit; by default as many as there are cores, at most four.
         folds: How many folds a trial is judged by.
+        split: How rows are held out: "random" with the classes in proportion; "time" with each fold judged
+            on later rows than it was fitted on, the earliest of which are only fitted on; "group" with the
+            rows of a group together. By default as ``%mlops_prepare`` divided them, else at random.
+        by: The column of dates for a time split, of groups for a group split; or a value a row.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
         called: What the data and the target are called; given by the front end.
         settings: Where the store is; found from the current folder by default.
@@ -86,22 +93,19 @@ def tune(  # noqa: PLR0913 - one verb and its options
 
     Raises:
         UsageError: No experiment is chosen, or what was asked makes no sense.
+        NotFoundError: A column or a file is not there.
         UnavailableError: The store does not answer, or another process is at the same search.
         MLOpsError: No trial came to an end in time, or all of them failed.
     """
-    began, begun = time.monotonic(), int(time.time() * 1000)
-    until = began + seconds(timeout)
-    for option, value in (("trials", trials), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{option} cannot be {value}.", "One is the least.")
+    begun = int(time.time() * 1000)
+    plan = _Plan.of(trials, timeout, workers)
     settings = settings or Settings.discover()
     if settings.experiment is None:
         raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
     names = called.texts if called else {}
-    question = asked(pipeline, data, target, called=names, space=space, auto=auto, metric=metric, folds=folds)
+    question = asked(pipeline, data, target, Wanted(space, auto, metric, folds, split, by), names)
     told = _known(question)
     key = _key(question, told)
-    plan = _Plan(trials, until, min(_LOGGING, _SHARE * (until - began)), workers or _cores())
     progress = progress or Progress()
     open_ = functools.cache(lambda: _opened(settings, _line(question, names), begun))
     try:
@@ -121,14 +125,20 @@ class _Plan:
     closing: float
     workers: int
 
+    @classmethod
+    def of(cls, trials: int, timeout: str, workers: int | None) -> _Plan:
+        """Read how much is to be done, from now on."""
+        now, most = time.monotonic(), seconds(timeout)
+        for option, value in (("trials", trials), ("workers", workers)):
+            if value is not None and value < 1:
+                raise UsageError(f"--{option} cannot be {value}.", "One is the least.")
+        cores = min(_MOST_WORKERS, os.cpu_count() or 1)
+        return cls(trials, now + most, min(_LOGGING, _SHARE * most), workers or cores)
+
     @property
     def threads(self) -> int:
         """How many threads the numerics of one fit may use."""
         return max(1, (os.cpu_count() or 1) // self.workers)
-
-
-def _cores() -> int:
-    return min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _known(question: Asked) -> Dataset:
@@ -146,9 +156,14 @@ def _known(question: Asked) -> Dataset:
 
 
 def _key(question: Asked, told: Dataset) -> str:
-    """Name the question: the same values, estimators, spaces, metric and folds are the same search."""
+    """Name the question: the same values, estimators, spaces, metric and folds are the same search.
+
+    Rows that are held out in another way are another question, also where the way has the same name.
+    """
     prints = Fingerprints()
     parts = [told.digest, question.task.metric, str(question.task.folds)]
+    if question.split != "random":
+        parts += [question.split, hashlib.sha256(question.task.held_out.parts.tobytes()).hexdigest()]
     for name, each in question.candidates.items():
         parts += [name, str(each.space), prints.of(each.estimator, name)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
@@ -175,11 +190,10 @@ def _searched(
             size = min(plan.workers, plan.trials - journal.resumed)
             with _working(), Crew(task, size, plan.threads) as crew:
                 open_()  # while the workers get ready; a store that does not answer ends it here
-                search = Search(
-                    journal, crew, task.folds, plan.trials, plan.until, plan.closing, lower, progress.say
-                )
+                shares, until = task.held_out.shares, plan.until
+                search = Search(journal, crew, shares, plan.trials, until, plan.closing, lower, progress.say)
                 late = search.run()
-        best, notes = _chosen(journal.attempts(), plan, task.folds, lower=lower, late=late)
+        best, notes = _chosen(journal.attempts(), plan, task.held_out.shares, lower=lower, late=late)
         progress.say("the best one is fitted on all rows")
         estimator = task.refitted(best.family, best.params, plan.threads)
         return _study(question, journal, best, estimator, late=late, notes=notes)
@@ -197,7 +211,7 @@ def _working() -> Iterator[None]:
 
 
 def _chosen(
-    ended: tuple[Attempt, ...], plan: _Plan, folds: int, *, lower: bool, late: bool
+    ended: tuple[Attempt, ...], plan: _Plan, shares: tuple[float, ...], *, lower: bool, late: bool
 ) -> tuple[Attempt, list[str]]:
     """Choose the best trial; where the time is up, the best of those that can still be fitted in it."""
     best = best_of(ended, lower=lower)
@@ -216,7 +230,7 @@ def _chosen(
         return best, []
     left = plan.until - plan.closing - time.monotonic()
     # The limit of the search allowed for the best as it was then; the very last one may be slower.
-    fitting = [each for each in ended if refit_seconds(each, folds) <= left * 1.05]
+    fitting = [each for each in ended if refit_seconds(each, shares) <= left * 1.05]
     found = best_of(fitting, lower=lower) or min(
         (each for each in ended if each.state == "complete"), key=lambda each: each.seconds
     )
@@ -253,6 +267,8 @@ def _study(
         lower=lower_is_better(task.metric),
         score=best.score or 0.0,
         folds=task.folds,
+        split=question.split,
+        by=question.by,
         as_it_came=own[0] if own else None,
         best=best.params,
         family=best.family,
@@ -283,4 +299,5 @@ def _kept(study: Study, place: Kept, told: Dataset, question: Asked, *, allow_pi
 def _line(question: Asked, names: Any) -> str:  # noqa: ANN401 - texts by parameter
     told = ", ".join(names.get(part, part) for part in ("pipeline", "data", "target"))
     spaces = "\n".join(f"# {name}: {each.space}" for name, each in question.candidates.items())
-    return f"mlops_magics.tune({told}, metric={question.task.metric!r})\n{spaces}\n"
+    by = "" if question.by is None else f", split={question.split!r}, by={question.by!r}"
+    return f"mlops_magics.tune({told}, metric={question.task.metric!r}{by})\n{spaces}\n"

@@ -96,7 +96,8 @@ def _written(study: Study, place: Kept, source: Source, rows: Any, *, allow_pick
         identity.MODEL: study.model_id or "",
         "mlflow.loggedArtifacts": json.dumps([{"path": _TABLE, "type": "table"}]),
         "mlops.tune.metric": study.metric,
-    }
+        "mlops.tune.split": study.split,
+    } | ({} if study.by is None else {"mlops.tune.by": study.by})
     runs.log(store, run_id, params=study.params, metrics=study.metrics, tags=tags)
     files: dict[str, str | bytes] = {
         **runs.source_files(source, None),

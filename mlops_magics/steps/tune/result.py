@@ -27,6 +27,8 @@ class Study(Run):
         lower: Whether less of it is better.
         score: The best, averaged over the folds.
         folds: How many folds there were.
+        split: How rows were held out: "random", "time" or "group".
+        by: What the dates or groups are called; None for a random split.
         as_it_came: The score of the best kind of model with the parameters that it came with; None where
             that was not tried.
         best: The best parameters by the estimator's names.
@@ -41,6 +43,8 @@ class Study(Run):
     lower: bool = False
     score: float = 0.0
     folds: int = 0
+    split: str = "random"
+    by: str | None = None
     as_it_came: float | None = None
     best: Mapping[str, Any] = field(default_factory=dict)
     family: str = ""
@@ -72,6 +76,8 @@ class Study(Run):
 
     def _facts(self) -> Iterable[tuple[str, Cell]]:
         yield self.metric, f"{self.score:.4g}, the mean of {self.folds} folds"
+        if self.by is not None:
+            yield "divided", f"{self.split} split by {self.by}"
         if self.as_it_came is not None:
             yield "as it came", f"{self.as_it_came:.4g}"
         counts = [
