@@ -19,6 +19,7 @@ from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, door, raced, switched
 
 TRACKED = "mlops.tracked"
+_PARENT = "mlflow.parentRunId"
 _PROCESS = "mlops.process"
 _LEASE = "mlops.lease"
 _BEAT_SECONDS = 30.0
@@ -66,6 +67,18 @@ def opened(
             experiment_id, start_time=begun, run_name=shown, tags=masked_values(tags)
         )
     return str(made.info.run_id), str(made.info.run_name)
+
+
+def below(run_id: str) -> dict[str, str]:
+    """Return the tags of a run that stands below another one."""
+    return {_PARENT: run_id}
+
+
+def has_below(store: Store, experiment_id: str, run_id: str) -> bool:
+    """Tell whether runs stand below a run."""
+    with door("The experiment's runs"):
+        query = f"tags.`{_PARENT}` = '{run_id}'"
+        return bool(store.client.search_runs([experiment_id], query, max_results=1))
 
 
 def finish(store: Store, run_id: str, status: str, *, ended: int | None = None) -> None:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,15 +18,16 @@ from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.names import Called
 from mlops_magics.foundation.progress import Progress
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.lineage.fits import unobserved
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.values import Fingerprints
 from mlops_magics.stats.splits import How
 from mlops_magics.steps.tune.asked import Asked, Wanted, asked, seconds
-from mlops_magics.steps.tune.keeping import Kept, keep
+from mlops_magics.steps.tune.keeping import Home, keep, opened
 from mlops_magics.steps.tune.result import Study
-from mlops_magics.tracking import models
+from mlops_magics.tracking import models, searches
 from mlops_magics.tracking.records import Dataset
-from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.searches import Cell
 from mlops_magics.tuners import journal as journals
 from mlops_magics.tuners.crew import Crew
 from mlops_magics.tuners.journal import Attempt, Journal
@@ -99,19 +100,19 @@ def tune(  # noqa: PLR0913 - one verb and its options
     """
     begun = int(time.time() * 1000)
     plan = _Plan.of(trials, timeout, workers)
-    settings = settings or Settings.discover()
-    if settings.experiment is None:
-        raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
-    names = called.texts if called else {}
+    names, progress = called.texts if called else {}, progress or Progress()
+    around = searches.around()
+    settings = _settled(settings or Settings.discover(), around)
     question = asked(pipeline, data, target, Wanted(space, auto, metric, folds, split, by), names)
     told = _known(question)
     key = _key(question, told)
-    progress = progress or Progress()
-    open_ = functools.cache(lambda: _opened(settings, _line(question, names), begun))
+    home = _home(settings, around, _line(question, names), begun)
     try:
-        study = _searched(question, settings.root / _FOLDER / key, plan, progress, open_)
-        place = replace(open_(), key=f"tune:{key}:{len(study.trials)}")
-        return _kept(study, place, told, question, allow_pickle=allow_pickle)
+        with unobserved():  # what is fitted on the way is no result of the cell
+            study = _searched(question, settings.root / _FOLDER / key, plan, progress, home)
+            study = replace(study, datasets=(told,))
+            key = f"tune:{key}:{len(study.trials)}"
+            return keep(study, key, home, question.task.rows, allow_pickle=allow_pickle)
     finally:
         progress.end()
 
@@ -169,9 +170,19 @@ def _key(question: Asked, told: Dataset) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _opened(settings: Settings, line: str, begun: int) -> Kept:
-    store = open_store(settings)
-    return Kept(store, store.experiment_id(settings.experiment or ""), settings, "", line, begun)
+def _settled(settings: Settings, around: Cell | None) -> Settings:
+    """Choose the experiment: that of the tracked cell that the search is in, else the chosen one."""
+    if around is not None:
+        return replace(settings, experiment=around.experiment)
+    if settings.experiment is None:
+        raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
+    return settings
+
+
+def _home(settings: Settings, around: Cell | None, line: str, begun: int) -> Home:
+    """Find where the search is kept: the first one in a tracked cell is the cell's own run."""
+    cell = around if around is not None and around.free else None
+    return Home(settings, cell, line, begun, functools.cache(lambda: opened(settings)))
 
 
 def _searched(
@@ -179,7 +190,7 @@ def _searched(
     path: Path,
     plan: _Plan,
     progress: Progress,
-    open_: Callable[[], Kept],
+    home: Home,
 ) -> Study:
     """Search, and fit the best once more on all rows."""
     task, lower = question.task, lower_is_better(question.task.metric)
@@ -189,14 +200,17 @@ def _searched(
             progress.say(f"{journal.resumed} of {plan.trials} trials")
             size = min(plan.workers, plan.trials - journal.resumed)
             with _working(), Crew(task, size, plan.threads) as crew:
-                open_()  # while the workers get ready; a store that does not answer ends it here
+                if home.cell is None:
+                    home.open()  # while the workers get ready; a store that does not answer ends it here
                 shares, until = task.held_out.shares, plan.until
                 search = Search(journal, crew, shares, plan.trials, until, plan.closing, lower, progress.say)
                 late = search.run()
         best, notes = _chosen(journal.attempts(), plan, task.held_out.shares, lower=lower, late=late)
         progress.say("the best one is fitted on all rows")
+        began = time.monotonic()
         estimator = task.refitted(best.family, best.params, plan.threads)
-        return _study(question, journal, best, estimator, late=late, notes=notes)
+        took = time.monotonic() - began
+        return replace(_study(question, journal, best, estimator, late=late, notes=notes), seconds=took)
 
 
 @contextlib.contextmanager
@@ -284,16 +298,6 @@ def _said(journal: Journal, *, late: bool) -> Iterator[str]:
         yield "The time was up before the trials were: the same line with more time goes on."
     if journal.broken:
         yield f"The trials of an earlier search could not be read; they are in {journal.broken}."
-
-
-def _kept(study: Study, place: Kept, told: Dataset, question: Asked, *, allow_pickle: bool) -> Study:
-    """Log the study; a store that fails now takes neither the model nor the trials away."""
-    study = replace(study, experiment=place.settings.experiment or "", datasets=(told,))
-    try:
-        return keep(study, place, told, question.task.rows, allow_pickle=allow_pickle)
-    except UnavailableError as error:
-        note = f"Not logged: {error.what} The same line logs it when the store is back."
-        return replace(study, notes=(*study.notes, note))
 
 
 def _line(question: Asked, names: Any) -> str:  # noqa: ANN401 - texts by parameter

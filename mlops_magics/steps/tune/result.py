@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Cell, Code, Facts, Name, Note, Table, Title
+from mlops_magics.foundation.result import live
 from mlops_magics.steps.tune.drawing import history, share_bar
 from mlops_magics.tracking.records import Run
 from mlops_magics.tuners.journal import Attempt
@@ -37,6 +38,7 @@ class Study(Run):
         importance: Which share of the good scores each parameter explains.
         resumed: How many trials an earlier search had brought to an end.
         timed_out: Whether the time was up before the trials were.
+        seconds: How long the last fit took, while the kernel lives.
     """
 
     metric: str = ""
@@ -52,6 +54,7 @@ class Study(Run):
     importance: Mapping[str, float] = field(default_factory=dict)
     resumed: int = 0
     timed_out: bool = False
+    seconds: float = live(default=0.0)
 
     # How many trials the time suffices for, and in which order workers end, is of the moment.
     volatile: ClassVar[bool] = True
