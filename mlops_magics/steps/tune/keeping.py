@@ -242,20 +242,24 @@ def _files(study: Study) -> dict[str, str]:
 
 
 def _children(study: Study, home: Home, link: Link) -> None:
-    """Write the best few trials as runs below the study's, where none are there yet."""
-    if not runs.has_below(link.store, link.experiment_id, study.id):
-        for attempt in _best(study):
-            _child(study, home, link, attempt)
+    """Write the best few trials as runs below the study's, where they are not all there yet."""
+    best = _best(study)
+    if runs.finished_below(link.store, link.experiment_id, study.id) < len(best):
+        for attempt in best:
+            drafts.write(link.store, _child(study, home, attempt))
 
 
-def _child(study: Study, home: Home, link: Link, attempt: Attempt) -> None:
-    name = f"{study.name} trial {attempt.number}"
-    tags = runs.below(study.id)
-    run_id, _ = runs.start(link.store, link.experiment_id, name=name, source=home.source, git=None, tags=tags)
+def _child(study: Study, home: Home, attempt: Attempt) -> Draft:
     params = {short(key): str(value) for key, value in attempt.params.items()}
-    metrics = {study.metric: attempt.score or math.nan, "fit_seconds": attempt.seconds}
-    runs.log(link.store, run_id, params={"family": attempt.family, **params}, metrics=metrics)
-    runs.finish(link.store, run_id, "FINISHED")
+    return Draft(
+        experiment=study.experiment,
+        name=f"{study.name} trial {attempt.number}",
+        begun=home.begun,
+        tags=runs.starting_tags(home.source, None) | runs.below(study.id),
+        params={"family": attempt.family, **params},
+        metrics={study.metric: attempt.score or math.nan, "fit_seconds": attempt.seconds},
+        key=hashlib.sha256(f"{study.id} {attempt.number}".encode()).hexdigest()[:32],
+    )
 
 
 def _best(study: Study) -> list[Attempt]:
