@@ -254,3 +254,18 @@ def test_a_disk_that_takes_nothing_either_leaves_the_model_in_hand(
     assert study.id == ""
     assert "Not logged" in str(study)
     assert study.estimator.predict(ROWS).shape == (200,)
+
+
+def test_files_that_cannot_be_written_take_nothing_away(
+    project: Path, experiment: str, store_file: Path, ended: Ended
+) -> None:
+    assert store_file.is_file()
+    (project / "mlartifacts").write_text("no folder")
+    study, _ = ended.search()
+    assert study.estimator.predict(ROWS).shape == (200,)
+    assert study.id.startswith("offline-")
+    assert "1 run waits on this machine" in str(study)
+    (project / "mlartifacts").unlink()
+    logged, _ = ended.search()
+    assert logged.resumed == 3
+    whole(f"sqlite:///{store_file}", experiment, logged)

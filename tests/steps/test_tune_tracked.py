@@ -148,3 +148,14 @@ def test_a_second_search_in_a_tracked_cell_is_a_run_of_its_own(cells: Book, shel
     alone, below = _runs()
     assert {each.info.run_id for each in alone} == {run.id, shell.user_ns["other"].id}
     assert len(below) == 4
+
+
+def test_making_a_tracked_search_again_logs_no_second_one(cells: Book) -> None:
+    run = cells(
+        "%%mlops_track --name tuned -o run\n" + SEARCH.format(trials=3).lstrip() + "best = study.score"
+    )
+    before = [len(each) for each in _runs()]
+    made = cells("%mlops_reproduce tuned --effects")
+    assert made.reproduced, made
+    assert made.run_id == run.id
+    assert [len(each) for each in _runs()] == before

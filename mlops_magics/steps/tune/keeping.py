@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from mlops_magics.foundation.errors import MLOpsError, RefusedError
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.settings import Settings
@@ -26,7 +26,7 @@ from mlops_magics.tracking.drafts import OFFLINE, Draft
 from mlops_magics.tracking.provenance import Source, git_state
 from mlops_magics.tracking.reach import reach
 from mlops_magics.tracking.searches import Cell, Found
-from mlops_magics.tracking.spool import AWAY, Spool, replayed
+from mlops_magics.tracking.spool import Spool, replayed
 from mlops_magics.tracking.store import Store, impatient, open_store
 from mlops_magics.tuners.journal import Attempt
 from mlops_magics.tuners.space import short
@@ -134,12 +134,19 @@ def _again(study: Study, known: identity.Known, home: Home, link: Link) -> Study
 
 @contextlib.contextmanager
 def _noting(gone: list[MLOpsError]) -> Iterator[None]:
-    """Talk to the store; where it fails, the block ends, and what it raised is noted."""
+    """Talk to the store; where it fails, the block ends, and what it raised is noted.
+
+    Whatever that is, after an hour of trials it must not take the fitted model out of the user's hands.
+    """
     try:
         with impatient(_ANSWER):
             yield
-    except AWAY as error:
+    except MLOpsError as error:
         gone.append(error)
+    except OSError as error:  # a folder of files that is full or may not be written
+        gone.append(
+            UnavailableError(f"The store's files failed: {error}.", "Make room, or make it writable.")
+        )
 
 
 def _noted(study: Study, note: str) -> Study:
@@ -179,6 +186,8 @@ def _saved(
         form = models.save(study.estimator, path, data=rows, allow_pickle=allow_pickle, run_id=draft.run_id)
     except RefusedError as error:
         form, study = "", _noted(study, f"The model was not kept. {error.what} {error.remedy}")
+    except OSError as error:
+        form, study = "", _noted(study, f"The model was not kept: {error}.")
     shown = _files(replace(study, id=draft.run_id or ""))
     ended = int(time.time() * 1000)
     return study, draft.with_(form=form, files={**draft.files, **shown}, ended=ended)
