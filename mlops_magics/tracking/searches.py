@@ -27,6 +27,7 @@ class Found:
         metrics: Metrics by name.
         tags: What is to be said of its run.
         files: Small text files by path below the run's artifacts.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Found:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    allow_pickle: bool = False
 
 
 @dataclass(slots=True)

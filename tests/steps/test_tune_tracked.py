@@ -159,3 +159,13 @@ def test_making_a_tracked_search_again_logs_no_second_one(cells: Book) -> None:
     assert made.reproduced, made
     assert made.run_id == run.id
     assert [len(each) for each in _runs()] == before
+
+
+def test_what_a_search_may_keep_in_pickle_its_cell_may(cells: Book) -> None:
+    cells("class Mine(DecisionTreeClassifier):\n    pass\ntree = Mine(random_state=0, max_depth=3)")
+    cell = SEARCH.format(trials=2).replace("workers=1", "workers=1, allow_pickle={}").lstrip()
+    refused = cells("%%mlops_track --name refused -o run\n" + cell.format("False"))
+    assert refused.model_id is None
+    assert "The model was not kept" in str(refused)
+    allowed = cells("%%mlops_track --name allowed -o run\n" + cell.format("True"))
+    assert allowed.model_id is not None

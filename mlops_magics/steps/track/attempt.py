@@ -81,6 +81,7 @@ class Outcome:
         digest: The digest of all that.
         notes: What the reader should know.
         search: What is kept of a search.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
     """
 
     start: Start
@@ -92,6 +93,7 @@ class Outcome:
     digest: str
     notes: tuple[str, ...]
     search: Search
+    allow_pickle: bool = False
 
     @classmethod
     def of(cls, start: Start, fits: list[Fit], searched: Found | None = None) -> Outcome:
@@ -125,6 +127,7 @@ class Outcome:
             ),
             notes=tuple(notes),
             search=found,
+            allow_pickle=start.options.allow_pickle or (searched is not None and searched.allow_pickle),
         )
 
     def draft(self, draft: Draft) -> Draft:
@@ -149,7 +152,7 @@ class Outcome:
                 self.fit.estimator,
                 path,
                 data=self.fit.data,
-                allow_pickle=self.start.options.allow_pickle,
+                allow_pickle=self.allow_pickle,
                 run_id=run_id,
             )
         except RefusedError as error:

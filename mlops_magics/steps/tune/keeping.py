@@ -98,7 +98,7 @@ def keep(study: Study, key: str, home: Home, rows: Any, *, allow_pickle: bool) -
     """
     study = replace(study, experiment=home.settings.experiment or "")
     if home.cell is not None:
-        return _handed(study, key, home, home.cell, rows)
+        return _handed(study, key, home, home.cell, rows, allow_pickle=allow_pickle)
     draft, gone, link, known = _draft(study, key, home), list[MLOpsError](), None, None
     with _noting(gone):
         reach(home.settings.store, _REACH)  # it was opened before the search, which may be hours ago
@@ -204,7 +204,15 @@ def _waiting(study: Study, draft: Draft, model: Path | None, settings: Settings,
     return _noted(replace(study, id=f"{OFFLINE}{draft.key}"), spool.said(gone))
 
 
-def _handed(study: Study, key: str, home: Home, cell: Cell, rows: Any) -> Study:  # noqa: ANN401 - a table
+def _handed(
+    study: Study,
+    key: str,
+    home: Home,
+    cell: Cell,
+    rows: Any,  # noqa: ANN401 - a table
+    *,
+    allow_pickle: bool,
+) -> Study:
     """Hand a search over to the tracked cell that it is in: the cell's run is its run."""
     known, gone, link = None, list[MLOpsError](), None
     if cell.store is not None:
@@ -222,6 +230,7 @@ def _handed(study: Study, key: str, home: Home, cell: Cell, rows: Any) -> Study:
         metrics=study.metrics,
         tags=_tags(study),
         files=_files(study),
+        allow_pickle=allow_pickle,
     )
     run_id = cell.take(found, known.run_id if known else None)
     study = replace(study, id=run_id, name=cell.name or study.name)
