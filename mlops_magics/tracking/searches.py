@@ -46,7 +46,8 @@ class Cell:
 
     Attributes:
         experiment: The experiment that its run goes to.
-        begin: Opens its run, where it is not open yet, and returns the run's id.
+        begin: Returns the id of the run that a search in it is: its own where that is open, else the earlier
+            run of the same search, else its own, which is opened now.
         lost: Hears of a store that does not answer any more.
         name: What its run is called; "" where it was given no name.
         store: The open store; None while it does not answer, and where nothing is to be written.
@@ -56,7 +57,7 @@ class Cell:
     """
 
     experiment: str
-    begin: Callable[[], str]
+    begin: Callable[[str | None], str]
     lost: Callable[[MLOpsError], None] = lambda _: None
     name: str = ""
     store: Store | None = None
@@ -80,7 +81,7 @@ class Cell:
             The id of the run that the search is.
         """
         self.found = self.found or found
-        return known or self.begin()
+        return self.begin(known)
 
 
 _around: ContextVar[Cell | None] = ContextVar("_around", default=None)

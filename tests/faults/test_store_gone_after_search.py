@@ -269,3 +269,28 @@ def test_files_that_cannot_be_written_take_nothing_away(
     logged, _ = ended.search()
     assert logged.resumed == 3
     whole(f"sqlite:///{store_file}", experiment, logged)
+
+
+def test_a_tracked_cell_searches_while_the_store_is_down(
+    shell: Any, run: Callable[..., Any], proxy: Proxy, mlflow_server: str, experiment: str
+) -> None:
+    run(shell, "%config MLOps.standby = False")
+    run(shell, f"%mlops --store {proxy.url}")
+    run(shell, f"%mlops_track {experiment}")
+    run(shell, "%mlops_track --off")
+    shell.user_ns |= {"X": ROWS, "y": TRUTH, "model": LogisticRegression()}
+    proxy.turn("refuse")
+    made = run(
+        shell,
+        "%%mlops_track --name tuned -o run\n"
+        "%mlops_tune model X y --space 'C=0.1..10.0 log' --trials 2 --folds 2 --workers 1 -o study",
+    ).result
+    assert made.id == shell.user_ns["study"].id
+    assert made.id.startswith("offline-")
+    proxy.turn("pass")
+    run(shell, "%mlops_track")
+    (found,), _ = alone(mlflow_server, experiment)
+    assert found.info.run_name == "tuned"
+    assert found.data.metrics["cv_roc_auc"] == pytest.approx(shell.user_ns["study"].score)
+    assert len(found.outputs.model_outputs) == 1
+    assert run(shell, f"%mlops_register study m-{uuid.uuid4().hex[:8]}").result.run_id == found.info.run_id

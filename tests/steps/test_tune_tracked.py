@@ -169,3 +169,16 @@ def test_what_a_search_may_keep_in_pickle_its_cell_may(cells: Book) -> None:
     assert "The model was not kept" in str(refused)
     allowed = cells("%%mlops_track --name allowed -o run\n" + cell.format("True"))
     assert allowed.model_id is not None
+
+
+def test_a_search_that_was_made_outside_is_the_run_of_a_new_tracked_cell_too(cells: Book, shell: Any) -> None:
+    cells("%mlops_track e\n%mlops_track --off")
+    cells(SEARCH.format(trials=3))
+    before = shell.user_ns["study"]
+    run = cells("%%mlops_track --name tuned -o run\n" + SEARCH.format(trials=3).lstrip())
+    study = shell.user_ns["study"]
+    assert study.id == run.id != before.id
+    assert study.resumed == 3
+    alone, below = _runs()
+    assert {each.info.run_id: len(each.outputs.model_outputs) for each in alone} == {run.id: 1, before.id: 1}
+    assert len(below) == 6

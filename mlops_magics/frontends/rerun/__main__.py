@@ -80,7 +80,7 @@ def _recorded(shell: Any, recipe: Recipe, step: Step) -> dict[str, Any]:  # noqa
         body = Body(Source(step.code), cell.code, shell.user_ns, cell.run)
         asked = dict(recipe.options) | {"metrics": tuple(recipe.options.get("metrics", ()))}
         start = Start.of(body, Options(**asked))
-        searching = Cell("", lambda: "", dry=True)  # a search in it is not logged a second time
+        searching = Cell("", lambda known: known or "", dry=True)  # a search is not logged again
         with observed(body.code) as fits, executed(searching):
             body.run()
         outcome = Outcome.of(start, fits.seen, searching.found)

@@ -79,9 +79,11 @@ class Opening:
             runs.log_files(link.store, run_id, files)
             self._sent = files
 
-    def _begun(self) -> str:
-        """Open the run, where it is not open yet: a search in the cell is this run."""
+    def _begun(self, known: str | None) -> str:
+        """Open the run, where it is not open yet: a search in the cell is this run, or the one it was."""
         if self._draft.run_id is None:
+            if known is not None:
+                return known
             self.open()
         return self._draft.run_id or f"{OFFLINE}{self._draft.key}"
 

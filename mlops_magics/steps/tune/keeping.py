@@ -234,8 +234,8 @@ def _handed(
     )
     run_id = cell.take(found, known.run_id if known else None)
     study = replace(study, id=run_id, name=cell.name or study.name)
-    if known is not None:
-        return _noted(replace(study, name=known.name, model_id=known.model_id), _AGAIN)
+    if known is not None and known.run_id == run_id:
+        study = _noted(replace(study, name=known.name, model_id=known.model_id), _AGAIN)
     if link is not None and not gone and not run_id.startswith(OFFLINE):
         with _noting(gone):
             _children(study, home, link)
