@@ -6,6 +6,8 @@ wrapper notes the estimator and what it was fitted on last: earlier batches are 
 another fit (a pipeline's steps, a search's candidates) belongs to the outer one, in the threads that
 the outer one starts as well.
 
+What our own tools fit on the way (:func:`unobserved`) is nobody's result.
+
 LightGBM's and XGBoost's scikit-learn classes, and a user's own, inherit from ``BaseEstimator`` and are
 seen in the same way.
 """
@@ -19,6 +21,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +49,9 @@ class _Outer:
     """An outermost fit, while it runs and after."""
 
     open: bool = True
+
+
+_aside: ContextVar[_Outer | None] = ContextVar("_aside", default=None)
 
 
 @dataclass(slots=True)
@@ -96,7 +102,9 @@ class Fits:
         return Fits, ()
 
     def _outer(self) -> _Outer | None:
-        """Find the fit that runs around this moment of this thread."""
+        """Find the fit that runs around this moment of this thread, or what is not to be seen."""
+        if (aside := _aside.get()) is not None:
+            return aside
         mine: _Outer | None = getattr(self._open, "fit", None) or self._started.get(
             threading.current_thread()
         )
@@ -176,6 +184,18 @@ def observed(source: str) -> Iterator[Fits]:
         else:
             BaseEstimator.__init_subclass__ = inherited
         fits.unwrap()
+
+
+@contextlib.contextmanager
+def unobserved() -> Iterator[None]:
+    """Note no fits for the length of a ``with`` block, in threads that are started in it neither."""
+    outer = _Outer()
+    token = _aside.set(outer)
+    try:
+        yield
+    finally:
+        outer.open = False
+        _aside.reset(token)
 
 
 @contextlib.contextmanager

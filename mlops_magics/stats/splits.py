@@ -82,9 +82,9 @@ def split(
     if by is None:
         noun = "dates" if how == "time" else "groups"
         raise UsageError(f"--split {how} needs the column of {noun}.", f"Name it: --split {how} --by COLUMN.")
-    column = decoded(frame, frame.position(by))
     if how == "time":
-        return _by_time(frame, by, column, shares)
+        return _by_time(frame, by, shares)
+    column = decoded(frame, frame.position(by))
     groups = values_of(column)
     gone = missing(column)
     if gone.any():  # a row without a group is a group of its own
@@ -126,6 +126,26 @@ def moments(column: Column) -> npt.NDArray[np.float64] | None:
         return None
     found[slice(None) if column.valid is None else column.valid] = column.numbers * column.unit
     return found
+
+
+def instants(frame: Frame, place: int, by: str) -> npt.NDArray[np.float64]:
+    """Read the column that rows are ordered by; NaN for a gap.
+
+    Args:
+        frame: The table.
+        place: The column's place.
+        by: What it is called.
+
+    Raises:
+        UsageError: It holds no dates, or no value at all.
+    """
+    column = decoded(frame, place)
+    when = moments(column)
+    if when is None or column.kind not in {"date", "string", "integer", "float"}:
+        raise UsageError(f"{frame.source}: '{by}' holds no dates.", "Name a column of dates with --by.")
+    if np.isnan(when).all():
+        raise UsageError(f"{frame.source}: '{by}' has no value.", "Name another column with --by.")
+    return when
 
 
 def _checked(shares: Sequence[float]) -> None:
@@ -170,13 +190,9 @@ def _cut(drawn: npt.NDArray[np.uint64], shares: Sequence[float]) -> Codes:
     return codes
 
 
-def _by_time(frame: Frame, by: str, column: Column, shares: Sequence[float]) -> Split:
-    when = moments(column)
-    if when is None or column.kind not in {"date", "string", "integer", "float"}:
-        raise UsageError(f"{frame.source}: '{by}' holds no dates.", "Name a column of dates with --by.")
+def _by_time(frame: Frame, by: str, shares: Sequence[float]) -> Split:
+    when = instants(frame, frame.position(by), by)
     gone = np.isnan(when)
-    if gone.all():
-        raise UsageError(f"{frame.source}: '{by}' has no value.", "Name another column with --by.")
     ranked = np.sort(when[~gone])
     codes = np.zeros(frame.rows, np.int8)
     for code, begin in enumerate(np.cumsum(shares[:-1]), start=1):

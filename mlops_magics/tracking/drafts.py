@@ -107,6 +107,21 @@ class Written:
     model_id: str | None
 
 
+def begun(store: Store, draft: Draft) -> Draft:
+    """Find the run of a draft that was half written, or make it.
+
+    Args:
+        store: The open store.
+        draft: The run.
+
+    Returns:
+        The draft with its run's id.
+    """
+    if draft.run_id is not None:
+        return draft
+    return draft.with_(run_id=_opened(store, store.experiment_id(draft.experiment), draft))
+
+
 def write(store: Store, draft: Draft, model: Path | None = None) -> Written:
     """Write a draft into a store.
 
@@ -122,8 +137,8 @@ def write(store: Store, draft: Draft, model: Path | None = None) -> Written:
         UnavailableError: The store failed; writing the draft again goes on from there.
         RefusedError: The store's server does not let this user write.
     """
-    experiment_id = store.experiment_id(draft.experiment)
-    run_id = draft.run_id or _opened(store, experiment_id, draft)
+    experiment_id, draft = store.experiment_id(draft.experiment), begun(store, draft)
+    run_id = draft.run_id or ""
     with door(f"The run {run_id}"):
         run = store.client.get_run(run_id)
         there, outputs = run.data, run.outputs.model_outputs if run.outputs else []
@@ -161,8 +176,8 @@ def settled(store: Store, draft: Draft, model: Path | None = None) -> Written:
         RefusedError: The store's server does not let this user write.
     """
     experiment_id = store.experiment_id(draft.experiment)
-    begun = draft.run_id is not None or written(store, experiment_id, draft.key) is not None
-    if not begun and not draft.forced and draft.status == "FINISHED" and identity.KEY in draft.tags:
+    there = draft.run_id is not None or written(store, experiment_id, draft.key) is not None
+    if not there and not draft.forced and draft.status == "FINISHED" and identity.KEY in draft.tags:
         known = identity.known(store, experiment_id, draft.tags[identity.KEY])
         twin = next((run for run in known if run.outcome == draft.tags.get(identity.OUTCOME)), None)
         if twin is not None:

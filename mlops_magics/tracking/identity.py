@@ -10,6 +10,7 @@ from mlops_magics.tracking.store import Store, door
 KEY = "mlops.key"
 OUTCOME = "mlops.outcome"
 MODEL = "mlops.model_id"
+SEARCH = "mlops.tune.key"
 REPEATS = "mlops.repeats"
 LAST_SEEN = "mlops.last_seen"
 DIFFERS = "mlops.not_deterministic"
@@ -42,6 +43,12 @@ class Known:
 def known(store: Store, experiment_id: str, key: str) -> tuple[Known, ...]:
     """Find the finished runs of a key, the newest first."""
     return _found(store, experiment_id, KEY, key)
+
+
+def searched(store: Store, experiment_id: str, key: str) -> Known | None:
+    """Find the newest finished run of a search, also where it is a tracked cell's."""
+    found = _found(store, experiment_id, SEARCH, key)
+    return found[0] if found else None
 
 
 def alike(store: Store, experiment_id: str, outcome: str) -> Known | None:

@@ -19,11 +19,12 @@ from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, door, raced, switched
 
 TRACKED = "mlops.tracked"
+_PARENT = "mlflow.parentRunId"
 _PROCESS = "mlops.process"
 _LEASE = "mlops.lease"
 _BEAT_SECONDS = 30.0
 _LEASE_SECONDS = 120.0  # three missed beats and a slow clock
-_LOOKED_AT = 200  # open runs of one experiment
+_LOOKED_AT = 200  # open runs of one experiment, runs below one
 _PARAM_CHARACTERS = 6000  # MLflow's limit
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits for one call
 
@@ -66,6 +67,18 @@ def opened(
             experiment_id, start_time=begun, run_name=shown, tags=masked_values(tags)
         )
     return str(made.info.run_id), str(made.info.run_name)
+
+
+def below(run_id: str) -> dict[str, str]:
+    """Return the tags of a run that stands below another one."""
+    return {_PARENT: run_id}
+
+
+def finished_below(store: Store, experiment_id: str, run_id: str) -> int:
+    """Count the finished runs that stand below a run."""
+    query = f"tags.`{_PARENT}` = '{run_id}' and attributes.status = 'FINISHED'"
+    with door("The experiment's runs"):
+        return len(store.client.search_runs([experiment_id], query, max_results=_LOOKED_AT))
 
 
 def finish(store: Store, run_id: str, status: str, *, ended: int | None = None) -> None:

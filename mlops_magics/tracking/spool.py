@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_magics.foundation.errors import MLOpsError, UnavailableError
+from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import locked, private_folder
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.drafts import Draft, Written, settled
 from mlops_magics.tracking.store import Store
 
+AWAY = (UnavailableError, RefusedError, MissingExtraError)  # what a store raises that a run waits for
 _DRAFT = "draft.json"
 _PATIENCE = 20.0  # seconds to wait for another kernel that replays; where time is short that kernel does it
 _MODEL = "model"
@@ -51,6 +52,21 @@ class Spool:
     def holds(self, key: str) -> bool:
         """Tell whether the draft of that key waits still, half written or not at all."""
         return any(path.name.endswith(f"-{key}") for path in self._waiting())
+
+    def said(self, reason: MLOpsError | None) -> str:
+        """Say what waits, and why.
+
+        Args:
+            reason: What the store raised; None where that is not known.
+        """
+        why = "" if reason is None else f" ({reason.what.rstrip('.')})"
+        count = len(self)
+        runs = "1 run waits" if count == 1 else f"{count} runs wait"
+        said = f"The store does not answer{why}. {runs} on this machine and will be written when it does."
+        # One that is down comes back by itself; of any other the user must know what to do.
+        if isinstance(reason, RefusedError | MissingExtraError):
+            return f"{said} {reason.remedy}"
+        return said
 
     def add(self, draft: Draft, model: Path | None = None) -> None:
         """Keep a run until the store is back.

@@ -23,6 +23,11 @@ Written = TypeVar("Written")
 
 _REACH_SECONDS = 2.0  # MLflow itself would retry a dead server for four minutes
 _NOISY = ("mlflow.store.db.utils", "alembic", "mlflow.tracking.fluent")
+_ONCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "AWS_MAX_ATTEMPTS": "1",
+    "PGCONNECT_TIMEOUT": "2",  # the least that PostgreSQL's client takes
+}
 _RACES = 5
 _RACED = ("integrityerror", "unique constraint", "duplicate key", "duplicate entry", "already exists")
 _IGNORED = ("mlflow.db", "mlflow.db-journal", "mlartifacts/", ".mlops/")
@@ -193,6 +198,20 @@ def switched(**variables: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def impatient(seconds: int = 10) -> Iterator[None]:
+    """Ask for each thing once for the length of a ``with`` block.
+
+    MLflow would ask a failing server again for four minutes, and the clients of file stores and databases
+    are patient too.
+
+    Args:
+        seconds: How long a server may take for an answer.
+    """
+    with switched(**_ONCE, MLFLOW_HTTP_REQUEST_TIMEOUT=str(seconds)):
+        yield
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ _LESS: Final = {
     "median_ae": "neg_median_absolute_error",
     "mape": "neg_mean_absolute_percentage_error",
 }
+_OF_ALL: Final = {"log_loss", "roc_auc_ovr"}
 _KINDS: Final = {"binary": "two classes", "multiclass": "several classes", "regression": "numbers"}
 
 
@@ -69,6 +70,11 @@ def checked_metric(name: str | None, kind: Kind) -> str:
 def lower_is_better(name: str) -> bool:
     """Tell whether less of a metric is better."""
     return name in _LESS
+
+
+def by_probability(name: str) -> bool:
+    """Tell whether a metric of several classes asks how probable each of them is."""
+    return name in _OF_ALL
 
 
 def scorer_of(name: str, positive: object) -> Callable[[Any, Any, Any], float]:

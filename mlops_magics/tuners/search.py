@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +39,7 @@ class Search:
     Attributes:
         journal: The study.
         crew: The workers.
-        folds: How many folds a trial has.
+        shares: The share of the rows that each fold of a trial is fitted on.
         trials: How many trials are to have ended.
         until: When everything must have ended, refit and all, on the monotonic clock.
         closing: Seconds to keep for what comes after the refit.
@@ -49,7 +49,7 @@ class Search:
 
     journal: Journal
     crew: Crew
-    folds: int
+    shares: tuple[float, ...]
     trials: int
     until: float
     closing: float
@@ -80,7 +80,7 @@ class Search:
     def _limit(self) -> float:
         """Say when to stop, so that the best can be fitted once more on all rows."""
         best = best_of(self.ended, lower=self.lower)
-        again = 0.0 if best is None else refit_seconds(best, self.folds)
+        again = 0.0 if best is None else refit_seconds(best, self.shares)
         return self.until - self.closing - again
 
     def _heard(self, worker: Worker, answer: Answer | None) -> None:
@@ -115,7 +115,7 @@ class Search:
         going.seconds.append(seconds)
         mean = statistics.fmean(going.scores)
         going.trial.report(mean, fold)
-        last = fold + 1 == self.folds
+        last = fold + 1 == len(self.shares)
         pruned = not last and going.trial.should_prune()
         worker.tell(not (last or pruned))
         if last or pruned:
@@ -193,9 +193,17 @@ def best_of(attempts: list[Attempt] | tuple[Attempt, ...], *, lower: bool) -> At
     return min(found, key=lambda each: (sign * (each.score or 0.0), each.number), default=None)
 
 
-def refit_seconds(attempt: Attempt, folds: int) -> float:
-    """Say how long a fit on all rows may take: as if its time grew with the square of the rows."""
-    return _SLACK * attempt.seconds * (folds / (folds - 1)) ** 2
+def refit_seconds(attempt: Attempt, shares: Sequence[float]) -> float:
+    """Say how long a fit on all rows may take: as if its time grew with the square of the rows.
+
+    Where time grows more slowly, that is more than it takes, however different the folds are.
+
+    Args:
+        attempt: The trial, with the mean of what fitting its folds took.
+        shares: The share of the rows that each fold is fitted on.
+    """
+    fitted = shares[: attempt.folds] or shares
+    return _SLACK * attempt.seconds / statistics.fmean(share**2 for share in fitted)
 
 
 def _brief(value: object) -> str:

@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame, kind_of
-from mlops_magics.tuners.metrics import Kind, scorer_of
-
-Mask = npt.NDArray[np.bool_]
+from mlops_magics.tuners.folds import Folds, Mask
+from mlops_magics.tuners.metrics import scorer_of
 
 _CHARACTERS: Final = 500  # of what an estimator raised
 
@@ -29,8 +25,7 @@ class Task:
         estimators: The estimators by the candidate's name.
         rows: What is fitted on: a table of any library, or an array.
         truth: What is predicted, a value a row.
-        parts: The fold that each row is held out in.
-        folds: How many folds there are.
+        held_out: How rows are held out.
         metric: What is computed.
         positive: The positive one of two classes.
     """
@@ -38,13 +33,17 @@ class Task:
     estimators: Mapping[str, Any]
     rows: Any
     truth: Any
-    parts: npt.NDArray[np.int16]
-    folds: int
+    held_out: Folds
     metric: str
     positive: Any = None
 
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return self.held_out.count
+
     def judged(self, name: str, params: Mapping[str, Any], fold: int) -> tuple[float, float]:
-        """Fit a candidate on all folds but one, and judge it on that.
+        """Fit a candidate on what a fold leaves to be fitted on, and judge it on the fold.
 
         Args:
             name: The candidate.
@@ -57,9 +56,9 @@ class Task:
         Raises:
             ValueError: The metric is not a number. An estimator raises what it likes.
         """
-        out = self.parts == fold
+        out = self.held_out.judged(fold)
         began = time.monotonic()
-        model = self._fitted(name, params, ~out)
+        model = self._fitted(name, params, self.held_out.fitted(fold))
         seconds = time.monotonic() - began
         score = scorer_of(self.metric, self.positive)(model, taken(self.rows, out), self.truth[out])
         if score != score:  # noqa: PLR0124 - NaN
@@ -117,20 +116,3 @@ def packed(task: Task) -> bytes:
 def taken(rows: Any, mask: Mask) -> Any:  # noqa: ANN401 - a table or an array
     """Take the rows that a truth value each picks."""
     return Frame.of(rows).where(mask).data if kind_of(rows) is not None else rows[mask]
-
-
-def parted(truth: Any, kind: Kind, folds: int) -> npt.NDArray[np.int16]:  # noqa: ANN401 - an array
-    """Say for each row in which fold it is held out; classes are in proportion in each.
-
-    Args:
-        truth: What is predicted.
-        kind: What that is.
-        folds: How many folds to make.
-    """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    way = KFold if kind == "regression" else StratifiedKFold
-    parts = np.zeros(len(truth), dtype=np.int16)
-    for fold, (_, out) in enumerate(way(folds, shuffle=True, random_state=0).split(truth, truth)):
-        parts[out] = fold
-    return parts

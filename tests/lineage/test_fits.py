@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlops_magics.lineage.fits import observed
+from mlops_magics.lineage.fits import observed, unobserved
 
 X = np.array([[0.0], [1.0], [2.0], [3.0]] * 5)
 y = np.array([0, 0, 1, 1] * 5)
@@ -219,10 +219,23 @@ def test_a_thread_that_outlives_the_fit_that_started_it_fits_for_itself() -> Non
 def test_without_scikit_learn_nothing_is_imported() -> None:
     program = """
 import sys
-from mlops_magics.lineage.fits import observed
+from mlops_magics.lineage.fits import observed, unobserved
 with observed("x = 1") as fits:
     pass
 assert not fits.seen
 assert not {"sklearn", "numpy", "lightgbm"} & set(sys.modules), sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_is_fitted_unobserved_is_not_noted_and_what_comes_after_is() -> None:
+    with observed(SOURCE) as fits:
+        with unobserved():
+            RandomForestClassifier(n_estimators=4, n_jobs=2).fit(X, y)
+            thread = threading.Thread(target=lambda: LogisticRegression().fit(X, y))
+            thread.start()
+            thread.join()
+            with pytest.raises(ValueError, match="inconsistent numbers"):
+                LogisticRegression().fit(X, y[:3])
+        after = LogisticRegression().fit(X, y)
+    assert [item.estimator for item in fits.seen] == [after]

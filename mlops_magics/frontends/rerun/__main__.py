@@ -73,15 +73,17 @@ def _recorded(shell: Any, recipe: Recipe, step: Step) -> dict[str, Any]:  # noqa
     from mlops_magics.steps.track.attempt import Outcome, Start
     from mlops_magics.steps.track.body import Body, Options
     from mlops_magics.tracking.provenance import Source
+    from mlops_magics.tracking.searches import Cell, executed
 
     try:
         cell = compiled(shell, "\n".join([*recipe.futures, step.code]))
         body = Body(Source(step.code), cell.code, shell.user_ns, cell.run)
         asked = dict(recipe.options) | {"metrics": tuple(recipe.options.get("metrics", ()))}
         start = Start.of(body, Options(**asked))
-        with observed(body.code) as fits:
+        searching = Cell("", lambda known: known or "", dry=True)  # a search is not logged again
+        with observed(body.code) as fits, executed(searching):
             body.run()
-        outcome = Outcome.of(start, fits.seen)
+        outcome = Outcome.of(start, fits.seen, searching.found)
     except BaseException as error:  # noqa: BLE001 - as above
         return _failure(step, error)
     return {

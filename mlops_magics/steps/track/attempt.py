@@ -28,6 +28,7 @@ from mlops_magics.steps.track.search import Search
 from mlops_magics.tracking import identity, models
 from mlops_magics.tracking.drafts import Draft
 from mlops_magics.tracking.records import Dataset, Run
+from mlops_magics.tracking.searches import Found
 
 _ANSWERED = 200  # rows whose answers tell two models apart
 
@@ -80,6 +81,7 @@ class Outcome:
         digest: The digest of all that.
         notes: What the reader should know.
         search: What is kept of a search.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
     """
 
     start: Start
@@ -91,19 +93,20 @@ class Outcome:
     digest: str
     notes: tuple[str, ...]
     search: Search
+    allow_pickle: bool = False
 
     @classmethod
-    def of(cls, start: Start, fits: list[Fit]) -> Outcome:
-        """Gather what a cell left behind."""
+    def of(cls, start: Start, fits: list[Fit], searched: Found | None = None) -> Outcome:
+        """Gather what a cell left behind; what it searched for comes before what it fitted."""
         names, facts, notes = start.body.namespace, start.facts, list[str]()
         made = datasets([name for name in facts.binds if name not in start.read], names)
-        fit = _kept(fits, names, notes)
+        fit = _kept(fits, names, notes) if searched is None else _best(searched)
         params = {name: str(value) for name, value in facts.constants.items()}
         chosen, found = tuple(params), Search()
         if fit is not None:
             of_model, differing = estimator_params(fit.estimator)
             chosen += tuple(name for name in differing if name not in params)
-            found = Search.of(fit.estimator)
+            found = Search.of(fit.estimator) if searched is None else _told(searched)
             params = of_model | dict(found.params) | params
             chosen += tuple(found.params)
         params = {name: masked_value(name, value) for name, value in params.items()}
@@ -117,10 +120,14 @@ class Outcome:
             metrics=metrics,
             tables=tuple(item for name, item in read.items() if name in facts.reads),
             digest=outcome(
-                params, metrics, {name: item.digest for name, item in made.items()}, _answers(fit)
+                params | {name: found.tags[name] for name in found.tags if name == identity.SEARCH},
+                metrics,
+                {name: item.digest for name, item in made.items()},
+                _answers(fit),
             ),
             notes=tuple(notes),
             search=found,
+            allow_pickle=start.options.allow_pickle or (searched is not None and searched.allow_pickle),
         )
 
     def draft(self, draft: Draft) -> Draft:
@@ -145,7 +152,7 @@ class Outcome:
                 self.fit.estimator,
                 path,
                 data=self.fit.data,
-                allow_pickle=self.start.options.allow_pickle,
+                allow_pickle=self.allow_pickle,
                 run_id=run_id,
             )
         except RefusedError as error:
@@ -189,7 +196,12 @@ class Outcome:
         """The names that hold what came of it: the model's, then the metrics'."""
         names = self.start.body.namespace
         model = None if self.fit is None else self.fit.estimator
-        held = [name for name, value in names.items() if value is model and not name.startswith("_")]
+        held = [
+            name
+            for name, value in names.items()
+            if not name.startswith("_")
+            and (value is model or (isinstance(value, Run) and value.estimator is model))
+        ]
         return (*held[:1], *(name for name in self.metrics if name in names))
 
     @property
@@ -197,8 +209,15 @@ class Outcome:
         """The class of the run's model; None where it has none."""
         return None if self.fit is None else models.kind_of_model(self.fit.estimator)
 
+    @property
+    def title(self) -> str | None:
+        """What the run is called where it was given no name; None where it has no model."""
+        return f"tune {self.kind}" if identity.SEARCH in self.search.tags else self.kind
+
     def cause(self) -> str:
         """Say why the same code and data may have come to something else."""
+        if identity.SEARCH in self.search.tags:
+            return "the search in it went on from earlier trials, or had another time"
         if _random_state() != self.start.random and not _seeds(self.start.body.code):
             return "it draws random numbers from a generator that it does not seed"
         if self.start.key.opaque:
@@ -215,6 +234,15 @@ def _kept(fits: list[Fit], names: Mapping[str, Any], notes: list[str]) -> Fit | 
     if fits:
         notes.append("No name holds a fitted model, so none was kept: write model = ....fit(X, y).")
     return None
+
+
+def _best(searched: Found) -> Fit:
+    return Fit(searched.estimator, searched.rows, searched.seconds)
+
+
+def _told(searched: Found) -> Search:
+    tags = {**searched.tags, identity.SEARCH: searched.key}
+    return Search(metrics=searched.metrics, files=searched.files, tags=tags)
 
 
 def _metrics(start: Start, notes: list[str]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from mlops_magics.steps.track.place import Place
 from mlops_magics.steps.track.reuse import brought_back
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.searches import executed
 
 
 def record(
@@ -37,6 +38,8 @@ def record(
     A cell that is executed again on the same values, with the same outcome, is the same run: nothing
     new is written but how often it was seen. Comments and formatting make no other cell; one changed
     value does. Another outcome of the same cell is a new run that is marked as not deterministic.
+
+    A search with ``%mlops_tune`` in the cell is this run: its best model, its score and its trials.
 
     While the store does not answer, the run is kept on this machine and written when it does; its id
     begins with ``offline-`` until then.
@@ -74,7 +77,7 @@ def record(
     opening = Opening(start, place)
     if not prior:  # a repeated cell is no run of its own until its outcome is another one
         opening.open()
-    with opening.closed(), observed(body.code) as fits, opening.alive():
+    with opening.closed(), observed(body.code) as fits, opening.alive(), executed(opening.cell):
         body.run()
     run = opening.settled(fits.seen, prior, why)
     if standby is not None and run.model_id is not None and settings.standby:

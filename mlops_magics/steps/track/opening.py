@@ -20,6 +20,7 @@ from mlops_magics.steps.track.reuse import keep
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import KEY, OFFLINE, Draft, write
 from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.searches import Cell
 
 _UNNAMED = "cell"  # a run that fitted no model and was given no name
 
@@ -37,6 +38,15 @@ class Opening:
         self.place = place
         source = start.body.source
         self._sent: dict[str, str | bytes] = {}  # files that the store has
+        link = place.link
+        self.cell = Cell(
+            experiment=place.experiment,
+            begin=self._begun,
+            lost=self._lost,
+            name=start.options.name or "",
+            store=None if link is None else link.store,
+            experiment_id="" if link is None else link.experiment_id,
+        )
         self._draft = Draft(
             experiment=place.experiment,
             name=start.options.name or _UNNAMED,
@@ -68,6 +78,17 @@ class Opening:
             files: dict[str, str | bytes] = {**self._draft.files, **self._draft.kept}
             runs.log_files(link.store, run_id, files)
             self._sent = files
+
+    def _begun(self, known: str | None) -> str:
+        """Open the run, where it is not open yet: a search in the cell is this run, or the one it was."""
+        if self._draft.run_id is None:
+            if known is not None:
+                return known
+            self.open()
+        return self._draft.run_id or f"{OFFLINE}{self._draft.key}"
+
+    def _lost(self, reason: MLOpsError) -> None:
+        self.place.link, self.place.reason = None, reason
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
@@ -111,13 +132,15 @@ class Opening:
             why: Why it was executed, where that is to be said.
         """
         with self.closed():
-            outcome = Outcome.of(self.start, fits)
+            outcome = Outcome.of(self.start, fits, self.cell.found)
             twin = next((item for item in prior if item.outcome == outcome.digest), None)
+            if self._draft.run_id is not None:  # what a search in the cell has opened is a run of its own
+                twin = None
             if twin is not None and (run := self._attached(outcome, twin, why)) is not None:
                 return run
             tags, remark = self._told(outcome, prior)
             seen, made = self._seen(), origin(self.start, outcome.targets, self.place.settings.state)
-            draft = outcome.draft(self._named(outcome.kind))
+            draft = outcome.draft(self._named(outcome.title))
             draft = draft.with_(
                 tags={**draft.tags, **seen.tags, **made.tags, **tags},
                 files=dict(draft.files) | dict(made.files),

@@ -6,26 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlops_magics.foundation.errors import (
-    MissingExtraError,
-    MLOpsError,
-    RefusedError,
-    UnavailableError,
-    UsageError,
-)
+from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import identity
 from mlops_magics.tracking.provenance import GitState, git_state
-from mlops_magics.tracking.spool import Spool, replayed
-from mlops_magics.tracking.store import Store, open_store, switched
+from mlops_magics.tracking.spool import AWAY, Spool, replayed
+from mlops_magics.tracking.store import Store, impatient, open_store
 
 _PATIENCE = 0.4  # seconds: a cell must not lose one to a store that is down
-_ONCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "AWS_MAX_ATTEMPTS": "1",
-    "PGCONNECT_TIMEOUT": "2",  # the least that PostgreSQL's client takes
-}
 _REPLAYING = 0.3  # seconds of a cell that may go into writing what waits
 
 
@@ -86,15 +74,11 @@ class Place:
 
     @contextlib.contextmanager
     def trying(self) -> Iterator[None]:
-        """Talk to the store; where it fails, the block ends and there is no link any more.
-
-        MLflow would ask a failing server again for four minutes, and the clients of file stores and
-        databases are patient too; here each call is made once.
-        """
+        """Talk to the store; where it fails, the block ends and there is no link any more."""
         try:
-            with switched(**_ONCE):
+            with impatient():
                 yield
-        except (UnavailableError, RefusedError, MissingExtraError) as error:
+        except AWAY as error:
             self.link, self.reason = None, error
 
     def known(self, key: str) -> tuple[identity.Known, ...]:
@@ -107,11 +91,4 @@ class Place:
 
     def waiting(self) -> str:
         """Say what waits, and why."""
-        why = "" if self.reason is None else f" ({self.reason.what.rstrip('.')})"
-        count = len(self.spool)
-        runs = "1 run waits" if count == 1 else f"{count} runs wait"
-        said = f"The store does not answer{why}. {runs} on this machine and will be written when it does."
-        # One that is down comes back by itself; of any other the user must know what to do.
-        if isinstance(self.reason, RefusedError | MissingExtraError):
-            return f"{said} {self.reason.remedy}"
-        return said
+        return self.spool.said(self.reason)

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,14 +18,16 @@ from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.names import Called
 from mlops_magics.foundation.progress import Progress
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.lineage.fits import unobserved
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.values import Fingerprints
-from mlops_magics.steps.tune.asked import Asked, asked, seconds
-from mlops_magics.steps.tune.keeping import Kept, keep
+from mlops_magics.stats.splits import How
+from mlops_magics.steps.tune.asked import Asked, Wanted, asked, seconds
+from mlops_magics.steps.tune.keeping import Home, keep, opened
 from mlops_magics.steps.tune.result import Study
-from mlops_magics.tracking import models
+from mlops_magics.tracking import models, searches
 from mlops_magics.tracking.records import Dataset
-from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.searches import Cell
 from mlops_magics.tuners import TUNERS
 from mlops_magics.tuners import journal as journals
 from mlops_magics.tuners.journal import Attempt, Journal
@@ -53,6 +55,8 @@ def tune(  # noqa: PLR0913 - one verb and its options
     workers: int | None = None,
     engine: str = "local",
     folds: int = 5,
+    split: How | None = None,
+    by: object = None,
     allow_pickle: bool = False,
     called: Called | None = None,
     settings: Settings | None = None,
@@ -80,6 +84,10 @@ def tune(  # noqa: PLR0913 - one verb and its options
             that of ``RAY_ADDRESS``, or else one started on this machine for this search. All its machines
             must have the same Python and packages.
         folds: How many folds a trial is judged by.
+        split: How rows are held out: "random" with the classes in proportion; "time" with each fold judged
+            on later rows than it was fitted on, the earliest of which are only fitted on; "group" with the
+            rows of a group together. By default as ``%mlops_prepare`` divided them, else at random.
+        by: The column of dates for a time split, of groups for a group split; or a value a row.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
         called: What the data and the target are called; given by the front end.
         settings: Where the store is; found from the current folder by default.
@@ -90,31 +98,26 @@ def tune(  # noqa: PLR0913 - one verb and its options
 
     Raises:
         UsageError: No experiment is chosen, or what was asked makes no sense.
+        NotFoundError: A column, a file or the engine is not there.
         UnavailableError: The store or the cluster does not answer, or another process is at the same search.
         MissingExtraError: The engine is ray, and Ray is not installed.
-        NotFoundError: There is no such engine.
         MLOpsError: No trial came to an end in time, or all of them failed.
     """
-    began, begun = time.monotonic(), int(time.time() * 1000)
-    until = began + seconds(timeout)
-    for option, value in (("trials", trials), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{option} cannot be {value}.", "One is the least.")
-    settings = settings or Settings.discover()
-    if settings.experiment is None:
-        raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
-    TUNERS.get(engine)  # an unknown one is told at once
-    names = called.texts if called else {}
-    question = asked(pipeline, data, target, called=names, space=space, auto=auto, metric=metric, folds=folds)
+    begun = int(time.time() * 1000)
+    plan = _Plan.of(trials, timeout, workers, engine)
+    names, progress = called.texts if called else {}, progress or Progress()
+    around = searches.around()
+    settings = _settled(settings or Settings.discover(), around)
+    question = asked(pipeline, data, target, Wanted(space, auto, metric, folds, split, by), names)
     told = _known(question)
     key = _key(question, told)
-    plan = _Plan(trials, until, min(_LOGGING, _SHARE * (until - began)), engine, workers)
-    progress = progress or Progress()
-    open_ = functools.cache(lambda: _opened(settings, _line(question, names), begun))
+    home = _home(settings, around, _line(question, names), begun)
     try:
-        study = _searched(question, settings.root / _FOLDER / key, plan, progress, open_)
-        place = replace(open_(), key=f"tune:{key}:{len(study.trials)}")
-        return _kept(study, place, told, question, allow_pickle=allow_pickle)
+        with unobserved():  # what is fitted on the way is no result of the cell
+            study = _searched(question, settings.root / _FOLDER / key, plan, progress, home)
+            study = replace(study, datasets=(told,))
+            key = f"tune:{key}:{len(study.trials)}"
+            return keep(study, key, home, question.task.rows, allow_pickle=allow_pickle)
     finally:
         progress.end()
 
@@ -128,6 +131,16 @@ class _Plan:
     closing: float
     engine: str
     workers: int | None
+
+    @classmethod
+    def of(cls, trials: int, timeout: str, workers: int | None, engine: str) -> _Plan:
+        """Read how much is to be done, from now on, and by whom."""
+        now, most = time.monotonic(), seconds(timeout)
+        for option, value in (("trials", trials), ("workers", workers)):
+            if value is not None and value < 1:
+                raise UsageError(f"--{option} cannot be {value}.", "One is the least.")
+        TUNERS.get(engine)  # an unknown one is told at once
+        return cls(trials, now + most, min(_LOGGING, _SHARE * most), engine, workers)
 
     @property
     def threads(self) -> int:
@@ -150,17 +163,32 @@ def _known(question: Asked) -> Dataset:
 
 
 def _key(question: Asked, told: Dataset) -> str:
-    """Name the question: the same values, estimators, spaces, metric and folds are the same search."""
+    """Name the question: the same values, estimators, spaces, metric and folds are the same search.
+
+    Rows that are held out in another way are another question, also where the way has the same name.
+    """
     prints = Fingerprints()
     parts = [told.digest, question.task.metric, str(question.task.folds)]
+    if question.split != "random":
+        parts += [question.split, hashlib.sha256(question.task.held_out.parts.tobytes()).hexdigest()]
     for name, each in question.candidates.items():
         parts += [name, str(each.space), prints.of(each.estimator, name)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _opened(settings: Settings, line: str, begun: int) -> Kept:
-    store = open_store(settings)
-    return Kept(store, store.experiment_id(settings.experiment or ""), settings, "", line, begun)
+def _settled(settings: Settings, around: Cell | None) -> Settings:
+    """Choose the experiment: that of the tracked cell that the search is in, else the chosen one."""
+    if around is not None:
+        return replace(settings, experiment=around.experiment)
+    if settings.experiment is None:
+        raise UsageError("No experiment is chosen yet.", "Choose one with %mlops_track NAME.")
+    return settings
+
+
+def _home(settings: Settings, around: Cell | None, line: str, begun: int) -> Home:
+    """Find where the search is kept: the first one in a tracked cell is the cell's own run."""
+    cell = around if around is not None and around.free else None
+    return Home(settings, cell, line, begun, functools.cache(lambda: opened(settings)))
 
 
 def _searched(
@@ -168,7 +196,7 @@ def _searched(
     path: Path,
     plan: _Plan,
     progress: Progress,
-    open_: Callable[[], Kept],
+    home: Home,
 ) -> Study:
     """Search, and fit the best once more on all rows."""
     task, lower = question.task, lower_is_better(question.task.metric)
@@ -179,15 +207,17 @@ def _searched(
             hired = TUNERS.get(plan.engine)
             most = plan.trials - journal.resumed
             with _working(), hired(task, workers=plan.workers, most=most, threads=plan.threads) as crew:
-                open_()  # while the workers get ready; a store that does not answer ends it here
-                search = Search(
-                    journal, crew, task.folds, plan.trials, plan.until, plan.closing, lower, progress.say
-                )
+                if home.cell is None:
+                    home.open()  # while the workers get ready; a store that does not answer ends it here
+                shares, until = task.held_out.shares, plan.until
+                search = Search(journal, crew, shares, plan.trials, until, plan.closing, lower, progress.say)
                 late = search.run()
-        best, notes = _chosen(journal.attempts(), plan, task.folds, lower=lower, late=late)
+        best, notes = _chosen(journal.attempts(), plan, task.held_out.shares, lower=lower, late=late)
         progress.say("the best one is fitted on all rows")
+        began = time.monotonic()
         estimator = task.refitted(best.family, best.params, plan.threads)
-        return _study(question, journal, best, estimator, late=late, notes=notes)
+        took = time.monotonic() - began
+        return replace(_study(question, journal, best, estimator, late=late, notes=notes), seconds=took)
 
 
 @contextlib.contextmanager
@@ -202,7 +232,7 @@ def _working() -> Iterator[None]:
 
 
 def _chosen(
-    ended: tuple[Attempt, ...], plan: _Plan, folds: int, *, lower: bool, late: bool
+    ended: tuple[Attempt, ...], plan: _Plan, shares: tuple[float, ...], *, lower: bool, late: bool
 ) -> tuple[Attempt, list[str]]:
     """Choose the best trial; where the time is up, the best of those that can still be fitted in it."""
     best = best_of(ended, lower=lower)
@@ -221,7 +251,7 @@ def _chosen(
         return best, []
     left = plan.until - plan.closing - time.monotonic()
     # The limit of the search allowed for the best as it was then; the very last one may be slower.
-    fitting = [each for each in ended if refit_seconds(each, folds) <= left * 1.05]
+    fitting = [each for each in ended if refit_seconds(each, shares) <= left * 1.05]
     found = best_of(fitting, lower=lower) or min(
         (each for each in ended if each.state == "complete"), key=lambda each: each.seconds
     )
@@ -258,6 +288,8 @@ def _study(
         lower=lower_is_better(task.metric),
         score=best.score or 0.0,
         folds=task.folds,
+        split=question.split,
+        by=question.by,
         as_it_came=own[0] if own else None,
         best=best.params,
         family=best.family,
@@ -275,17 +307,8 @@ def _said(journal: Journal, *, late: bool) -> Iterator[str]:
         yield f"The trials of an earlier search could not be read; they are in {journal.broken}."
 
 
-def _kept(study: Study, place: Kept, told: Dataset, question: Asked, *, allow_pickle: bool) -> Study:
-    """Log the study; a store that fails now takes neither the model nor the trials away."""
-    study = replace(study, experiment=place.settings.experiment or "", datasets=(told,))
-    try:
-        return keep(study, place, told, question.task.rows, allow_pickle=allow_pickle)
-    except UnavailableError as error:
-        note = f"Not logged: {error.what} The same line logs it when the store is back."
-        return replace(study, notes=(*study.notes, note))
-
-
 def _line(question: Asked, names: Any) -> str:  # noqa: ANN401 - texts by parameter
     told = ", ".join(names.get(part, part) for part in ("pipeline", "data", "target"))
     spaces = "\n".join(f"# {name}: {each.space}" for name, each in question.candidates.items())
-    return f"mlops_magics.tune({told}, metric={question.task.metric!r})\n{spaces}\n"
+    by = "" if question.by is None else f", split={question.split!r}, by={question.by!r}"
+    return f"mlops_magics.tune({told}, metric={question.task.metric!r}{by})\n{spaces}\n"

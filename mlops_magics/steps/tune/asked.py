@@ -14,10 +14,12 @@ from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.model_parts.plan import Plan, pipeline
 from mlops_magics.stats.engine import summarize
 from mlops_magics.stats.planning import plan_of
+from mlops_magics.stats.splits import How
 from mlops_magics.steps.prepare import Prepared
+from mlops_magics.steps.tune.folding import Division, division
 from mlops_magics.tuners.families import FAMILIES, Candidate, candidate, installed, model_of
 from mlops_magics.tuners.metrics import Kind, checked_metric
-from mlops_magics.tuners.task import Task, parted
+from mlops_magics.tuners.task import Task
 
 _DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _YOURS: Final = "yours"
@@ -35,6 +37,8 @@ class Asked:
         candidates: What is tried, by name.
         kind: What is predicted.
         data: What the rows are called.
+        split: How rows are held out: "random", "time" or "group".
+        by: What the dates or groups are called; None for a random split.
         notes: What the reader should know.
     """
 
@@ -42,6 +46,8 @@ class Asked:
     candidates: Mapping[str, Candidate]
     kind: Kind
     data: str
+    split: How = "random"
+    by: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -59,61 +65,72 @@ def seconds(text: str) -> float:
     return total
 
 
-def asked(
-    model: object,
-    data: object,
-    target: object,
-    *,
-    called: Mapping[str, str],
-    space: str | None,
-    auto: bool,
-    metric: str | None,
-    folds: int,
-) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of a search.
+
+    Attributes:
+        space: The space as it was written.
+        auto: Whether all families are tried.
+        metric: The metric, or None.
+        folds: How many folds there are.
+        split: How rows are held out; None where that was not said.
+        by: A column of dates or groups, or a value a row.
+    """
+
+    space: str | None
+    auto: bool
+    metric: str | None
+    folds: int
+    split: How | None
+    by: object
+
+
+def asked(model: object, data: object, target: object, wanted: Wanted, called: Mapping[str, str]) -> Asked:
     """Read what a search is asked.
 
     Args:
         model: An estimator, what prepare made, or a family's name.
         data: The rows.
         target: What is predicted: a value a row, or the name of a column of the rows.
+        wanted: The options.
         called: What the user wrote for them.
-        space: The space as it was written.
-        auto: Whether all families are tried.
-        metric: The metric, or None.
-        folds: How many folds there are.
 
     Raises:
         UsageError: It does not make sense; the sentence says why.
+        NotFoundError: There is no such column.
     """
+    folds, space = wanted.folds, wanted.space
     if folds < _FEWEST:
         raise UsageError(f"--folds cannot be {folds}.", "Two folds are the fewest; five are usual.")
     own = _own(model)
     rows, truth, without = _rows(data, target, called)
     _matched(rows, truth, called)
-    families = _families(model, own, auto=auto)
-    if space is not None and families and (own is not None or len(families) > 1):
+    divided = division(model, rows, split=wanted.split, by=wanted.by, called=called)
+    rows = divided.rows
+    families = _families(model, own, auto=wanted.auto)
+    if space is not None and len(families) + (own is not None) > 1:
         raise UsageError("--space and --auto do not go together.", "Families bring spaces of their own.")
     plan = _plan(model, rows, truth) if families else Plan()
     kind = _kind(own, plan, truth)
     truth = _checked(truth, kind, called.get("target", "y"))
-    fewer = _folds(truth, kind, folds, called.get("target", "y"))
+    fewer = _folds(truth, kind, folds, called.get("target", "y"), divided)
+    metric = checked_metric(wanted.metric, kind)
     made = {} if own is None else {_YOURS: candidate(_YOURS, own, space)}
-    for name in families:
-        inner = model_of(name, classes=kind != "regression")
-        made[name] = candidate(name, pipeline(plan, inner), space)
+    made |= _made(families, plan, kind, space)
     task = Task(
         estimators={name: each.estimator for name, each in made.items()},
         rows=rows,
         truth=truth,
-        parts=parted(truth, kind, fewer),
-        folds=fewer,
-        metric=checked_metric(metric, kind),
+        held_out=divided.folds(truth, kind, fewer, metric),
+        metric=metric,
         positive=np.unique(truth)[-1] if kind == "binary" else None,
     )
     notes = [f"{without} is what is predicted: it was taken out of the rows."] if without else []
     if fewer < folds:
         notes.append(f"{fewer} folds instead of {folds}: the rarest class has {fewer} rows.")
-    return Asked(task, made, kind, called.get("data", "data"), tuple(notes))
+    name = called.get("data", "data")
+    return Asked(task, made, kind, name, divided.how, divided.by, (*notes, *divided.notes))
 
 
 def _own(model: object) -> Any:  # noqa: ANN401 - an estimator or None
@@ -144,6 +161,12 @@ def _families(model: object, own: object, *, auto: bool) -> tuple[str, ...]:
         f"'{model}' is neither a pipeline in this notebook nor a family of models.",
         nearest(str(model), ("auto", *installed())),
     )
+
+
+def _made(families: tuple[str, ...], plan: Plan, kind: Kind, space: str | None) -> dict[str, Candidate]:
+    """Put the model of each family behind the preparation of the rows."""
+    inner = {name: model_of(name, classes=kind != "regression") for name in families}
+    return {name: candidate(name, pipeline(plan, model), space) for name, model in inner.items()}
 
 
 def _rows(data: object, target: object, called: Mapping[str, str]) -> tuple[Any, Any, str]:
@@ -243,7 +266,7 @@ def _checked(truth: Any, kind: Kind, name: str) -> Any:  # noqa: ANN401 - arrays
     return truth
 
 
-def _folds(truth: Any, kind: Kind, folds: int, name: str) -> int:  # noqa: ANN401 - an array
+def _folds(truth: Any, kind: Kind, folds: int, name: str, divided: Division) -> int:  # noqa: ANN401
     """Return how many folds the rows allow."""
     if kind == "regression":
         if len(truth) < 2 * folds:
@@ -265,4 +288,5 @@ def _folds(truth: Any, kind: Kind, folds: int, name: str) -> int:  # noqa: ANN40
             f"The class {classes[counts.argmin()]} of {name} has one row.",
             "Drop it or merge it: no fold can both learn and judge it.",
         )
-    return min(folds, rarest)
+    # How a class lies over groups or time is another matter, which is looked at with the folds.
+    return min(folds, rarest) if divided.how == "random" else folds

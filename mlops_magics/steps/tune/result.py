@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Cell, Code, Facts, Name, Note, Table, Title
+from mlops_magics.foundation.result import live
 from mlops_magics.steps.tune.drawing import history, share_bar
 from mlops_magics.tracking.records import Run
 from mlops_magics.tuners.journal import Attempt
@@ -27,6 +28,8 @@ class Study(Run):
         lower: Whether less of it is better.
         score: The best, averaged over the folds.
         folds: How many folds there were.
+        split: How rows were held out: "random", "time" or "group".
+        by: What the dates or groups are called; None for a random split.
         as_it_came: The score of the best kind of model with the parameters that it came with; None where
             that was not tried.
         best: The best parameters by the estimator's names.
@@ -35,12 +38,15 @@ class Study(Run):
         importance: Which share of the good scores each parameter explains.
         resumed: How many trials an earlier search had brought to an end.
         timed_out: Whether the time was up before the trials were.
+        seconds: How long the last fit took, while the kernel lives.
     """
 
     metric: str = ""
     lower: bool = False
     score: float = 0.0
     folds: int = 0
+    split: str = "random"
+    by: str | None = None
     as_it_came: float | None = None
     best: Mapping[str, Any] = field(default_factory=dict)
     family: str = ""
@@ -48,6 +54,7 @@ class Study(Run):
     importance: Mapping[str, float] = field(default_factory=dict)
     resumed: int = 0
     timed_out: bool = False
+    seconds: float = live(default=0.0)
 
     # How many trials the time suffices for, and in which order workers end, is of the moment.
     volatile: ClassVar[bool] = True
@@ -72,6 +79,8 @@ class Study(Run):
 
     def _facts(self) -> Iterable[tuple[str, Cell]]:
         yield self.metric, f"{self.score:.4g}, the mean of {self.folds} folds"
+        if self.by is not None:
+            yield "divided", f"{self.split} split by {self.by}"
         if self.as_it_came is not None:
             yield "as it came", f"{self.as_it_came:.4g}"
         counts = [
