@@ -17,6 +17,7 @@ VERBS = {
     "predict": "mlops_magics.steps.predict:predict",
     "reproduce": "mlops_magics.steps.reproduce:reproduce",
     "why": "mlops_magics.steps.why:why",
+    "recover": "mlops_magics.steps.recover:recover",
     "status": "mlops_magics.steps.status:status",
     "doctor": "mlops_magics.steps.doctor:doctor",
 }

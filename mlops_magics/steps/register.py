@@ -17,7 +17,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import evaluations, registry, subject
+from mlops_magics.tracking import evaluations, moves, registry, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, open_store
@@ -144,8 +144,5 @@ def _written(store: Store, found: Subject, name: str | None, tags: dict[str, str
         number = registry.create_version(
             store, model, source=str(found.uri), run_id=found.run_id, model_id=found.model_id, tags=tags
         )
-    before = registry.aliases_of(store, model).get("candidate")
-    if before != number:
-        moved = registry.event("candidate", before, number, "registered", kind="registration")
-        registry.move_alias(store, model, moved)
+    moves.point(store, model, "candidate", number, reason="registered", kind="registration")
     return registry.resolve(store, ModelAddress(model, number))

@@ -19,6 +19,7 @@ from mlops_magics.steps.predict import Prediction
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, RECIPE, REPRODUCIBLE, VERIFIED
 from mlops_magics.targets import TARGETS
 from mlops_magics.tracking import evaluations, registry
+from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.recall import Recalled, recall
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import Store, open_store
@@ -47,7 +48,7 @@ class Why(Result):
     endpoints: tuple[tuple[str, str], ...] = ()
     version: ModelVersion | None = None
     versions: tuple[str, ...] = ()
-    moves: tuple[registry.Event, ...] = ()
+    moves: tuple[Event, ...] = ()
     evaluation: evaluations.Summary | None = None
     run: Recalled | None = None
     recipe: Recipe | None = None
@@ -231,8 +232,9 @@ def _endpoints(settings: Settings, version: ModelVersion) -> tuple[tuple[str, st
     )
 
 
-def _moves(store: Store, version: ModelVersion) -> tuple[registry.Event, ...]:
-    return tuple(item for item in registry.history(store, version.model) if item.new == version.version)
+def _moves(store: Store, version: ModelVersion) -> tuple[Event, ...]:
+    moves = registry.moves_of(store, version.model)
+    return tuple(item for item in moves if item.new == version.version and item.moved)
 
 
 def _recipe(run: Recalled | None) -> Recipe | None:

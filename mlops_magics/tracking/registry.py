@@ -1,49 +1,21 @@
-"""The registry: versions, aliases, and the history of who moved which alias when and why."""
+"""The registry: models, their versions, and what each alias points to."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
-from mlops_magics.foundation.masking import masked, masked_values
+from mlops_magics.foundation.errors import NotFoundError, nearest
+from mlops_magics.foundation.masking import masked_values
 from mlops_magics.foundation.names import ModelAddress, checked_name
-from mlops_magics.tracking.provenance import user
+from mlops_magics.tracking import history
+from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, door, raced
 
 ALIASES = ("candidate", "challenger", "champion")
-_EVENT = "mlops.promotion."
 _MODEL_ID = "mlops.model_id"  # MLflow's SQL store takes a version's model id and forgets it
-_REASON_CHARACTERS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One move of an alias, as it stands in the registry.
-
-    Attributes:
-        when: ISO time in UTC.
-        who: The user who did it.
-        verified: Whether MLflow authenticated that user; without authentication the name is a claim.
-        alias: The alias that moved.
-        old: The version it pointed to before, or None.
-        new: The version it points to since, or None when it was taken away.
-        reason: Why.
-        kind: "promotion" or "rollback".
-    """
-
-    when: str
-    who: str
-    verified: bool
-    alias: str
-    old: str | None
-    new: str | None
-    reason: str
-    kind: str = "promotion"
 
 
 def create_version(
@@ -140,57 +112,14 @@ def aliases_of(store: Store, model: str) -> dict[str, str]:
     return {key: str(value) for key, value in _known(store, model).aliases.items()}
 
 
-def move_alias(store: Store, model: str, event: Event) -> None:
-    """Move an alias and write down the move; both or, when the store fails between, the move alone.
-
-    The move is read back: where another process moved the alias in the same moment, the later one
-    wins and this call says so.
-
-    Raises:
-        MLOpsError: The alias points elsewhere right after the move.
-    """
-    with door(f"The alias {event.alias} of {model}"):
-        if event.new is None:
-            store.client.delete_registered_model_alias(model, event.alias)
-        else:
-            store.client.set_registered_model_alias(model, event.alias, event.new)
-        number = len(history(store, model)) + 1
-        store.client.set_registered_model_tag(
-            model, f"{_EVENT}{number:06d}", json.dumps(asdict(event), ensure_ascii=False)
-        )
-    now = aliases_of(store, model).get(event.alias)
-    if now != event.new:
-        raise MLOpsError(
-            f"Someone moved {event.alias} of {model} to version {now} at the same moment.",
-            f"Look at %mlops_promote {model}, and promote again if you still want to.",
-        )
+def tags_of(store: Store, model: str) -> dict[str, str]:
+    """Return a registered model's tags."""
+    return dict(_known(store, model).tags)
 
 
-def event(alias: str, old: str | None, new: str | None, reason: str, kind: str = "promotion") -> Event:
-    """Make the record of a move that is about to happen now, by this user."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Event(
-        moment,
-        user(),
-        verified=False,
-        alias=alias,
-        old=old,
-        new=new,
-        reason=masked(reason)[:_REASON_CHARACTERS],
-        kind=kind,
-    )
-
-
-def history(store: Store, model: str) -> tuple[Event, ...]:
-    """Read a model's moves, oldest first. What is not a record of ours is left out."""
-    found = []
-    for key, value in sorted(_known(store, model).tags.items()):
-        if key.startswith(_EVENT):
-            try:
-                found.append(Event(**json.loads(value)))
-            except (ValueError, TypeError):
-                continue
-    return tuple(found)
+def moves_of(store: Store, model: str) -> tuple[Event, ...]:
+    """Read a model's moves, oldest first."""
+    return history.of_tags(_known(store, model).tags)
 
 
 def tag_version(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -46,6 +46,6 @@ def test_a_version_is_promoted_in_notebook_7(browser: Browser, notebook7: Jupyte
         page.context.close()
 
     assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
-    last = registry.history(store, "flights")[-1]
+    last = registry.moves_of(store, "flights")[-1]
     assert (last.kind, last.alias, last.old, last.new) == ("promotion", "champion", None, "1")
     assert last.reason == "Better on the test set"

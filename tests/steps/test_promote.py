@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,8 @@ import pytest
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote import Promotion, Review, promote
-from mlops_magics.tracking import evaluations, registry
+from mlops_magics.steps.recover import recover
+from mlops_magics.tracking import evaluations, moves, registry
 from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import open_store
@@ -23,7 +25,7 @@ def test_a_promotion_moves_the_alias_and_is_written_down(registered: ModelVersio
     assert {gate.outcome for gate in done.gates} <= {"pass", "not applicable"}
     store = open_store(Settings.discover())
     assert registry.aliases_of(store, "flights")["champion"] == registered.version
-    last = registry.history(store, "flights")[-1]
+    last = registry.moves_of(store, "flights")[-1]
     assert (last.alias, last.new, last.reason) == ("champion", "1", "beats guessing")
 
 
@@ -76,9 +78,11 @@ def test_a_clearly_worse_model_does_not_replace_the_champion(book: Book, registe
         "from sklearn.impute import SimpleImputer\nfrom sklearn.pipeline import make_pipeline\n"
         "m = make_pipeline(SimpleImputer(), LogisticRegression()).fit(train[['size']], train['late'])"
     )
-    book("%mlops_evaluate run test --target late")
+    book("%mlops_evaluate run test --target late --against flights@champion")
     book("%mlops_register run flights")
-    with pytest.raises(RefusedError, match="flights/2 fails"):
+    with pytest.raises(
+        RefusedError, match=r"flights/2 fails .*the gate champion: -0\.\d+ against a threshold of"
+    ):
         book('%mlops_promote flights --to champion --reason "hope"')
     assert registry.aliases_of(open_store(Settings.discover()), "flights")["champion"] == "1"
 
@@ -91,7 +95,7 @@ def test_rollback_brings_the_last_good_one_back(
     with pytest.raises(NotFoundError, match="no earlier champion"):
         book('%mlops_promote flights --rollback --reason "why not"')
     fit("second", depth=4)
-    book("%mlops_evaluate run test --target late")
+    book("%mlops_evaluate run test --target late --against flights@champion")
     book("%mlops_register run flights")
     assert book('%mlops_promote flights --to champion --reason "as good"').before == "1"
     back = book('%mlops_promote flights --rollback --reason "complaints"')
@@ -107,25 +111,79 @@ def test_promoting_what_is_the_champion_already_changes_nothing(book: Book, regi
     again = book('%mlops_promote flights --to champion --reason "first"')
     assert (again.version, again.before, again.kind) == ("1", "1", "unchanged")
     store = open_store(Settings.discover())
-    assert [move.kind for move in registry.history(store, "flights")] == ["registration", "promotion"]
+    assert [move.kind for move in registry.moves_of(store, "flights")] == ["registration", "promotion"]
 
 
-def test_two_promotions_at_once_leave_one_champion_and_both_records(
-    book: Book, registered: ModelVersion
+def test_what_was_not_compared_with_the_champion_of_today_does_not_replace_it(
+    book: Book, fit: Callable[..., Any], registered: ModelVersion
+) -> None:
+    assert registered
+    book('%mlops_promote flights --to champion --reason "first"')
+    fit("second", depth=4)
+    book("%mlops_evaluate run test --target late")
+    book("%mlops_register run flights")
+    line = r"%mlops_evaluate flights/2 DATA --target late --against flights@champion"
+    with pytest.raises(RefusedError, match=rf"(?s)not compared with version 1.*{line}"):
+        book('%mlops_promote flights --to champion --reason "hope"')
+    # Other rows, or another opponent than the champion, are no comparison either.
+    book("other = train.sample(100, random_state=1)")
+    book("%mlops_evaluate flights/2 other --target late")
+    with pytest.raises(RefusedError, match="not compared with version 1"):
+        book('%mlops_promote flights --to champion --reason "hope"')
+    book("%mlops_evaluate flights/2 test --target late --against flights/2")
+    with pytest.raises(RefusedError, match="not compared with version 1"):
+        book('%mlops_promote flights --to champion --reason "hope"')
+    assert book('%mlops_promote flights --to challenger --reason "to be watched"').version == "2"
+    book("%mlops_evaluate flights/2 test --target late --against flights@champion")
+    assert book('%mlops_promote flights --to champion --reason "as good"').before == "1"
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
+    book: Book, registered: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert registered
     book("%mlops_register run flights")
+    both = threading.Barrier(2)
+    move = moves.move
+
+    def together(*arguments: Any) -> None:
+        both.wait(30)  # both have read that there is no champion yet
+        move(*arguments)
+
+    monkeypatch.setattr(moves, "move", together)
 
     def work(version: str) -> str:
-        return promote("flights", version=version, to="champion", reason=f"by {version}").version
+        try:
+            return promote("flights", version=version, to="champion", reason=f"by {version}").version
+        except RefusedError as error:
+            return error.what
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(work, ["1", "2"])) == ["1", "2"]
+        told = sorted(pool.map(work, ["1", "2"]))
+    won = told[0]
+    assert won in {"1", "2"}
+    assert told[1] == f"Someone moved champion of flights to version {won} at the same moment."
     store = open_store(Settings.discover())
-    moves = [move for move in registry.history(store, "flights") if move.alias == "champion"]
-    assert len(moves) == 2
-    assert moves[1].old == moves[0].new
-    assert registry.aliases_of(store, "flights")["champion"] == moves[1].new
+    assert registry.aliases_of(store, "flights")["champion"] == won
+    tried = [each for each in registry.moves_of(store, "flights") if each.alias == "champion"]
+    assert [(each.kind, each.new) for each in tried] == [
+        ("promotion", won),
+        ("overtaken", "1" if won == "2" else "2"),
+    ]
+    assert not [key for key in registry.tags_of(store, "flights") if "intent" in key]
+
+
+def test_an_alias_that_was_moved_around_us_is_shown(book: Book, registered: ModelVersion) -> None:
+    assert registered
+    book('%mlops_promote flights --to champion --reason "first"')
+    assert promote("flights").outside == ()
+    book("%mlops_register run flights")
+    store = open_store(Settings.discover())
+    store.client.set_registered_model_alias("flights", "champion", "2")
+    seen = promote("flights")
+    assert [(each.alias, each.version, each.recorded) for each in seen.outside] == [("champion", "2", "1")]
+    assert "points to version 2, but the last recorded move moved it to version 1" in seen.to_html()
+    assert [(name, each.version) for name, each in recover("flights").outside] == [("flights", "2")]
 
 
 @pytest.mark.parametrize(

@@ -106,10 +106,11 @@ def test_a_model_is_registered_promoted_rolled_back_and_served(
     assert manifest.write(private) == made.digest == found.digest
     assert book(f'%mlops_promote {model} --to champion --reason "première"').version == "1"
     assert book(f"%mlops_register run {model}").version == "2"
+    book(f"%mlops_evaluate {model}/2 test --target late --against {model}@champion")
     assert book(f'%mlops_promote {model} --to champion --reason "as good"').before == "1"
     assert book(f'%mlops_promote {model} --rollback --reason "complaints"').version == "1"
     assert str(place.client.get_model_version_by_alias(model, "champion").version) == "1"
-    moves = [(move.kind, move.old, move.new, move.reason) for move in registry.history(store, model)]
+    moves = [(move.kind, move.old, move.new, move.reason) for move in registry.moves_of(store, model)]
     assert [move for move in moves if move[0] != "registration"] == [
         ("promotion", None, "1", "première"),
         ("promotion", "1", "2", "as good"),

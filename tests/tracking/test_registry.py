@@ -6,7 +6,7 @@ import pytest
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.tracking import models, registry, runs
+from mlops_magics.tracking import history, models, moves, registry, runs
 from mlops_magics.tracking.glance import model_addresses
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.store import Store
@@ -25,7 +25,7 @@ def flights(store: Store, model: Any, table: pd.DataFrame) -> str:
 
 
 def test_an_address_is_resolved_to_what_it_points_to_now(store: Store, flights: str) -> None:
-    registry.move_alias(store, flights, registry.event("champion", None, "2", "because"))
+    moves.move(store, flights, history.event("champion", None, "2", "because"))
     assert registry.resolve(store, ModelAddress.parse("flights@champion")).version == "2"
     assert registry.resolve(store, ModelAddress.parse("flights/1")).version == "1"
     newest = registry.resolve(store, ModelAddress.parse("models:/flights"))
@@ -48,16 +48,16 @@ def test_what_is_not_there_is_named_with_the_nearest(
 
 
 def test_the_history_holds_every_move_in_order(store: Store, flights: str) -> None:
-    moves = [
+    told = [
         ("champion", None, "1"),
         ("champion", "1", "3"),
         ("challenger", None, "2"),
         ("champion", "3", None),
     ]
-    for alias, old, new in moves:
-        registry.move_alias(store, flights, registry.event(alias, old, new, 'say "why" — ✓'))
-    found = registry.history(store, flights)
-    assert [(item.alias, item.old, item.new) for item in found] == moves
+    for alias, old, new in told:
+        moves.move(store, flights, history.event(alias, old, new, 'say "why" — ✓'))
+    found = registry.moves_of(store, flights)
+    assert [(item.alias, item.old, item.new) for item in found] == told
     assert found[0].reason == 'say "why" — ✓'
     assert found[0].verified is False
     assert registry.aliases_of(store, flights) == {"challenger": "2"}
@@ -74,7 +74,7 @@ def test_a_move_that_another_process_overtook_is_told(
 
     monkeypatch.setattr(store.client, "set_registered_model_tag", overtaken)
     with pytest.raises(MLOpsError, match="moved champion of flights to version 1"):
-        registry.move_alias(store, flights, registry.event("champion", None, "3", "because"))
+        moves.move(store, flights, history.event("champion", None, "3", "because"))
 
 
 def test_fetching_files_that_are_gone_says_so(store: Store, tmp_path: Path) -> None:

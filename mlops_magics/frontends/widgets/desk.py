@@ -10,8 +10,9 @@ from mlops_magics.foundation.blocks import shown
 from mlops_magics.steps.promote import Desk, Promotion, Review
 from mlops_magics.tracking import evaluations
 from mlops_magics.tracking.evaluations import Gate
+from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.records import ModelVersion
-from mlops_magics.tracking.registry import ALIASES, Event
+from mlops_magics.tracking.registry import ALIASES
 
 View = dict[str, Any]
 

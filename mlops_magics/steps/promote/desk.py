@@ -1,0 +1,159 @@
+"""What a person who promotes can do with one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.steps.promote.judging import judged, refusal
+from mlops_magics.steps.promote.result import Promotion, Review
+from mlops_magics.tracking import evaluations, history, moves, registry
+from mlops_magics.tracking.evaluations import Gate, Summary
+from mlops_magics.tracking.history import OVERTAKEN, Event
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a person who promotes can do with one model. Everything is read and checked again each time.
+
+    Attributes:
+        store: The open store.
+        model: The registered model's name.
+        alias: The alias in question.
+    """
+
+    store: Store
+    model: str
+    alias: str
+
+    def review(self, version: str | None = None) -> Review:
+        """Look at a version as it stands now."""
+        versions = registry.versions(self.store, self.model)
+        item = self._version(version)
+        holders = registry.aliases_of(self.store, self.model)
+        held = next((each for each in versions if each.version == holders.get(self.alias)), None)
+        mine = evaluations.read(self.store, item)
+        theirs = None if held is None else evaluations.read(self.store, held)
+        gates = judged(item, self.alias, mine, holders.get(self.alias))
+        done = registry.moves_of(self.store, self.model)
+        return Review(
+            model=self.model,
+            to=self.alias,
+            selected=item.version,
+            versions=versions,
+            holders=holders,
+            gates=gates,
+            refusal=refusal(item, self.alias, mine, gates),
+            metrics={} if mine is None else mine.metrics,
+            champion_metrics=_beside(mine, theirs),
+            history=tuple(reversed(done)),
+            previous=_previous(done, self.alias, holders.get(self.alias)),
+            outside=moves.outside(holders, done),
+            desk=self,
+        )
+
+    def move(self, version: str | None, alias: str, reason: str) -> Promotion:
+        """Promote a version to an alias; of two who do so at once one wins.
+
+        Raises:
+            RefusedError: It may not be promoted, and why; or another one was quicker.
+            UsageError: The alias is none of ours or the reason is empty.
+        """
+        _checked(alias, reason)
+        moves.recover(self.store, self.model)
+        review = Desk(self.store, self.model, alias).review(version)
+        if review.holders.get(alias) == review.selected:
+            return self._unchanged(alias, review, reason)
+        if review.refusal is not None:
+            raise RefusedError(review.refusal.what, review.refusal.remedy)
+        return self._moved(alias, review.selected, reason, "promotion", review)
+
+    def back(self, alias: str, reason: str) -> Promotion:
+        """Bring an alias's previous version back.
+
+        Raises:
+            NotFoundError: It has none.
+            RefusedError: Another one moved the alias at the same moment.
+        """
+        _checked(alias, reason)
+        moves.recover(self.store, self.model)
+        review = Desk(self.store, self.model, alias).review()
+        if review.previous is None:
+            raise NotFoundError(
+                f"{self.model} has no earlier {alias} to go back to.",
+                f"%mlops_promote {self.model} --version N --to {alias} moves it to a version you name.",
+            )
+        return self._moved(alias, review.previous, reason, "rollback", review)
+
+    def _unchanged(self, alias: str, review: Review, reason: str) -> Promotion:
+        """Answer for a cell that is run again: what it asks for is so already, and no move is recorded."""
+        now = history.event(alias, review.selected, review.selected, reason.strip(), kind="unchanged")
+        return _promotion(self.model, now, review.gates)
+
+    def _moved(self, alias: str, new: str, reason: str, kind: str, review: Review) -> Promotion:
+        """Move the alias from where the review saw it; who comes too late is written down as well."""
+        record = history.event(alias, review.holders.get(alias), new, reason.strip(), kind=kind)
+        try:
+            moves.move(self.store, self.model, record)
+        except RefusedError:
+            holder = registry.aliases_of(self.store, self.model).get(alias)
+            if holder != record.old:
+                late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN)
+                history.write(self.store, self.model, late)
+            raise
+        return _promotion(self.model, record, review.gates if kind == "promotion" else ())
+
+    def _version(self, version: str | None) -> ModelVersion:
+        if version is None and "candidate" in registry.aliases_of(self.store, self.model):
+            return registry.resolve(self.store, ModelAddress(self.model, alias="candidate"))
+        if version is not None and not version.isdecimal():
+            raise UsageError(f"'{version[:20]}' is not a version number.", "Write --version 3.")
+        return registry.resolve(self.store, ModelAddress(self.model, version))
+
+
+def _promotion(model: str, event: Event, gates: tuple[Gate, ...]) -> Promotion:
+    return Promotion(
+        model,
+        event.alias,
+        event.new or "",
+        event.old,
+        event.reason,
+        event.who,
+        event.verified,
+        event.kind,
+        gates,
+    )
+
+
+def _beside(mine: Summary | None, theirs: Summary | None) -> Mapping[str, float]:
+    """Return the holder's metrics where they can stand beside the version's: on the same rows."""
+    if mine is None or theirs is None or mine.data != theirs.data:
+        return {}
+    return theirs.metrics
+
+
+def _previous(done: tuple[Event, ...], alias: str, now: str | None) -> str | None:
+    """Find the version that an alias pointed to before: undone moves do not count."""
+    stack: list[str] = []
+    for move in done:
+        if move.alias != alias or move.new is None or not move.moved:
+            continue
+        if move.kind == "rollback" and move.new in stack:
+            del stack[stack.index(move.new) + 1 :]
+        else:
+            stack.append(move.new)
+    earlier = [version for version in stack if version != now]
+    return earlier[-1] if earlier else None
+
+
+def _checked(alias: str, reason: str) -> None:
+    if alias not in registry.ALIASES:
+        raise UsageError(f"'{alias[:20]}' is not an alias.", f"Choose {', '.join(registry.ALIASES)}.")
+    if not reason.strip():
+        raise UsageError(
+            "A promotion needs a reason.", "Write one sentence that will still make sense later."
+        )

@@ -1,0 +1,143 @@
+"""What promoting hands back: a move that was made, or a model as it stands before one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.result import Result, live
+from mlops_magics.tracking.evaluations import Gate
+from mlops_magics.tracking.history import Event
+from mlops_magics.tracking.moves import Outside
+from mlops_magics.tracking.records import ModelVersion
+
+_PRIMARY: Final = ("roc_auc", "accuracy", "r2")
+_SHOWN_EVENTS: Final = 5
+
+
+@dataclass(frozen=True)
+class Promotion(Result):
+    """An alias that moved.
+
+    Attributes:
+        model: The registered model's name.
+        alias: The alias.
+        version: The version that it points to now.
+        before: The version that it pointed to, or None.
+        reason: Why.
+        who: Who moved it.
+        verified: Whether MLflow authenticated who moved it.
+        kind: "promotion", "rollback", or "unchanged" where it pointed there already.
+        gates: The verdicts that it went past.
+    """
+
+    model: str
+    alias: str
+    version: str
+    before: str | None
+    reason: str
+    who: str
+    verified: bool
+    kind: str
+    gates: tuple[Gate, ...] = ()
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what moved, from where to where, why, and past which gates."""
+        yield Title(f"{self.model}@{self.alias} is version {self.version}", self.kind, "good")
+        claimed = "" if self.verified else " (unverified: the store does not authenticate)"
+        passed = sum(gate.outcome == "pass" for gate in self.gates)
+        facts = [("before", self.before), ("reason", self.reason), ("by", f"{self.who}{claimed}")]
+        yield Facts([*facts, ("gates", f"{passed} passed")] if self.gates else facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something may not be done.
+
+    Attributes:
+        what: The reason, in a sentence.
+        remedy: What to do about it.
+    """
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Review(Result):
+    """A model before a promotion: its versions, who holds which alias, the gates of the one in question.
+
+    Attributes:
+        model: The registered model's name.
+        to: The alias in question.
+        selected: The version in question.
+        versions: All versions, newest first.
+        holders: What each alias points to now.
+        gates: The verdicts on the selected version.
+        refusal: Why it cannot be promoted; None where it can.
+        metrics: The selected version's metrics.
+        champion_metrics: Those of the alias's holder now.
+        history: The moves so far, newest first.
+        previous: The version that a rollback would bring back, or None.
+        outside: Aliases that were moved by other means than ours.
+        desk: Acts on this review; a card uses it.
+    """
+
+    model: str
+    to: str
+    selected: str
+    versions: tuple[ModelVersion, ...]
+    holders: Mapping[str, str]
+    gates: tuple[Gate, ...]
+    refusal: Refusal | None
+    metrics: Mapping[str, float]
+    champion_metrics: Mapping[str, float]
+    history: tuple[Event, ...]
+    previous: str | None
+    outside: tuple[Outside, ...] = ()
+    desk: Any = live(default=None)
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show the versions, the gates, and the command that promotes."""
+        holder = self.holders.get(self.to)
+        now = f"{self.to} is version {holder}" if holder else f"no {self.to} yet"
+        yield Title(f"Promote {self.model}", now)
+        names = [name for name in _PRIMARY if name in self.metrics]
+        yield Table(
+            ("version", "aliases", "made", "format"),
+            [(item.version, ", ".join(item.aliases), item.made, item.format) for item in self.versions[:10]],
+        )
+        yield Facts([(f"{name} of version {self.selected}", self.metrics[name]) for name in names])
+        yield from _gate_blocks(self.gates)
+        if self.refusal is not None:
+            yield Note(f"{self.refusal.what} {self.refusal.remedy}", "bad")
+        for alias in self.outside:
+            yield Note(_around(alias), "bad")
+        for move in self.history[:_SHOWN_EVENTS]:
+            yield Note(_told(move), "quiet")
+
+
+def _gate_blocks(gates: tuple[Gate, ...]) -> Iterable[Block]:
+    if gates:
+        yield Table(
+            ("gate", "verdict", "value", "threshold", "evidence"),
+            [(gate.name, gate.outcome, gate.value, gate.threshold, gate.evidence) for gate in gates],
+        )
+
+
+def _around(alias: Outside) -> str:
+    now = f"points to version {alias.version}" if alias.version else "was taken away"
+    last = f"moved it to version {alias.recorded}" if alias.recorded else "never set it"
+    return f"{alias.alias} {now}, but the last recorded move {last}: somebody went around the gates."
+
+
+def _told(move: Event) -> str:
+    what = f"{move.alias} {move.old or '-'} → {move.new or '-'}"
+    late = "" if move.moved else ", too late"
+    return f"{move.when[:16]} {move.who}: {what}{late} ({move.reason})"
