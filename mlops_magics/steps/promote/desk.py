@@ -38,7 +38,7 @@ class Desk:
         held = next((each for each in versions if each.version == holders.get(self.alias)), None)
         mine = evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
-        gates = judged(item, self.alias, mine, holders.get(self.alias))
+        gates = judged(item, self.alias, mine, held)
         done = registry.moves_of(self.store, self.model)
         return Review(
             model=self.model,

@@ -11,7 +11,9 @@ from mlops_magics.tracking.records import ModelVersion
 _CHAMPION: Final = "champion"  # the alias, and the gate that compares with its holder
 
 
-def judged(item: ModelVersion, alias: str, mine: Summary | None, holder: str | None) -> tuple[Gate, ...]:
+def judged(
+    item: ModelVersion, alias: str, mine: Summary | None, held: ModelVersion | None
+) -> tuple[Gate, ...]:
     """Judge a version by its evaluation, and by whether that compared it with the champion of today.
 
     A comparison is paired: both models on the same rows, with a test. Two numbers of two evaluations are
@@ -21,17 +23,20 @@ def judged(item: ModelVersion, alias: str, mine: Summary | None, holder: str | N
         item: The version.
         alias: The alias in question.
         mine: What its newest evaluation said.
-        holder: The version that holds the alias now.
+        held: The version that holds the alias now.
 
     Returns:
         The verdicts; none where it was never evaluated.
     """
     if mine is None:
         return ()
-    if alias != _CHAMPION or holder is None or holder == item.version or _compared(item, mine, holder):
+    if alias != _CHAMPION or held is None or held.version == item.version or _compared(mine, held):
         return mine.gates
     rest = tuple(gate for gate in mine.gates if gate.name != _CHAMPION)
-    told = f"not compared with version {holder}, which is the champion"
+    if item.digest is not None and item.digest == held.digest:
+        told = f"the same model as version {held.version}, which is the champion: byte for byte"
+        return (*rest, Gate(_CHAMPION, "pass", None, None, told))
+    told = f"not compared with version {held.version}, which is the champion"
     return (*rest, Gate(_CHAMPION, "fail", None, None, told))
 
 
@@ -63,13 +68,15 @@ def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[G
     return Refusal(f"{address} fails {'; '.join(map(_bounds, failed))}.", remedy)
 
 
-def _compared(item: ModelVersion, mine: Summary, holder: str) -> bool:
-    """Tell whether an evaluation compared a version with this holder."""
+def _compared(mine: Summary, held: ModelVersion) -> bool:
+    """Tell whether an evaluation compared with the version that holds the alias now."""
     there = any(gate.name == _CHAMPION and gate.outcome != "not applicable" for gate in mine.gates)
-    return there and mine.against == f"{item.model}/{holder}"
+    return there and mine.against == f"{held.model}/{held.version}"
 
 
 def _bounds(gate: Gate) -> str:
     if gate.value is None or gate.threshold is None:
         return f"the gate {gate.name} ({gate.evidence})"
-    return f"the gate {gate.name}: {gate.value:.4g} against a threshold of {gate.threshold:.4g}"
+    told = f"the gate {gate.name}: {gate.value:.4g} against a threshold of {gate.threshold:.4g}"
+    # There the interval counts, not the number: it may look better than the threshold and not surely be.
+    return f"{told} ({gate.evidence.rstrip('.')})" if gate.name == _CHAMPION else told
