@@ -7,7 +7,8 @@ which its own models use it: ``numpy.dtype`` describes a dtype and is never call
 
 Some types hold raw indices that compiled code follows without looking: trees of all kinds, splines,
 sparse matrices. A type cannot vouch for those, which is why skops trusts no tree. `check` reads them
-before the first prediction does.
+before the first prediction does; the text of a LightGBM booster, which is followed while it is loaded,
+is read by `untrusted`.
 
 Our own ``model_parts`` are on it: they hold names of columns and of formats, look both up in fixed tables
 or hand them to pandas as data, and run nothing that a file could choose.
@@ -27,9 +28,12 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from mlops_magics.artifact import boosters
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 _OBJECTS = """
+    lightgbm.basic: Booster _InnerPredictor
+    lightgbm.sklearn: LGBMClassifier LGBMRanker LGBMRegressor
     mlops_magics.model_parts.dates.DateParts
     mlops_magics.model_parts.keep.KeepColumns
     mlops_magics.model_parts.raw.RawColumns
@@ -101,6 +105,7 @@ def _names(text: str) -> Iterator[str]:
 
 
 _PARTIAL = "sklearn.utils.validation.check_array"
+_ALSO = frozenset({("collections.OrderedDict", "TypeNode")})  # what a booster's dictionary of scores makes
 _ROLE_OF = {name: role for role, text in _ROLES.items() for name in _names(text)}
 
 TRUSTED: frozenset[str] = frozenset(_ROLE_OF)
@@ -120,6 +125,7 @@ def untrusted(path: Path) -> tuple[str, ...]:
 
     Raises:
         MLOpsError: The file is not a readable .skops file.
+        RefusedError: All types are trusted, and a booster among them holds a damaged model.
     """
     import skops.io
 
@@ -132,7 +138,10 @@ def untrusted(path: Path) -> tuple[str, ...]:
             f"{path.name} cannot be read as a .skops file ({type(error).__name__}).",
             "It is damaged, or made by another version of skops: log the model again.",
         ) from error
-    return tuple(sorted(foreign | set(_misplaced(schema))))
+    if found := foreign | set(_misplaced(schema)):
+        return tuple(sorted(found))
+    boosters.check_nodes(schema)
+    return ()
 
 
 def _misplaced(schema: object) -> Iterator[str]:
@@ -143,7 +152,8 @@ def _misplaced(schema: object) -> Iterator[str]:
         if isinstance(node, dict):
             open_ends.extend(node.values())
             role = node.get("__loader__")
-            if isinstance(role, str) and _ROLE_OF.get(_name(node), role) != role:
+            own = _ROLE_OF.get(_name(node), role)
+            if isinstance(role, str) and own != role and (_name(node), role) not in _ALSO:
                 yield f"{_name(node)} as {role}"
             elif role == "PartialNode" and _name(node["content"]["func"]) != _PARTIAL:
                 yield f"functools.partial of {_name(node['content']['func'])}"
@@ -334,6 +344,11 @@ def _within(values: Any, low: Any, high: Any) -> bool:  # noqa: ANN401 - numbers
 
 _ENSEMBLES = frozenset(f"sklearn.ensemble.{name}" for name in ("_bagging", "_forest", "_gb", "_iforest"))
 _RULES: dict[str, Callable[[Any], bool]] = {
+    "lightgbm.basic.Booster": boosters.sound_booster,
+    **{
+        f"lightgbm.sklearn.LGBM{kind}": boosters.sound_estimator
+        for kind in ("Classifier", "Ranker", "Regressor")
+    },
     "functools.partial": lambda part: f"{part.func.__module__}.{part.func.__qualname__}" == _PARTIAL,
     "sklearn.tree._tree.Tree": _tree,
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _predictor,

@@ -156,7 +156,11 @@ def _types(estimator: Any) -> tuple[tuple[str, ...], list[str]]:  # noqa: ANN401
             skops.io.dump(estimator, path)
         except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
             return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), []
-        return tuple(trust.untrusted(path)), sorted(skops.io.get_untrusted_types(file=path))
+        try:
+            unsafe = trust.untrusted(path)
+        except RefusedError as error:
+            unsafe = (f"{type(estimator).__name__} ({error.what.rstrip('.')})",)
+        return unsafe, sorted(skops.io.get_untrusted_types(file=path))
 
 
 def kind_of_model(estimator: Any) -> str:  # noqa: ANN401 - any estimator
