@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mlops_magics.artifact import loading, proof, trust
 from mlops_magics.artifact.lightgbm_text import check_text
-from mlops_magics.foundation.errors import RefusedError
+from mlops_magics.foundation.errors import MissingExtraError, RefusedError
 
 RNG = np.random.default_rng(0)
 X = pd.DataFrame(
@@ -313,11 +314,19 @@ def test_parameters_that_reach_outside_are_refused(make: Callable[[], Any], tmp_
         _loaded(_dumped(make(), tmp_path / "m.skops"))
 
 
-def test_a_crafted_model_is_refused_by_name_in_a_fresh_process(tmp_path: Path) -> None:
+def test_a_crafted_model_is_refused_by_name_in_a_fresh_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = frame()[["hour", "delayed"]].astype(float)
     model = lgb.LGBMClassifier(**FEW).fit(table, table["hour"] > 12)
     folder = save(model, tmp_path / "m", table)
     assert proof.prove(folder).predictions == model.predict(table.head(3)).tolist()
+
+    monkeypatch.setitem(sys.modules, "lightgbm.basic", None)
+    with pytest.raises(MissingExtraError, match="lightgbm is not installed") as caught:
+        loading.load(folder)
+    assert "'mlops-magics[lightgbm]'" in caught.value.remedy
+    monkeypatch.undo()
 
     def outside(schema: dict[str, Any]) -> None:
         told = _state(schema)["_handle"]

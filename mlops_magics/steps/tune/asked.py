@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.errors import MissingExtraError, UsageError, nearest
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.model_parts.plan import Plan, pipeline
 from mlops_magics.stats.engine import summarize
@@ -84,6 +84,7 @@ def asked(
 
     Raises:
         UsageError: It does not make sense; the sentence says why.
+        MissingExtraError: It is a family whose library is not installed.
     """
     if folds < _FEWEST:
         raise UsageError(f"--folds cannot be {folds}.", "Two folds are the fewest; five are usual.")
@@ -139,7 +140,7 @@ def _families(model: object, own: object, *, auto: bool) -> tuple[str, ...]:
     if model in installed():
         return (str(model),)
     if model in FAMILIES:
-        raise UsageError(f"{model} is not installed.", "Install it with: pip install lightgbm")
+        raise MissingExtraError("lightgbm", "lightgbm")
     raise UsageError(
         f"'{model}' is neither a pipeline in this notebook nor a family of models.",
         nearest(str(model), ("auto", *installed())),
