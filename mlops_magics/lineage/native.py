@@ -16,8 +16,8 @@ from typing import Any, Final
 Put = Callable[[type, str, object], None]
 
 _MODULES: Final = {"lightgbm": "lightgbm.basic", "xgboost": "xgboost.core"}
-_HEAD: Final = 200  # rows of what cannot be pointed to weakly: enough for a signature and an example
-_ROWS: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = weakref.WeakKeyDictionary()
+_HEAD: Final = 200  # rows that are kept: enough for a signature, an example, and to tell two models apart
+_ROWS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 _PARAMS: weakref.WeakKeyDictionary[Any, Mapping[str, Any]] = weakref.WeakKeyDictionary()
 
 
@@ -46,14 +46,15 @@ def watched(source: str, put: Put) -> Iterator[type]:
 
 
 def rows_of(booster: Any) -> Any:  # noqa: ANN401 - LightGBM's and XGBoost's own
-    """Return the rows that a booster was trained on; None where they are gone, or were never rows.
+    """Return some of the rows that a booster was trained on; None where it was trained on a file.
+
+    LightGBM lets the table go before it trains, so that these are all there is. XGBoost's matrix has none.
 
     Args:
         booster: The booster, while it is trained.
     """
     dataset = getattr(booster, "train_set", None)
-    note = _ROWS.get(dataset) if dataset is not None else None
-    return note() if note else None
+    return None if dataset is None else _ROWS.get(dataset)
 
 
 def params_of(booster: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - same
@@ -78,13 +79,21 @@ def _noting_rows(method: Callable[..., None]) -> Callable[..., None]:
         if isinstance(data, str) or not hasattr(data, "__getitem__"):
             return
         try:
-            _ROWS[dataset] = weakref.ref(data)
-        except TypeError:  # NumPy's arrays
-            head = data[:_HEAD]
-            kept = head.copy() if hasattr(head, "copy") else head
-            _ROWS[dataset] = lambda: kept
+            _ROWS[dataset] = _few(data)
+        except Exception:  # noqa: BLE001 - a stranger's table; the booster is tracked without rows then
+            return
 
     return noted
+
+
+def _few(data: Any) -> Any:  # noqa: ANN401 - tables and arrays
+    """Copy the first rows, and of a table's each column that has gaps one row with a gap."""
+    if not hasattr(data, "iloc"):
+        head = data[:_HEAD]
+        return head.copy() if hasattr(head, "copy") else head
+    gaps = data.isna().to_numpy()
+    later = [int(column.argmax()) for column in gaps.T if column.any()]
+    return data.iloc[[*range(min(_HEAD, len(data))), *sorted({row for row in later if row >= _HEAD})]].copy()
 
 
 def _noting_params(method: Callable[..., None]) -> Callable[..., None]:

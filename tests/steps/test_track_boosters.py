@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_magics.artifact.loading import load
@@ -132,3 +133,59 @@ def test_afterwards_the_classes_are_as_before() -> None:
     with observed("lightgbm, xgboost"):
         assert all(cls.__dict__[name] is not old for (cls, name), old in zip(watched, before, strict=True))
     assert [cls.__dict__[name] for cls, name in watched] == before
+
+
+ROAD = """%%mlops_track --name boosted -o run
+from lightgbm import LGBMClassifier
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+FEATURES = ["town", "size", "age"]
+encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=float("nan"))
+columns = make_column_transformer((encoder, ["town"]), remainder="passthrough")
+columns.set_output(transform="pandas")
+trees = LGBMClassifier(n_estimators=20, random_state=0, verbose=-1)
+model = make_pipeline(columns, trees).fit(train[FEATURES], train["late"])
+accuracy = model.score(test[FEATURES], test["late"])
+"""
+
+
+def test_a_pipeline_of_lightgbm_goes_down_the_whole_road(book: Book, shell: Any) -> None:
+    run = book(ROAD)
+    assert run.model_kind == "LGBMClassifier"
+    assert book("%mlops_evaluate run test --target late").metrics["roc_auc"] > 0.6
+    made = book("%mlops_register run flights")
+    assert made.version == "1"
+    book('%mlops_promote flights --to champion --reason "boosted"')
+    try:
+        assert book("%mlops_deploy flights@champion -o live").version == "1"
+        model, test = shell.user_ns["model"], shell.user_ns["test"]
+        rows = test[shell.user_ns["FEATURES"]]
+        chances = book("%mlops_predict flights test --proba")
+        np.testing.assert_array_equal(np.array(chances.values), model.predict_proba(rows))
+        assert list(book("%mlops_predict flights test").values) == model.predict(rows).tolist()
+    finally:
+        book("%mlops_deploy flights --remove")
+
+
+def test_lightgbms_own_booster_is_registered(book: Book) -> None:
+    book(
+        "%%mlops_track --name own -o run\nimport lightgbm as lgb\n"
+        'data = lgb.Dataset(train[["size", "age"]], train["late"])\n'
+        'booster = lgb.train({"objective": "binary", "verbose": -1}, data, 5)'
+    )
+    assert book("%mlops_register run flights").version == "1"
+
+
+def test_what_a_dataset_was_made_of_is_known_by_few_rows_and_by_its_gaps() -> None:
+    import lightgbm as lgb
+
+    from mlops_magics.lineage.fits import observed
+
+    table = pd.DataFrame({"a": np.arange(900.0), "b": np.arange(900.0)})
+    table.loc[[700, 701], "b"] = np.nan
+    with observed("lightgbm") as fits:
+        booster = lgb.train({"verbose": -1}, lgb.Dataset(table.copy(), table["a"]), 2)
+    (fit,) = fits.seen
+    assert fit.estimator is booster
+    assert fit.data.index.tolist() == [*range(200), 700]
