@@ -1,8 +1,8 @@
-"""Boosters of LightGBM in a .skops file: what is checked before and after skops makes them.
+"""Boosters of LightGBM and XGBoost in a .skops file: what is checked before and after skops makes them.
 
-``Booster.__setstate__`` hands the text in its state to compiled code at once, so the text is read while
-it still lies in the file. Skops takes a node that carries the id of an earlier one for that earlier one,
-so what is read here must be the only node of its id.
+``Booster.__setstate__`` hands the text or the bytes in its state to compiled code at once, so they are read
+while they still lie in the file. Skops takes a node that carries the id of an earlier one for that earlier
+one, so what is read here must be the only node of its id.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import ctypes
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 import numpy as np
 
 from mlops_magics.artifact.lightgbm_text import check_text
+from mlops_magics.artifact.xgboost_bytes import check_bytes
 from mlops_magics.foundation.errors import RefusedError
 
 Node = dict[str, Any]
 
-_MODULE: Final = "lightgbm.basic."
+_LIGHTGBM: Final = "lightgbm.basic."
+_XGBOOST: Final = "xgboost.core."
 _BEFORE: Final = {  # what training went on from: all that is kept of it; its handle would be freed unseen
     "_InnerPredictor__is_manage_handle",
     "pandas_categorical",
@@ -40,17 +42,18 @@ _OUTSIDE: Final = {
 }
 
 
-def check_nodes(schema: object) -> None:
-    """Refuse a file whose boosters hold texts that would lead LightGBM outside of its own memory.
+def check_nodes(schema: object, read: Callable[[str], bytes]) -> None:
+    """Refuse a file whose boosters hold what would lead their library outside of its own memory.
 
     Args:
         schema: What the file's ``schema.json`` says.
+        read: Reads another member of the file.
 
     Raises:
-        RefusedError: A booster is not written as skops writes it, or its text is damaged.
+        RefusedError: A booster is not written as skops writes it, or its model is damaged.
     """
     nodes = list(_nodes(schema))
-    boosters = [node for node in nodes if _name(node).startswith(_MODULE)]
+    boosters = [node for node in nodes if _name(node).startswith((_LIGHTGBM, _XGBOOST))]
     if not boosters:
         return
     if not all(type(node.get("__id__")) is int for node in nodes):
@@ -58,7 +61,9 @@ def check_nodes(schema: object) -> None:
     ids = Counter(node["__id__"] for node in nodes)
     for node in boosters:
         held = _state(node, ids)
-        if _name(node) == f"{_MODULE}Booster":
+        if _name(node).startswith(_XGBOOST):
+            check_bytes(read(_file(held, ids)))
+        elif _name(node) == f"{_LIGHTGBM}Booster":
             check_text(_text(held, ids))
         elif not held.keys() <= _BEFORE:
             _altered()
@@ -105,6 +110,16 @@ def _text(held: Node, ids: Counter[int]) -> str:
     return text
 
 
+def _file(held: Node, ids: Counter[int]) -> str:
+    """Find the one member of the file whose bytes skops will hand to XGBoost for this booster."""
+    told = held.get("handle")
+    if not isinstance(told, dict) or _kind(told) != ("BytearrayNode", "builtins.bytearray"):
+        _altered()
+    if ids[told["__id__"]] != 1 or not isinstance(told.get("file"), str):
+        _altered()
+    return str(told["file"])
+
+
 def _name(node: Node) -> str:
     return f"{node.get('__module__')}.{node.get('__class__')}"
 
@@ -120,7 +135,7 @@ def _altered() -> NoReturn:
     )
 
 
-def sound_booster(booster: Any) -> bool:  # noqa: ANN401 - LightGBM ships no types that mypy follows here
+def _sound_booster(booster: Any) -> bool:  # noqa: ANN401 - LightGBM ships no types that mypy follows here
     """Say whether a loaded booster of LightGBM has a model, and parameters that stay inside.
 
     Args:
@@ -137,7 +152,7 @@ def sound_booster(booster: Any) -> bool:  # noqa: ANN401 - LightGBM ships no typ
     )
 
 
-def sound_estimator(model: Any) -> bool:  # noqa: ANN401 - same
+def _sound_estimator(model: Any) -> bool:  # noqa: ANN401 - same
     """Say whether an estimator of LightGBM passes nothing on but plain parameters that stay inside.
 
     Args:
@@ -152,8 +167,48 @@ def sound_estimator(model: Any) -> bool:  # noqa: ANN401 - same
     )
 
 
+def _sound_xgboost(booster: Any) -> bool:  # noqa: ANN401 - XGBoost ships no types that mypy follows here
+    """Say whether a loaded booster of XGBoost has a model.
+
+    Args:
+        booster: The booster.
+    """
+    handle = vars(booster)["handle"]
+    return isinstance(handle, ctypes.c_void_p) and bool(handle)
+
+
+def _sound_xgboost_estimator(model: Any) -> bool:  # noqa: ANN401 - same
+    """Say whether an estimator of XGBoost speaks of the model that its booster holds.
+
+    ``set_params`` hands all parameters to the booster, which would change its shape without a look at its
+    trees.
+
+    Args:
+        model: The estimator.
+    """
+    state = vars(model)
+    if "_Booster" not in state:
+        return True
+    learner = json.loads(state["_Booster"].save_config())["learner"]
+    held = {
+        "objective": learner["objective"]["name"],
+        "booster": "gbtree",
+        "multi_strategy": "one_output_per_tree",
+    }
+    more = state.get("kwargs") or {}
+    return (
+        all(state.get(name) in {None, value} for name, value in held.items())
+        and isinstance(state.get("base_score"), float | int | None)
+        and not state.get("callbacks")
+        and not more.keys() & {*held, "base_score"}
+        and not any(str(name).startswith("num_") for name in more)
+        and _inside(more)
+        and _threads(state.get("n_jobs"))
+    )
+
+
 def _inside(params: Mapping[str, Any]) -> bool:
-    """Say whether LightGBM gets plain values only, and none that names a file or a machine."""
+    """Say whether a library gets plain values only, and none that names a file or a machine."""
     for name, value in params.items():
         word = str(name).lower()
         if not word.isidentifier() or word in _OUTSIDE or _REACHING.search(word):
@@ -175,3 +230,15 @@ def _threads(value: object) -> bool:
     if value is None or isinstance(value, str):
         return value is None or (value.lstrip("-").isdecimal() and abs(int(value)) <= _MOST_THREADS)
     return isinstance(value, int | np.integer) and abs(int(value)) <= _MOST_THREADS
+
+
+RULES: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "lightgbm.basic.Booster": _sound_booster,
+    **{f"lightgbm.sklearn.LGBM{kind}": _sound_estimator for kind in ("Classifier", "Ranker", "Regressor")},
+    "xgboost.core.Booster": _sound_xgboost,
+    **{
+        f"xgboost.sklearn.XGB{kind}": _sound_xgboost_estimator
+        for kind in ("Classifier", "Ranker", "Regressor", "RFClassifier", "RFRegressor")
+    },
+}
+"""What a loaded booster or estimator must be, by its full name."""

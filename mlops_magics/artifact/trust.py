@@ -7,8 +7,8 @@ which its own models use it: ``numpy.dtype`` describes a dtype and is never call
 
 Some types hold raw indices that compiled code follows without looking: trees of all kinds, splines,
 sparse matrices. A type cannot vouch for those, which is why skops trusts no tree. `check` reads them
-before the first prediction does; the text of a LightGBM booster, which is followed while it is loaded,
-is read by `untrusted`.
+before the first prediction does; the model of a booster, which is followed while it is loaded, is read by
+`untrusted`.
 
 Our own ``model_parts`` are on it: they hold names of columns and of formats, look both up in fixed tables
 or hand them to pandas as data, and run nothing that a file could choose.
@@ -34,6 +34,8 @@ from mlops_magics.foundation.errors import MLOpsError, RefusedError
 _OBJECTS = """
     lightgbm.basic: Booster _InnerPredictor
     lightgbm.sklearn: LGBMClassifier LGBMRanker LGBMRegressor
+    xgboost.core.Booster
+    xgboost.sklearn: XGBClassifier XGBRanker XGBRegressor XGBRFClassifier XGBRFRegressor
     mlops_magics.model_parts.dates.DateParts
     mlops_magics.model_parts.keep.KeepColumns
     mlops_magics.model_parts.raw.RawColumns
@@ -140,7 +142,8 @@ def untrusted(path: Path) -> tuple[str, ...]:
         ) from error
     if found := foreign | set(_misplaced(schema)):
         return tuple(sorted(found))
-    boosters.check_nodes(schema)
+    with zipfile.ZipFile(path) as archive:
+        boosters.check_nodes(schema, archive.read)
     return ()
 
 
@@ -344,11 +347,7 @@ def _within(values: Any, low: Any, high: Any) -> bool:  # noqa: ANN401 - numbers
 
 _ENSEMBLES = frozenset(f"sklearn.ensemble.{name}" for name in ("_bagging", "_forest", "_gb", "_iforest"))
 _RULES: dict[str, Callable[[Any], bool]] = {
-    "lightgbm.basic.Booster": boosters.sound_booster,
-    **{
-        f"lightgbm.sklearn.LGBM{kind}": boosters.sound_estimator
-        for kind in ("Classifier", "Ranker", "Regressor")
-    },
+    **boosters.RULES,
     "functools.partial": lambda part: f"{part.func.__module__}.{part.func.__qualname__}" == _PARTIAL,
     "sklearn.tree._tree.Tree": _tree,
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _predictor,
