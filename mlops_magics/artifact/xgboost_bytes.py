@@ -47,6 +47,10 @@ _NODES: Final = {  # arrays of a tree with one entry a node, and what they are m
     "split_type": "u",
     "sum_hessian": "f",
 }
+_LEARNER: Final = {
+    *("attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective")
+}
+_FOREST: Final = {"cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"}
 _CATEGORIES: Final = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 
 
@@ -170,8 +174,10 @@ def _learner(told: Mapping[str, Any]) -> None:
     outputs, width = _shapes(model)
     _training(config, model["objective"]["name"])
     trees, param = booster["model"], booster["model"]["gbtree_model_param"]
-    if way["gbtree_model_param"] != param or booster.keys() != {"model", "name"}:
+    if way["gbtree_model_param"] != param:
         _refuse("its configuration is that of another model")
+    if model.keys() != _LEARNER or booster.keys() != {"model", "name"} or not trees.keys() <= _FOREST:
+        _refuse("it holds something that is not known")
     _forest(trees, _number(param["num_trees"]), _number(param["num_parallel_tree"]) * outputs, outputs)
     for place, tree in enumerate(trees["trees"]):
         _tree(place, tree, width)

@@ -71,6 +71,21 @@ def params_of(booster: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - same
     return None
 
 
+def remark(model: Any) -> str:  # noqa: ANN401 - any model
+    """Say what cannot be done with a model that is kept; "" where all can.
+
+    Args:
+        model: What was fitted.
+    """
+    kind = type(model)
+    if (kind.__module__, kind.__name__) != ("xgboost.core", "Booster"):
+        return ""
+    return (
+        "XGBoost's own Booster answers a DMatrix only, so it cannot be registered or served: "
+        "XGBClassifier and XGBRegressor can."
+    )
+
+
 def _noting_rows(method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
     def noted(dataset: Any, *args: Any, **keywords: Any) -> None:  # noqa: ANN401 - as the method

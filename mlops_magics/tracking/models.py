@@ -158,6 +158,8 @@ def _types(estimator: Any) -> tuple[tuple[str, ...], list[str]]:  # noqa: ANN401
             return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), []
         try:
             unsafe = trust.untrusted(path)
+            if not unsafe:
+                trust.check(estimator)  # what no loader would take is said now
         except RefusedError as error:
             unsafe = (f"{type(estimator).__name__} ({error.what.rstrip('.')})",)
         return unsafe, sorted(skops.io.get_untrusted_types(file=path))

@@ -46,7 +46,6 @@ SOUND: dict[str, Callable[[], Any]] = {
     "calibrated": lambda: CalibratedClassifierCV(xgb.XGBClassifier(**FEW), cv=2).fit(X, Y),
 }
 OTHER: dict[str, tuple[Callable[[], Any], str]] = {
-    "dart": (lambda: xgb.XGBClassifier(booster="dart", **FEW).fit(X, Y), "no plain gbtree"),
     "linear": (lambda: xgb.XGBClassifier(booster="gblinear", **FEW).fit(X.fillna(0), Y), "no plain gbtree"),
     "categories": (
         lambda: xgb.XGBClassifier(enable_categorical=True, **FEW).fit(X.assign(b=pd.Categorical(THREE)), Y),

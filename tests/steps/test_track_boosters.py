@@ -77,7 +77,9 @@ def test_lightgbms_own_way_to_train_is_a_run(auto: Book, shell: Any, trained: st
     np.testing.assert_array_equal(_model(run).predict(rows), shell.user_ns["booster"].predict(rows))
 
 
-def test_a_classifier_of_xgboost_is_a_run_without_what_it_leaves_to_the_library(auto: Book) -> None:
+def test_a_classifier_of_xgboost_is_a_run_without_what_it_leaves_to_the_library(
+    auto: Book, shell: Any
+) -> None:
     auto(
         f"from xgboost import XGBClassifier\n{TABLE}"
         "model = XGBClassifier(n_estimators=5, max_depth=3).fit(X, y)\naccuracy = model.score(X, y)"
@@ -91,9 +93,20 @@ def test_a_classifier_of_xgboost_is_a_run_without_what_it_leaves_to_the_library(
         "enable_categorical": "False",
     }
     assert set(run.data.metrics) == {"accuracy", "fit_seconds"}
+    rows = shell.user_ns["X"]
+    np.testing.assert_array_equal(_model(run).predict_proba(rows), shell.user_ns["model"].predict_proba(rows))
 
 
-def test_xgboosts_own_way_to_train_is_a_run(auto: Book) -> None:
+def test_a_model_of_xgboost_that_is_not_checked_is_not_kept_and_says_so(auto: Book, capsys: Any) -> None:
+    auto(
+        f"from xgboost import XGBClassifier\n{TABLE}"
+        'model = XGBClassifier(n_estimators=5, booster="gblinear").fit(X, y)'
+    )
+    assert not _run().outputs.model_outputs
+    assert "it is no plain gbtree" in capsys.readouterr().out
+
+
+def test_xgboosts_own_way_to_train_is_a_run(auto: Book, capsys: Any) -> None:
     auto(
         f"import xgboost as xgb\n{TABLE}data = xgb.DMatrix(X, y)\n"
         'booster = xgb.train({"objective": "binary:logistic", "max_depth": 3}, data, 5)\n'
@@ -102,6 +115,8 @@ def test_xgboosts_own_way_to_train_is_a_run(auto: Book) -> None:
     run = _run()
     assert run.data.params == {"objective": "binary:logistic", "max_depth": "3", "num_boost_round": "5"}
     assert set(run.data.metrics) == {"loss", "fit_seconds"}
+    assert _model(run).num_boosted_rounds() == 5
+    assert "answers a DMatrix only" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -166,6 +181,14 @@ def test_a_pipeline_of_lightgbm_goes_down_the_whole_road(book: Book, shell: Any)
         assert list(book("%mlops_predict flights test").values) == model.predict(rows).tolist()
     finally:
         book("%mlops_deploy flights --remove")
+
+
+def test_a_model_of_xgboost_is_registered(book: Book) -> None:
+    book(
+        "%%mlops_track --name own -o run\nfrom xgboost import XGBClassifier\n"
+        'model = XGBClassifier(n_estimators=5).fit(train[["size", "age"]], train["late"])'
+    )
+    assert book("%mlops_register run flights").version == "1"
 
 
 def test_lightgbms_own_booster_is_registered(book: Book) -> None:
