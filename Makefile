@@ -58,7 +58,7 @@ format: $(VENV)/.dev ## put the code in the house's form
 	$(BIN)/ruff check --fix .
 
 constraints: $(VENV)/.dev ## pin what CI and the two commands install
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --extra xgboost --universal --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --quiet --upgrade --output-file constraints.txt
 
 clean: ## remove what was built

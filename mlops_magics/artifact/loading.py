@@ -18,7 +18,13 @@ from typing import Any, Literal, cast
 
 from mlops_magics.artifact import trust
 from mlops_magics.artifact.schema import Schema, read
-from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UnavailableError
+from mlops_magics.foundation.errors import (
+    MissingExtraError,
+    MLOpsError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 
 Method = Literal["predict", "predict_proba"]
 
@@ -26,6 +32,7 @@ _AGAIN = "Log the model again with %mlops_track; a folder that was altered by ha
 _DESCRIPTION_BYTES = 4 * 1024 * 1024  # an MLmodel file is a few kilobytes
 _EXAMPLE_BYTES = 64 * 1024 * 1024
 _NAMED = 3  # untrusted types that a sentence names
+_EXTRAS = frozenset({"lightgbm", "xgboost"})
 _PICKLES = frozenset({"pickle", "cloudpickle"})
 _TOLD = ("model_id", "model_uuid", "run_id", "mlflow_version", "utc_time_created", "metadata")
 
@@ -214,6 +221,8 @@ def _safe(file: Path) -> Any:  # noqa: ANN401 - any estimator
         )
     try:
         estimator = skops.io.load(file, trusted=sorted(trust.TRUSTED))
+    except ModuleNotFoundError as error:
+        raise _missing(file, error) from error
     except Exception as error:
         raise MLOpsError(
             f"{file.name} cannot be loaded ({type(error).__name__}: {str(error)[:200]}).",
@@ -230,11 +239,24 @@ def _pickled(file: Path) -> Any:  # noqa: ANN401 - any estimator
     try:
         with file.open("rb") as stream:
             return pickle.load(stream)  # noqa: S301 - the caller consented in this call
+    except ModuleNotFoundError as error:
+        raise _missing(file, error) from error
     except Exception as error:
         raise MLOpsError(
             f"{file.name} cannot be loaded ({type(error).__name__}: {str(error)[:200]}).",
             "Install the packages that it was made with, in the same versions.",
         ) from error
+
+
+def _missing(file: Path, error: ModuleNotFoundError) -> MLOpsError:
+    """Name the package that a model needs, and how to install it."""
+    package = (error.name or "").partition(".")[0]
+    if package in _EXTRAS:
+        return MissingExtraError(package, package)
+    return MLOpsError(
+        f"{file.name} cannot be loaded: {package} is not installed.",
+        "Install the packages that it was made with, in the same versions.",
+    )
 
 
 def _method(general: Mapping[str, Any], estimator: object) -> Method:

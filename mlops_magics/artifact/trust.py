@@ -7,7 +7,8 @@ which its own models use it: ``numpy.dtype`` describes a dtype and is never call
 
 Some types hold raw indices that compiled code follows without looking: trees of all kinds, splines,
 sparse matrices. A type cannot vouch for those, which is why skops trusts no tree. `check` reads them
-before the first prediction does.
+before the first prediction does; the model of a booster, which is followed while it is loaded, is read by
+`untrusted`.
 
 Our own ``model_parts`` are on it: they hold names of columns and of formats, look both up in fixed tables
 or hand them to pandas as data, and run nothing that a file could choose.
@@ -28,9 +29,14 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from mlops_magics.artifact import boosters
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 _OBJECTS = """
+    lightgbm.basic: Booster _InnerPredictor
+    lightgbm.sklearn: LGBMClassifier LGBMRanker LGBMRegressor
+    xgboost.core.Booster
+    xgboost.sklearn: XGBClassifier XGBRanker XGBRegressor XGBRFClassifier XGBRFRegressor
     mlops_magics.model_parts.dates.DateParts
     mlops_magics.model_parts.keep.KeepColumns
     mlops_magics.model_parts.raw.RawColumns
@@ -102,6 +108,7 @@ def _names(text: str) -> Iterator[str]:
 
 
 _PARTIAL = "sklearn.utils.validation.check_array"
+_ALSO = frozenset({("collections.OrderedDict", "TypeNode")})  # what a booster's dictionary of scores makes
 _ROLE_OF = {name: role for role, text in _ROLES.items() for name in _names(text)}
 
 TRUSTED: frozenset[str] = frozenset(_ROLE_OF)
@@ -134,6 +141,7 @@ def types(path: Path) -> Types:
 
     Raises:
         MLOpsError: The file is not a readable .skops file.
+        RefusedError: All types are trusted, and a booster among them holds a damaged model.
     """
     import skops.io
 
@@ -148,6 +156,9 @@ def types(path: Path) -> Types:
         ) from error
     found = frozenset(_found(schema))
     foreign = (asked - TRUSTED) | set(_misplaced(found))
+    if not foreign:
+        with zipfile.ZipFile(path) as archive:
+            boosters.check_nodes(schema, archive.read)
     return Types(tuple(sorted(foreign)), tuple(sorted(asked & TRUSTED)), found)
 
 
@@ -185,7 +196,7 @@ def _misplaced(found: Iterable[tuple[str, str]]) -> Iterator[str]:
         if role == "partial":
             if name != _PARTIAL:
                 yield f"functools.partial of {name}"
-        elif _ROLE_OF.get(name, role) != role:
+        elif _ROLE_OF.get(name, role) != role and (name, role) not in _ALSO:
             yield f"{name} as {role}"
 
 
@@ -372,6 +383,7 @@ def _within(values: Any, low: Any, high: Any) -> bool:  # noqa: ANN401 - numbers
 
 _ENSEMBLES = frozenset(f"sklearn.ensemble.{name}" for name in ("_bagging", "_forest", "_gb", "_iforest"))
 _RULES: dict[str, Callable[[Any], bool]] = {
+    **boosters.RULES,
     "functools.partial": lambda part: f"{part.func.__module__}.{part.func.__qualname__}" == _PARTIAL,
     "sklearn.tree._tree.Tree": _tree,
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _predictor,

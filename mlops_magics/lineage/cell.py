@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlops_magics.lineage.identity import exposed
 
-_FITS = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit"})
+_FITS = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit", "train"})
 
 Constant = bool | int | float | str
 

@@ -9,7 +9,7 @@ the outer one starts as well.
 What our own tools fit on the way (:func:`unobserved`) is nobody's result.
 
 LightGBM's and XGBoost's scikit-learn classes, and a user's own, inherit from ``BaseEstimator`` and are
-seen in the same way.
+seen in the same way. Their own ``train`` is seen by the rounds that it adds to a booster: ``lineage.native``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_magics.lineage import native
+
 _METHODS = ("fit", "fit_predict", "fit_transform", "partial_fit")
+_ADDING = frozenset({"partial_fit", "update"})  # each call is one more part of the same fit
 _PACKAGES = ("sklearn", "lightgbm", "xgboost")
 
 
@@ -82,13 +85,20 @@ class Fits:
             if hasattr(method, "_mlops_original"):
                 continue
             if callable(method):
-                wrapper: object = self._noting(name, method)
+                self.put(cls, name, self._noting(name, method))
             elif hasattr(type(method), "__get__"):  # sklearn's available_if: Pipeline.fit_transform
-                wrapper = _NotingDescriptor(method, functools.partial(self._noting, name))
-            else:
-                continue
-            setattr(cls, name, wrapper)
-            self._patched.append((cls, name, method, wrapper))
+                self.put(cls, name, _NotingDescriptor(method, functools.partial(self._noting, name)))
+
+    def wrap_booster(self, cls: type) -> None:
+        """Wrap the method that adds a round to a booster."""
+        method = cls.__dict__["update"]
+        if not hasattr(method, "_mlops_original"):
+            self.put(cls, "update", self._noting("update", method))
+
+    def put(self, cls: type, name: str, wrapper: object) -> None:
+        """Put a wrapper in the place of a method, until :meth:`unwrap`."""
+        self._patched.append((cls, name, cls.__dict__[name], wrapper))
+        setattr(cls, name, wrapper)
 
     def unwrap(self) -> None:
         """Put every method back, except where the cell has put another one in its place."""
@@ -124,9 +134,12 @@ class Fits:
                 self._open.fit = None
             took = time.perf_counter() - begun
             before = self._seen.pop(id(estimator), None)
-            if before is not None and name == "partial_fit":
+            if before is not None and name in _ADDING:
                 took += before.seconds
-            self._seen[id(estimator)] = Fit(estimator, args[0] if args else keywords.get("X"), took)
+            data = args[0] if args else keywords.get("X")
+            if name == "update":
+                data = native.rows_of(estimator)
+            self._seen[id(estimator)] = Fit(estimator, data, took)
             return answer
 
         noted._mlops_original = method  # type: ignore[attr-defined] # noqa: SLF001 - our own mark
@@ -172,6 +185,8 @@ def observed(source: str) -> Iterator[Fits]:
         original.__func__(cls, **keywords)
         fits.wrap(cls)
 
+    for booster in native.watched(source, fits.put):  # may import their estimators' classes too
+        fits.wrap_booster(booster)
     for cls in _subclasses(BaseEstimator):
         fits.wrap(cls)
     BaseEstimator.__init_subclass__ = classmethod(init_subclass)

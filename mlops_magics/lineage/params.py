@@ -7,6 +7,8 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+from mlops_magics.lineage.native import params_of
+
 _LONG = 500
 _SCALARS = (numbers.Real, str)  # numpy's numbers too: a search over np.arange chooses one of them
 
@@ -22,11 +24,18 @@ def estimator_params(estimator: Any) -> tuple[dict[str, str], tuple[str, ...]]: 
         the nesting where the last part alone is unambiguous; and the names of those that differ from
         the defaults of their class.
     """
+    if (given := params_of(estimator)) is not None:
+        told = {name: str(value) for name, value in given.items() if value is not None and _simple(value)}
+        return told, tuple(told)
     if not hasattr(estimator, "get_params"):
         return {}, ()
     values = estimator.get_params(deep=True)
-    defaults = _defaults(estimator, values)
-    kept = {name: value for name, value in values.items() if _simple(value)}
+    defaults, left = _defaults(estimator, values)
+    kept = {
+        name: value
+        for name, value in values.items()
+        if _simple(value) and (value is not None or name not in left)
+    }
     names = _short_names(kept)
     chosen = tuple(
         names[name] for name, value in kept.items() if name in defaults and _differs(value, defaults[name])
@@ -42,15 +51,42 @@ def _simple(value: object) -> bool:
     return False
 
 
-def _defaults(estimator: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def _defaults(estimator: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:  # noqa: ANN401
+    """Find the defaults, and the names that mean nothing as long as they are None.
+
+    XGBoost's and LightGBM's classes take any keyword. They leave to the compiled library what is None,
+    dozens of parameters, and what no signature names was given by the user.
+    """
     owners = {"": estimator} | {name: value for name, value in values.items() if hasattr(value, "get_params")}
     found: dict[str, Any] = {}
+    left: set[str] = set()
     for owner, item in owners.items():
-        for name, parameter in inspect.signature(type(item).__init__).parameters.items():
-            full = f"{owner}__{name}" if owner else name
-            if parameter.default is not inspect.Parameter.empty:
-                found[full] = parameter.default
-    return found
+        before = f"{owner}__" if owner else ""
+        own, open_ = _signature(type(item))
+        found |= {before + name: default for name, default in own.items()}
+        if open_:
+            names = [before + name for name in item.get_params(deep=False)]
+            left.update(names)
+            found |= {name: None for name in names if name not in found}
+    return found, frozenset(left)
+
+
+def _signature(kind: type) -> tuple[dict[str, Any], bool]:
+    """Return the defaults of a class's parameters, and whether it takes any keyword.
+
+    One that does hands them on to the class beneath it.
+    """
+    found: dict[str, Any] = {}
+    depth = 0
+    for made in (cls.__dict__["__init__"] for cls in kind.__mro__ if "__init__" in cls.__dict__):
+        parameters = inspect.signature(made).parameters.values()
+        for each in parameters:
+            if each.default is not inspect.Parameter.empty:
+                found.setdefault(each.name, each.default)
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+            break
+        depth += 1
+    return found, depth > 0
 
 
 def _short_names(values: Mapping[str, object]) -> dict[str, str]:

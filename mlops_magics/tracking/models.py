@@ -182,9 +182,13 @@ def _dumped(estimator: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...
     try:
         skops.io.dump(estimator, path)
         found = trust.types(path)
-        if not found.foreign and found.all not in _READ_BACK:
-            skops.io.load(path, trusted=list(found.ours))
-            _READ_BACK.add(found.all)
+        if not found.foreign:
+            trust.check(estimator)  # what no loader would take is said now
+            if found.all not in _READ_BACK:
+                skops.io.load(path, trusted=list(found.ours))
+                _READ_BACK.add(found.all)
+    except RefusedError as error:
+        return (f"{type(estimator).__name__} ({error.what.rstrip('.')})",), ()
     except Exception as error:  # noqa: BLE001 - skops raises what the object's own code raises
         return (f"{type(estimator).__name__} ({type(error).__name__}: {str(error)[:120]})",), ()
     return found.foreign, found.ours

@@ -26,6 +26,19 @@ _LIGHTGBM: Final = (
     "learning_rate=0.01..0.3 log, n_estimators=50..400 log, num_leaves=7..127 log, "
     "min_child_samples=5..200 log, reg_lambda=0.0|0.01|0.1|1.0|10.0, colsample_bytree=0.3..1.0"
 )
+_XGBOOST: Final = (
+    "learning_rate=0.01..0.3 log, n_estimators=50..400 log, max_depth=2..10, min_child_weight=1..50 log, "
+    "reg_lambda=0.0|0.01|0.1|1.0|10.0, subsample=0.5..1.0, colsample_bytree=0.3..1.0"
+)
+_XGBOOST_OWN: Final = {  # what XGBoost makes of None
+    "learning_rate": 0.3,
+    "n_estimators": 100,
+    "max_depth": 6,
+    "min_child_weight": 1,
+    "reg_lambda": 1.0,
+    "subsample": 1.0,
+    "colsample_bytree": 1.0,
+}
 _TREE: Final = "max_depth=none|3|5|8|12, min_samples_leaf=1..100 log"
 _GRADIENT: Final = (
     "learning_rate=0.01..0.3 log, n_estimators=50..400 log, max_depth=2..8, min_samples_leaf=1..50 log, "
@@ -63,6 +76,8 @@ _SPACES: Final = {
     "MLPRegressor": _NETWORK,
     "LGBMClassifier": _LIGHTGBM,
     "LGBMRegressor": _LIGHTGBM,
+    "XGBClassifier": _XGBOOST,
+    "XGBRegressor": _XGBOOST,
 }
 _INNER: Final = ("estimator", "regressor", "classifier")  # what scikit-learn's wrappers call what they wrap
 
@@ -80,6 +95,16 @@ class Candidate:
     name: str
     estimator: Any
     space: Space
+
+    def own(self) -> dict[str, Any]:
+        """Return the parameters that the estimator came with, in numbers where None stands for one."""
+        params: dict[str, Any] = self.estimator.get_params(deep=True)
+        prefix, model = _last(self.estimator)
+        if type(model).__module__.startswith("xgboost."):
+            for name, value in _XGBOOST_OWN.items():
+                if params.get(f"{prefix}{name}", value) is None:
+                    params[f"{prefix}{name}"] = value
+        return params
 
 
 def candidate(name: str, estimator: Any, text: str | None = None) -> Candidate:  # noqa: ANN401 - any estimator

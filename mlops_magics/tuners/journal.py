@@ -199,7 +199,7 @@ def _begin(study: Study, candidates: Mapping[str, Candidate]) -> None:
     """Try each candidate first as it came."""
     several = len(candidates) > 1
     for name, each in candidates.items():
-        own, whole = each.space.of(each.estimator.get_params(deep=True))
+        own, whole = each.space.of(each.own())
         prefix = f"{name}." if several else ""
         params = {f"{prefix}{key}": value for key, value in own.items()}
         first = {FAMILY: name, **params} if several else params

@@ -22,17 +22,20 @@ from mlflow import MlflowClient
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from studies import ended
+from xgboost import XGBClassifier
 
-from mlops_magics.foundation.errors import MLOpsError, UnavailableError, UsageError
+from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, UnavailableError, UsageError
 from mlops_magics.foundation.platform import locked
 from mlops_magics.frontends.cli.command import main
 from mlops_magics.steps.evaluate import evaluate
 from mlops_magics.steps.prepare import prepare
 from mlops_magics.steps.register import register
 from mlops_magics.steps.tune import Study, tune
+from mlops_magics.tuners import families
 
 NUMBERS = ["size", "age"]
 
@@ -234,6 +237,37 @@ def test_families_are_searched_with_preparation_of_their_own(flights: pd.DataFra
     assert {each.family for each in study.trials} >= {"linear", "boosting", "forest"}
     assert study.estimator.predict(flights[["town", *NUMBERS]]).shape == (400,)
     assert evaluate(study, flights, target="late").metrics["roc_auc"] > 0.8
+
+
+def test_lightgbm_is_tried_and_kept_without_pickle(project: Path, flights: pd.DataFrame) -> None:
+    automatic = tune("auto", flights, "late", trials=8, folds=2, workers=2)
+    assert "lightgbm" in {each.family for each in automatic.trials if each.state == "complete"}
+    study = tune("lightgbm", flights, "late", trials=2, folds=2, workers=1)
+    assert study.model_kind == "LGBMClassifier"
+    assert study.model_id is not None
+    assert client(project).get_logged_model(study.model_id).tags["mlops.format"] == "skops"
+    assert register(study, "flights").version == "1"
+
+
+def test_lightgbm_that_is_not_installed_is_named(
+    flights: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError) as caught:
+        quick(flights, pipeline="lightgbm")
+    assert "pip install 'mlops-magics[lightgbm]'" in caught.value.remedy
+
+
+def test_ones_own_xgboost_is_tuned_from_what_it_came_with(flights: pd.DataFrame) -> None:
+    study = quick(flights, pipeline=XGBClassifier(n_jobs=1), trials=2)
+    judged = cross_val_score(
+        XGBClassifier(n_jobs=1),
+        flights[NUMBERS],
+        flights["late"],
+        scoring="roc_auc",
+        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+    )
+    assert study.as_it_came == pytest.approx(judged.mean())
 
 
 def test_what_prepare_made_and_a_family_are_tuned(flights: pd.DataFrame) -> None:

@@ -87,7 +87,7 @@ def test_what_looks_like_code_is_a_word_like_any_other() -> None:
 @pytest.mark.parametrize("classes", [True, False])
 def test_a_family_is_in_its_own_space_as_it_comes(family: str, *, classes: bool) -> None:
     made = candidate(family, make_pipeline(StandardScaler(), model_of(family, classes=classes)))
-    _, whole = made.space.of(made.estimator.get_params(deep=True))
+    _, whole = made.space.of(made.own())
     assert whole
 
 

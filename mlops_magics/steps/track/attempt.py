@@ -19,6 +19,7 @@ from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.cell import CellFacts, cell_facts
 from mlops_magics.lineage.fits import Fit
 from mlops_magics.lineage.identity import Key, key
+from mlops_magics.lineage.native import remark
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.lineage.tables import datasets
@@ -157,7 +158,8 @@ class Outcome:
             )
         except RefusedError as error:
             return "", (f"The model was not kept. {error.what} {error.remedy}",)
-        return form, ()
+        said = remark(self.fit.estimator)
+        return form, (said,) if said else ()
 
     def run(
         self,

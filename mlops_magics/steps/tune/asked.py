@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.errors import MissingExtraError, UsageError, nearest
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.model_parts.plan import Plan, pipeline
 from mlops_magics.stats.engine import summarize
@@ -99,6 +99,7 @@ def asked(model: object, data: object, target: object, wanted: Wanted, called: M
     Raises:
         UsageError: It does not make sense; the sentence says why.
         NotFoundError: There is no such column.
+        MissingExtraError: It is a family whose library is not installed.
     """
     folds, space = wanted.folds, wanted.space
     if folds < _FEWEST:
@@ -156,7 +157,7 @@ def _families(model: object, own: object, *, auto: bool) -> tuple[str, ...]:
     if model in installed():
         return (str(model),)
     if model in FAMILIES:
-        raise UsageError(f"{model} is not installed.", "Install it with: pip install lightgbm")
+        raise MissingExtraError("lightgbm", "lightgbm")
     raise UsageError(
         f"'{model}' is neither a pipeline in this notebook nor a family of models.",
         nearest(str(model), ("auto", *installed())),
