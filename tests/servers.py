@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import pwd
 import secrets
@@ -87,6 +89,61 @@ def mlflow_on(
     whole = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | dict(environment or {})
     with started(command, lambda: _answers(f"{url}/health"), folder / "log", cwd=folder, env=whole):
         yield url
+
+
+ADMIN = ("admin", "the-admins-own-word")
+
+
+@contextlib.contextmanager
+def mlflow_with_users(folder: Path, users: Mapping[str, str]) -> Iterator[str]:
+    """Start an MLflow server that asks who one is; yield its address.
+
+    Args:
+        folder: Where its files are.
+        users: Passwords by user; ``ADMIN`` is there besides. Who has no permission of a thing may read it.
+    """
+    (folder / "auth.ini").write_text(
+        "[mlflow]\ndefault_permission = READ\n"
+        f"database_uri = sqlite:///{folder}/auth.db\n"
+        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "auth_cache_ttl_seconds = 60\n"  # hashing a password at each request takes most of the time
+    )
+    environment = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
+    }
+    options = ("--app-name", "basic-auth", "--artifacts-destination", str(folder / "files"))
+    with mlflow_on(folder, f"sqlite:///{folder}/m.db", *options, environment=environment) as url:
+        for name, password in users.items():
+            _create_user(url, name, password)
+        yield url
+
+
+def _create_user(url: str, name: str, password: str) -> None:
+    proof = base64.b64encode(":".join(ADMIN).encode()).decode()
+    asked = urllib.request.Request(  # noqa: S310 - our own server
+        f"{url}/api/2.0/mlflow/users/create",
+        json.dumps({"username": name, "password": password}).encode(),
+        {"Authorization": f"Basic {proof}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(asked, timeout=30).close()  # noqa: S310 - our own server
+
+
+@contextlib.contextmanager
+def signed_in(name: str, password: str) -> Iterator[None]:
+    """Be a user of an MLflow server for the length of a ``with`` block."""
+    told = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password}
+    before = {key: os.environ.get(key) for key in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
 
 
 class Postgres:

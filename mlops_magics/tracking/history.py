@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mlops_magics.foundation.masking import masked
 from mlops_magics.tracking.provenance import user
+from mlops_magics.tracking.rights import User
 from mlops_magics.tracking.store import Store, door
 
 _PREFIX: Final = "mlops.promotion."
@@ -61,12 +62,30 @@ class Event:
         return f"{_PREFIX}{digits}-{self.id}"
 
 
-def event(alias: str, old: str | None, new: str | None, reason: str, kind: str = "promotion") -> Event:
-    """Make the record of a move that is about to happen now, by this user."""
+def event(
+    alias: str,
+    old: str | None,
+    new: str | None,
+    reason: str,
+    *,
+    kind: str = "promotion",
+    by: User | None = None,
+) -> Event:
+    """Make the record of a move that is about to happen now.
+
+    Args:
+        alias: The alias.
+        old: What it points to.
+        new: What it is to point to.
+        reason: Why.
+        kind: What kind of move it is.
+        by: Who moves it; by default the operating system's user, unverified.
+    """
+    by = by or User(user(), verified=False)
     return Event(
         datetime.now(UTC).isoformat(timespec="milliseconds"),
-        user(),
-        verified=False,
+        by.name,
+        verified=by.verified,
         alias=alias,
         old=old,
         new=new,

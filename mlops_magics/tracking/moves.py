@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.foundation.platform import ProcessId
-from mlops_magics.tracking import history, registry
+from mlops_magics.tracking import history, registry, rights
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.store import Store, door
 
@@ -111,12 +111,13 @@ def move(store: Store, model: str, event: Event) -> None:
 
 def point(store: Store, model: str, alias: str, version: str, *, reason: str, kind: str) -> None:
     """Move an alias to a version, wherever it points to by now."""
+    who = rights.current(store)
     for attempt in range(_TRIES):
         holder = registry.aliases_of(store, model).get(alias)
         if holder == version:
             return
         try:
-            move(store, model, history.event(alias, holder, version, reason, kind))
+            move(store, model, history.event(alias, holder, version, reason, kind=kind, by=who))
         except RefusedError:
             if attempt + 1 == _TRIES:
                 raise

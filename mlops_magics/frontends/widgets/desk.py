@@ -13,6 +13,7 @@ from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.registry import ALIASES
+from mlops_magics.tracking.rights import suffices
 
 View = dict[str, Any]
 
@@ -57,7 +58,10 @@ def _view(review: Review) -> View:
         "compare": _compared(review),
         "gates": [_gate(gate) for gate in review.gates],
         "history": [_move(event) for event in review.history],
-        "can": {"promote": review.refusal is None, "roll_back": review.previous is not None},
+        "can": {
+            "promote": review.refusal is None,
+            "roll_back": review.previous is not None and suffices(review.right, "EDIT"),
+        },
         "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
         "message": None,
         "busy": False,

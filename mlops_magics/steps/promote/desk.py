@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.steps.promote.judging import judged, refusal
+from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Review
-from mlops_magics.tracking import evaluations, history, moves, registry
+from mlops_magics.tracking import evaluations, history, moves, registry, rights
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.history import OVERTAKEN, Event
 from mlops_magics.tracking.records import ModelVersion
@@ -40,6 +41,8 @@ class Desk:
         theirs = None if held is None else evaluations.read(self.store, held)
         gates = judged(item, self.alias, mine, held)
         done = registry.moves_of(self.store, self.model)
+        who = rights.current(self.store)
+        right = rights.right(self.store, who, "registered_model", self.model)
         return Review(
             model=self.model,
             to=self.alias,
@@ -47,12 +50,14 @@ class Desk:
             versions=versions,
             holders=holders,
             gates=gates,
-            refusal=refusal(item, self.alias, mine, gates),
+            refusal=not_allowed(who, right, self.model) or refusal(item, self.alias, mine, gates),
             metrics={} if mine is None else mine.metrics,
             champion_metrics=_beside(mine, theirs),
             history=tuple(reversed(done)),
             previous=_previous(done, self.alias, holders.get(self.alias)),
             outside=moves.outside(holders, done),
+            who=who,
+            right=right,
             desk=self,
         )
 
@@ -64,7 +69,7 @@ class Desk:
             UsageError: The alias is none of ours or the reason is empty.
         """
         _checked(alias, reason)
-        moves.recover(self.store, self.model)
+        self._recover()
         review = Desk(self.store, self.model, alias).review(version)
         if review.holders.get(alias) == review.selected:
             return self._unchanged(alias, review, reason)
@@ -80,8 +85,10 @@ class Desk:
             RefusedError: Another one moved the alias at the same moment.
         """
         _checked(alias, reason)
-        moves.recover(self.store, self.model)
+        self._recover()
         review = Desk(self.store, self.model, alias).review()
+        if (lacking := not_allowed(review.who, review.right, self.model)) is not None:
+            raise RefusedError(lacking.what, lacking.remedy)
         if review.previous is None:
             raise NotFoundError(
                 f"{self.model} has no earlier {alias} to go back to.",
@@ -89,20 +96,28 @@ class Desk:
             )
         return self._moved(alias, review.previous, reason, "rollback", review)
 
+    def _recover(self) -> None:
+        """Finish what a killed process left; who may not is refused afterwards, with the reason."""
+        with contextlib.suppress(RefusedError):
+            moves.recover(self.store, self.model)
+
     def _unchanged(self, alias: str, review: Review, reason: str) -> Promotion:
         """Answer for a cell that is run again: what it asks for is so already, and no move is recorded."""
-        now = history.event(alias, review.selected, review.selected, reason.strip(), kind="unchanged")
+        now = history.event(
+            alias, review.selected, review.selected, reason.strip(), kind="unchanged", by=review.who
+        )
         return _promotion(self.model, now, review.gates)
 
     def _moved(self, alias: str, new: str, reason: str, kind: str, review: Review) -> Promotion:
         """Move the alias from where the review saw it; who comes too late is written down as well."""
-        record = history.event(alias, review.holders.get(alias), new, reason.strip(), kind=kind)
+        held = review.holders.get(alias)
+        record = history.event(alias, held, new, reason.strip(), kind=kind, by=review.who)
         try:
             moves.move(self.store, self.model, record)
         except RefusedError:
             holder = registry.aliases_of(self.store, self.model).get(alias)
             if holder != record.old:
-                late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN)
+                late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN, by=review.who)
                 history.write(self.store, self.model, late)
             raise
         return _promotion(self.model, record, review.gates if kind == "promotion" else ())

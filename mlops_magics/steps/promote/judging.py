@@ -7,7 +7,9 @@ from typing import Final
 from mlops_magics.steps.promote.result import Refusal
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.rights import User, suffices
 
+_NEEDED: Final = "EDIT"  # what MLflow's server asks for, for tags and aliases
 _CHAMPION: Final = "champion"  # the alias, and the gate that compares with its holder
 
 
@@ -38,6 +40,22 @@ def judged(
         return (*rest, Gate(_CHAMPION, "pass", None, None, told))
     told = f"not compared with version {held.version}, which is the champion"
     return (*rest, Gate(_CHAMPION, "fail", None, None, told))
+
+
+def not_allowed(who: User, right: str | None, model: str) -> Refusal | None:
+    """Say why a user may not move the aliases of a model; None where MLflow lets them.
+
+    Args:
+        who: The user.
+        right: What MLflow lets them do with the model; None where it has no permissions.
+        model: The registered model.
+    """
+    if suffices(right, _NEEDED):
+        return None
+    return Refusal(
+        f"{who.name} has {right} on {model}; moving an alias takes {_NEEDED}.",
+        f"Ask a manager of {model} for {_NEEDED}, or sign in as somebody who has it.",
+    )
 
 
 def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[Gate, ...]) -> Refusal | None:

@@ -12,6 +12,7 @@ from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.moves import Outside
 from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.rights import User
 
 _PRIMARY: Final = ("roc_auc", "accuracy", "r2")
 _SHOWN_EVENTS: Final = 5
@@ -83,7 +84,9 @@ class Review(Result):
         champion_metrics: Those of the alias's holder now.
         history: The moves so far, newest first.
         previous: The version that a rollback would bring back, or None.
+        who: Who looks.
         outside: Aliases that were moved by other means than ours.
+        right: What MLflow lets them do with the model: READ, EDIT, MANAGE; None where it has no permissions.
         desk: Acts on this review; a card uses it.
     """
 
@@ -98,7 +101,9 @@ class Review(Result):
     champion_metrics: Mapping[str, float]
     history: tuple[Event, ...]
     previous: str | None
+    who: User
     outside: tuple[Outside, ...] = ()
+    right: str | None = None
     desk: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
