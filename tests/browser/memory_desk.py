@@ -30,13 +30,13 @@ class MemoryDesk:
     before: list[str] = field(default_factory=lambda: ["1"])
     history: list[dict[str, str]] = field(default_factory=list)
 
-    def look(self, version: str | None) -> dict[str, Any]:
+    def look(self, version: str | None, alias: str | None = None) -> dict[str, Any]:
         chosen = version or "3"
         champion = self.holders["champion"]
         good = _AUC[chosen] >= _LEAST
         return {
             "model": "churn",
-            "to": "champion",
+            "to": alias or "champion",
             "aliases": ["champion", "challenger", "candidate"],
             "holders": dict(self.holders),
             "versions": [self._version(name) for name in reversed(_AUC)],
@@ -72,16 +72,18 @@ class MemoryDesk:
             raise ValueError("a secret detail")
         self.before.append(self.holders.get(alias, ""))
         self.holders[alias] = version
-        return self._moved(version, f"v{version} is {alias} now.", f"v{version} → {alias}", reason)
+        words = f"v{version} is {alias} now."
+        return self._moved(version, alias, words, f"v{version} → {alias}", reason)
 
     def roll_back(self, alias: str, reason: str) -> dict[str, Any]:
         self.holders[alias] = self.before.pop()
-        return self._moved(None, f"{alias} is v{self.holders[alias]} again.", f"{alias} rolled back", reason)
+        words = f"{alias} is v{self.holders[alias]} again."
+        return self._moved(None, alias, words, f"{alias} rolled back", reason)
 
-    def _moved(self, version: str | None, words: str, what: str, reason: str) -> dict[str, Any]:
+    def _moved(self, version: str | None, alias: str, words: str, what: str, reason: str) -> dict[str, Any]:
         move = {"when": "2026-11-20T10:00:00Z", "who": "ada", "what": what, "reason": reason}
         self.history.insert(0, move)
-        return {**self.look(version), "message": {"tone": "good", "what": words, "remedy": ""}}
+        return {**self.look(version, alias), "message": {"tone": "good", "what": words, "remedy": ""}}
 
     def _version(self, name: str) -> dict[str, Any]:
         return {

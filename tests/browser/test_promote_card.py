@@ -30,7 +30,7 @@ RUN_DOWN = """() => {
     document.activeElement.dispatchEvent(press);
   }
 }"""
-LOOKED = "(request) => ({ selected: request.version, message: null })"
+LOOKED = "(request) => ({ selected: request.version, to: request.alias, message: null })"
 
 
 def confirm(page: Page) -> Locator:
@@ -179,13 +179,19 @@ def test_who_may_only_read_is_told_so(new_card: NewCard) -> None:
 
 
 def test_another_alias_is_another_question(new_card: NewCard) -> None:
-    card = new_card(ready())
+    card = new_card(failing())
+    expect(confirm(card.page)).to_be_disabled()
+    may = "can: { promote: true, roll_back: false }, why_not: ''"
+    card.answer(f"(request) => ({{ to: request.alias, gates: [], {may} }})")
     card.page.get_by_label("Alias", exact=True).select_option("challenger")
     expect(card.page.get_by_text("nothing holds challenger yet")).to_be_visible()
     expect(card.page.get_by_role("button", name="Roll back…")).to_be_hidden()
     reason(card.page).fill("Watch it in the shadow first")
-    card.page.get_by_role("button", name="Promote v3 to challenger").click()
-    assert card.sent[0]["alias"] == "challenger"
+    card.page.get_by_role("button", name="to challenger").click()
+    assert [(one["do"], one["alias"]) for one in card.sent] == [
+        ("select", "challenger"),
+        ("promote", "challenger"),
+    ]
 
 
 @pytest.mark.parametrize("how", ["disconnect()", "model.answer = 'broken'"])

@@ -45,11 +45,11 @@ class Desk:
     seen_busy: list[bool] = field(default_factory=list)
     card: Any = None
 
-    def look(self, version: str | None) -> dict[str, Any]:
-        self.asked.append(("look", version))
+    def look(self, version: str | None, alias: str | None = None) -> dict[str, Any]:
+        self.asked.append(("look", version, alias))
         return {
             "model": "churn",
-            "to": "champion",
+            "to": alias or "champion",
             "aliases": ["champion", "challenger"],
             "holders": dict(self.holders),
             "versions": [{"version": "2", "metrics": {"auc": float("nan")}}, {"version": "1", "metrics": {}}],
@@ -72,7 +72,7 @@ class Desk:
         if self.fails:
             raise self.fails
         self.holders[alias] = version
-        return {**self.look("2"), "message": {"tone": "good", "what": "Done.", "remedy": ""}}
+        return {**self.look("2", alias), "message": {"tone": "good", "what": "Done.", "remedy": ""}}
 
 
 @pytest.fixture
@@ -233,11 +233,26 @@ def test_rolling_back(card: Any, desk: Desk) -> None:
     assert (card.result["did"], card.result["before"], card.result["version"]) == ("roll_back", "2", "1")
 
 
+def test_another_alias_is_looked_at_before_it_is_moved(card: Any, desk: Desk) -> None:
+    press(card, "promote", version="2", alias="challenger", reason="Because")
+    assert card.state["message"]["what"] == "challenger is not the alias whose gates were shown."
+    press(card, "roll_back", click="c2", alias="challenger", reason="Because")
+    assert desk.asked == []
+    press(card, "select", click="c3", version="2", alias="challenger")
+    assert (card.state["to"], card.state["message"]) == ("challenger", None)
+    press(card, "promote", click="c4", version="2", alias="challenger", reason="Because")
+    assert desk.holders["challenger"] == "2"
+    press(card, "refresh", click="c5")
+    assert card.state["to"] == "challenger"
+    press(card, "select", click="c6", version="2", alias="king")
+    assert "not among those of this card" in card.state["message"]["what"]
+
+
 def test_selected_goes_both_ways(card: Any, desk: Desk) -> None:
     press(card, "select", version="1")
     assert card.selected == "1"
     card.selected = "2"
-    assert desk.asked == [("look", "1"), ("look", "2")]
+    assert desk.asked == [("look", "1", "champion"), ("look", "2", "champion")]
     assert card.state["selected"] == "2"
     card.selected = "9"
     assert card.selected == "2", "what cannot be shown is not selected"

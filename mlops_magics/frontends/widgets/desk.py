@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
@@ -28,9 +29,9 @@ class StoreDesk:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def look(self, version: str | None) -> View:
-        """Show how a version stands now."""
-        return _view(self._desk.review(version))
+    def look(self, version: str | None, alias: str | None = None) -> View:
+        """Show how a version stands now before an alias."""
+        return _view(replace(self._desk, alias=alias or self._desk.alias).review(version))
 
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again, move the alias, and show how things stand then."""
@@ -44,7 +45,7 @@ class StoreDesk:
     def _after(self, done: Promotion, version: str) -> View:
         what = f"{done.model}@{done.alias} is version {done.version} now."
         remedy = f"It was version {done.before}." if done.before else "It is the first one."
-        return self.look(version) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
+        return self.look(version, done.alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
 
 def _view(review: Review) -> View:

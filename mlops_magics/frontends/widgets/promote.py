@@ -35,8 +35,8 @@ class PromotionDesk(Protocol):
     why_not, message, busy``, as ``widgets/src/cards/model.ts`` types them.
     """
 
-    def look(self, version: str | None) -> View:
-        """Show how a version stands; None leaves the choice to the desk."""
+    def look(self, version: str | None, alias: str | None = None) -> View:
+        """Show how a version stands before an alias; None leaves the choice to the desk."""
 
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again and move the alias."""
@@ -72,7 +72,7 @@ class PromotionCard(Card):
     def _chosen(self, change: Mapping[str, Any]) -> None:
         version = change["new"]
         if version and version != self.state.get("selected"):
-            self._act("", lambda: (self._desk.look(self._known(version)), None))
+            self._act("", lambda: (self._desk.look(self._known(version), self.state.get("to")), None))
 
     def _heard(self, _card: object, content: object, _buffers: object) -> None:
         """Check a request from the page and act on it, once a click."""
@@ -87,9 +87,9 @@ class PromotionCard(Card):
     def _answer(self, request: Mapping[str, Any]) -> Outcome:
         match request.get("do"):
             case "select":
-                return self._desk.look(self._known(request.get("version"))), None
+                return self._desk.look(self._known(request.get("version")), self._before(request)), None
             case "refresh":
-                return self._desk.look(self.selected), None
+                return self._desk.look(self.selected, self._before(request)), None
             case "promote":
                 return self._promote(request)
             case "roll_back":
@@ -104,6 +104,7 @@ class PromotionCard(Card):
             raise RefusedError(
                 f"v{version} is not the version that was shown.", "Look at it, then press promote again."
             )
+        self._in_question(alias)
         self._allowed("promote", f"v{version} cannot be promoted.")
         before = self._holders().get(alias)
         self._set(busy=True)
@@ -118,6 +119,7 @@ class PromotionCard(Card):
 
     def _roll_back(self, request: Mapping[str, Any]) -> Outcome:
         alias, reason = self._alias(request.get("alias")), _reason(request.get("reason"))
+        self._in_question(alias)
         self._allowed("roll_back", f"{alias} cannot be rolled back.")
         before = self._holders().get(alias)
         self._set(busy=True)
@@ -154,11 +156,22 @@ class PromotionCard(Card):
             raise UsageError(f"The card shows no version '{name}'.", "Refresh it, then choose a version.")
         return version
 
+    def _before(self, request: Mapping[str, Any]) -> str | None:
+        """The alias that the page looks at; what was shown, where it names none."""
+        alias = request.get("alias")
+        return self._alias(alias) if alias is not None else self.state.get("to")
+
     def _alias(self, alias: object) -> str:
         allowed = {self.state.get("to"), *self.state.get("aliases", ())}
         if not isinstance(alias, str) or not alias or alias not in allowed:
             raise UsageError("That alias is not among those of this card.", "Choose one from its list.")
         return alias
+
+    def _in_question(self, alias: str) -> None:
+        if alias != self.state.get("to"):
+            raise RefusedError(
+                f"{alias} is not the alias whose gates were shown.", "Choose it, then press the button again."
+            )
 
     def _allowed(self, act: str, otherwise: str) -> None:
         if not self.state.get("can", {}).get(act):

@@ -50,8 +50,8 @@ class Card {
       this.history.element,
     );
     keepKeys(this.element);
-    this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh" }, "Looking again…"));
-    this.action.element.addEventListener("mlp-alias", () => this.show());
+    this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh", alias: this.alias() }, "Looking again…"));
+    this.action.element.addEventListener("mlp-alias", () => this.look(`Looking at ${this.alias()}…`));
   }
 
   /** The kernel sent a new state, or went away, or came back. */
@@ -95,8 +95,20 @@ class Card {
     clearTimeout(this.settle);
     this.settle = window.setTimeout(() => {
       this.settle = 0;
-      this.ask({ do: "select", version }, `Looking at v${version}…`);
+      this.look(`Looking at v${version}…`);
     }, SETTLE);
+    this.show();
+  }
+
+  /** The alias in question. */
+  private alias(): string {
+    const view = readView(this.model.get("state"));
+    return view ? this.action.target(view) : "";
+  }
+
+  /** Gates, comparison and rollback are those of one version before one alias: ask for them together. */
+  private look(words: string): void {
+    this.ask({ do: "select", version: this.chosen, alias: this.alias() }, words);
     this.show();
   }
 
