@@ -45,7 +45,7 @@ def test_a_missing_right_is_named_and_who_promotes_is_who_mlflow_says(book: Book
     assert book
     with signed_in("reed", PASSWORDS["reed"]):
         seen = promote("flights")
-        assert (seen.who, seen.right) == (rights.User("reed", verified=True), "READ")
+        assert (seen.rules.who, seen.rules.right) == (rights.User("reed", verified=True), "READ")
         told = "reed has READ on flights; moving an alias takes EDIT."
         assert seen.refusal is not None
         assert seen.refusal.what == told

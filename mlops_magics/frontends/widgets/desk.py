@@ -61,7 +61,7 @@ def _view(review: Review) -> View:
         "history": [_move(event) for event in review.history],
         "can": {
             "promote": review.refusal is None,
-            "roll_back": review.previous is not None and suffices(review.right, "EDIT"),
+            "roll_back": review.previous is not None and suffices(review.rules.right, "EDIT"),
         },
         "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
         "message": None,

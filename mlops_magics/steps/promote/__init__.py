@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, overload
 
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
-from mlops_magics.steps.promote.result import Promotion, Refusal, Review
+from mlops_magics.steps.promote.governing import governed
+from mlops_magics.steps.promote.result import Governed, Promotion, Refusal, Review, Spoken
 from mlops_magics.tracking.store import open_store
 
-__all__ = ["Alias", "Desk", "Promotion", "Refusal", "Review", "promote"]
+__all__ = ["Alias", "Desk", "Governed", "Promotion", "Refusal", "Review", "Spoken", "promote"]
 
 Alias = Literal["candidate", "challenger", "champion"]
 
@@ -36,6 +38,26 @@ def promote(
     rollback: bool = False,
     settings: Settings | None = None,
 ) -> Promotion: ...
+@overload
+def promote(
+    model: str,
+    *,
+    version: str | None = None,
+    reason: str,
+    approve: Literal[True],
+    settings: Settings | None = None,
+) -> Spoken: ...
+@overload
+def promote(
+    model: str,
+    *,
+    version: str | None = None,
+    reason: str,
+    reject: Literal[True],
+    settings: Settings | None = None,
+) -> Spoken: ...
+@overload
+def promote(model: str, *, policy: Path, settings: Settings | None = None) -> Governed: ...
 def promote(
     model: str,
     *,
@@ -43,8 +65,11 @@ def promote(
     to: Alias | None = None,
     reason: str | None = None,
     rollback: bool = False,
+    approve: bool = False,
+    reject: bool = False,
+    policy: Path | None = None,
     settings: Settings | None = None,
-) -> Review | Promotion:
+) -> Review | Promotion | Spoken | Governed:
     """Promote a version of a model, or look at what would be promoted.
 
     Without a reason it shows the promotion widget: versions, what each alias points to now, gates,
@@ -58,25 +83,37 @@ def promote(
         to: The alias to move; the champion by default.
         reason: Why. Whoever reads the history next year must understand it.
         rollback: Bring the alias's previous version back instead.
+        approve: Say that you approve of the version instead; the policy must name you.
+        reject: Say that you are against it instead; that stands until you approve.
+        policy: A TOML file with what a promotion to champion takes from now on: ``approvals``,
+            ``approvers``, ``promoters``, ``[grants]`` and ``[gates]``. Only managers of the model may set it.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
-        A Promotion when a reason was given, else a Review.
+        A Promotion when a reason was given, else a Review; what was said where it was an approval; the
+        policy where one was set.
 
     Raises:
-        RefusedError: A gate failed, or the version was never evaluated or registered by us.
+        RefusedError: A gate failed, the version was never evaluated or registered by us, another one was
+            quicker, or MLflow or the policy does not let you.
         NotFoundError: There is no such model or version, or nothing to roll back to.
-        UsageError: The reason is missing.
+        UsageError: The reason is missing, or options contradict each other.
     """
     checked_name(model, "model")
+    if sum((rollback, approve, reject, policy is not None)) > 1:
+        raise UsageError(
+            "--rollback, --approve, --reject and --policy are different things.", "Say one of them a line."
+        )
     store = open_store(settings or Settings.discover())
+    if policy is not None:
+        return governed(store, model, policy)
     desk = Desk(store, model, to or "champion")
     if reason is None:
-        if rollback or to is not None:
+        if rollback or approve or reject or to is not None:
             raise UsageError(
                 "A promotion needs a reason.", 'Add --reason "...", or leave --to out to see the widget.'
             )
         return desk.review(version)
-    if rollback:
-        return desk.back(desk.alias, reason)
-    return desk.move(version, desk.alias, reason)
+    if approve or reject:
+        return desk.speak(version, reason, approved=approve)
+    return desk.back(desk.alias, reason) if rollback else desk.move(version, desk.alias, reason)

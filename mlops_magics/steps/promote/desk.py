@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
-from mlops_magics.steps.promote.result import Promotion, Review
-from mlops_magics.tracking import evaluations, history, moves, registry, rights
+from mlops_magics.steps.promote.result import Promotion, Review, Rules, Spoken
+from mlops_magics.tracking import evaluations, history, moves, policies, registry, rights
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.history import OVERTAKEN, Event
+from mlops_magics.tracking.policies import ModelPolicy
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
@@ -39,10 +40,9 @@ class Desk:
         held = next((each for each in versions if each.version == holders.get(self.alias)), None)
         mine = evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
-        gates = judged(item, self.alias, mine, held)
+        rules = self._rules(item)
+        gates = judged(item, self.alias, mine, held, rules)
         done = registry.moves_of(self.store, self.model)
-        who = rights.current(self.store)
-        right = rights.right(self.store, who, "registered_model", self.model)
         return Review(
             model=self.model,
             to=self.alias,
@@ -50,14 +50,13 @@ class Desk:
             versions=versions,
             holders=holders,
             gates=gates,
-            refusal=not_allowed(who, right, self.model) or refusal(item, self.alias, mine, gates),
+            refusal=not_allowed(rules, self.model) or refusal(item, self.alias, mine, gates),
             metrics={} if mine is None else mine.metrics,
             champion_metrics=_beside(mine, theirs),
             history=tuple(reversed(done)),
             previous=_previous(done, self.alias, holders.get(self.alias)),
             outside=moves.outside(holders, done),
-            who=who,
-            right=right,
+            rules=rules,
             desk=self,
         )
 
@@ -77,6 +76,20 @@ class Desk:
             raise RefusedError(review.refusal.what, review.refusal.remedy)
         return self._moved(alias, review.selected, reason, "promotion", review)
 
+    def speak(self, version: str | None, comment: str, *, approved: bool) -> Spoken:
+        """Say of a version that one approves of it, or does not.
+
+        Raises:
+            RefusedError: The model's policy does not ask this user.
+            UsageError: The reason is missing.
+        """
+        _said(comment)
+        item = self._version(version)
+        given = policies.approve(self.store, item, comment, approved=approved)
+        policy = policies.read(self.store, self.model) or ModelPolicy()
+        said = policies.approvals(self.store, item, policy)
+        return Spoken(self.model, item.version, given, policy.approvals, said)
+
     def back(self, alias: str, reason: str) -> Promotion:
         """Bring an alias's previous version back.
 
@@ -87,7 +100,7 @@ class Desk:
         _checked(alias, reason)
         self._recover()
         review = Desk(self.store, self.model, alias).review()
-        if (lacking := not_allowed(review.who, review.right, self.model)) is not None:
+        if (lacking := not_allowed(review.rules, self.model)) is not None:
             raise RefusedError(lacking.what, lacking.remedy)
         if review.previous is None:
             raise NotFoundError(
@@ -104,23 +117,28 @@ class Desk:
     def _unchanged(self, alias: str, review: Review, reason: str) -> Promotion:
         """Answer for a cell that is run again: what it asks for is so already, and no move is recorded."""
         now = history.event(
-            alias, review.selected, review.selected, reason.strip(), kind="unchanged", by=review.who
+            alias, review.selected, review.selected, reason.strip(), kind="unchanged", by=review.rules.who
         )
         return _promotion(self.model, now, review.gates)
 
     def _moved(self, alias: str, new: str, reason: str, kind: str, review: Review) -> Promotion:
         """Move the alias from where the review saw it; who comes too late is written down as well."""
         held = review.holders.get(alias)
-        record = history.event(alias, held, new, reason.strip(), kind=kind, by=review.who)
+        record = history.event(alias, held, new, reason.strip(), kind=kind, by=review.rules.who)
         try:
             moves.move(self.store, self.model, record)
         except RefusedError:
             holder = registry.aliases_of(self.store, self.model).get(alias)
             if holder != record.old:
-                late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN, by=review.who)
+                late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN, by=review.rules.who)
                 history.write(self.store, self.model, late)
             raise
         return _promotion(self.model, record, review.gates if kind == "promotion" else ())
+
+    def _rules(self, item: ModelVersion) -> Rules:
+        policy, who = policies.read(self.store, self.model), rights.current(self.store)
+        said = () if policy is None else policies.approvals(self.store, item, policy)
+        return Rules(policy, said, who, rights.right(self.store, who, "registered_model", self.model))
 
     def _version(self, version: str | None) -> ModelVersion:
         if version is None and "candidate" in registry.aliases_of(self.store, self.model):
@@ -168,6 +186,10 @@ def _previous(done: tuple[Event, ...], alias: str, now: str | None) -> str | Non
 def _checked(alias: str, reason: str) -> None:
     if alias not in registry.ALIASES:
         raise UsageError(f"'{alias[:20]}' is not an alias.", f"Choose {', '.join(registry.ALIASES)}.")
+    _said(reason)
+
+
+def _said(reason: str) -> None:
     if not reason.strip():
         raise UsageError(
             "A promotion needs a reason.", "Write one sentence that will still make sense later."

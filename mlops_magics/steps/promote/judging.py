@@ -2,60 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from mlops_magics.steps.promote.result import Refusal
+from mlops_magics.steps.promote.result import Refusal, Rules
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.records import ModelVersion
-from mlops_magics.tracking.rights import User, suffices
+from mlops_magics.tracking.rights import suffices
 
 _NEEDED: Final = "EDIT"  # what MLflow's server asks for, for tags and aliases
+_POLICY: Final = "policy"
+_APPROVALS: Final = "approvals"
 _CHAMPION: Final = "champion"  # the alias, and the gate that compares with its holder
 
 
 def judged(
-    item: ModelVersion, alias: str, mine: Summary | None, held: ModelVersion | None
+    item: ModelVersion, alias: str, mine: Summary | None, held: ModelVersion | None, rules: Rules
 ) -> tuple[Gate, ...]:
     """Judge a version by its evaluation, and by whether that compared it with the champion of today.
 
     A comparison is paired: both models on the same rows, with a test. Two numbers of two evaluations are
-    none, and neither is a comparison with a version that is not the champion any more.
+    none, and neither is a comparison with a version that is not the champion any more. Where the model has a
+    policy, its gates must have been asked for, and its approvers must have spoken.
 
     Args:
         item: The version.
         alias: The alias in question.
         mine: What its newest evaluation said.
         held: The version that holds the alias now.
+        rules: The model's policy, and who asks.
 
     Returns:
         The verdicts; none where it was never evaluated.
     """
     if mine is None:
         return ()
-    if alias != _CHAMPION or held is None or held.version == item.version or _compared(mine, held):
+    if alias != _CHAMPION or (held is not None and held.version == item.version):
         return mine.gates
     rest = tuple(gate for gate in mine.gates if gate.name != _CHAMPION)
-    if item.digest is not None and item.digest == held.digest:
+    return (*rest, *_against(item, mine, held), *_asked(item, mine, rules))
+
+
+def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None) -> Iterator[Gate]:
+    """Judge the comparison with the champion of today."""
+    if held is None or _compared(mine, held):
+        yield from (gate for gate in mine.gates if gate.name == _CHAMPION)
+    elif item.digest is not None and item.digest == held.digest:
         told = f"the same model as version {held.version}, which is the champion: byte for byte"
-        return (*rest, Gate(_CHAMPION, "pass", None, None, told))
-    told = f"not compared with version {held.version}, which is the champion"
-    return (*rest, Gate(_CHAMPION, "fail", None, None, told))
+        yield Gate(_CHAMPION, "pass", None, None, told)
+    else:
+        told = f"not compared with version {held.version}, which is the champion"
+        yield Gate(_CHAMPION, "fail", None, None, told)
 
 
-def not_allowed(who: User, right: str | None, model: str) -> Refusal | None:
-    """Say why a user may not move the aliases of a model; None where MLflow lets them.
+def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
+    """Judge what the model's policy asks for besides."""
+    policy = rules.policy
+    if policy is None:
+        return
+    if mine.policy == policy.gates_digest:
+        yield Gate(_POLICY, "pass", None, None, f"the gates that the policy of {item.model} asks for")
+    else:
+        told = f"evaluated with other gates than the policy of {item.model} asks for"
+        yield Gate(_POLICY, "fail", None, None, told)
+    if not policy.approvals:
+        return
+    said = [one for one in rules.said if one.who != rules.who.name]  # nobody approves what they promote
+    count = sum(one.approved for one in said)
+    against = [f"{one.who} is against it: {one.comment}" for one in said if not one.approved]
+    claimed = "" if all(one.verified for one in said) else " (unverified)"
+    names = ", ".join(one.who for one in said if one.approved) or "nobody"
+    waiting = ", ".join(name for name in policy.approvers if name not in {one.who for one in said})
+    told = f"approved by {names}{claimed}" + (f"; not yet heard: {waiting}" if waiting else "")
+    outcome = "pass" if count >= policy.approvals and not against else "fail"
+    yield Gate(_APPROVALS, outcome, float(count), float(policy.approvals), "; ".join([*against, told]))
+
+
+def not_allowed(rules: Rules, model: str) -> Refusal | None:
+    """Say why somebody may not move the aliases of a model; None where they may.
 
     Args:
-        who: The user.
-        right: What MLflow lets them do with the model; None where it has no permissions.
+        rules: The model's policy, and who asks.
         model: The registered model.
     """
-    if suffices(right, _NEEDED):
-        return None
-    return Refusal(
-        f"{who.name} has {right} on {model}; moving an alias takes {_NEEDED}.",
-        f"Ask a manager of {model} for {_NEEDED}, or sign in as somebody who has it.",
-    )
+    name = rules.who.name
+    if not suffices(rules.right, _NEEDED):
+        return Refusal(
+            f"{name} has {rules.right} on {model}; moving an alias takes {_NEEDED}.",
+            f"Ask a manager of {model} for {_NEEDED}, or sign in as somebody who has it.",
+        )
+    promoters = () if rules.policy is None else rules.policy.promoters
+    if promoters and name not in promoters:
+        return Refusal(
+            f"The policy of {model} lets {', '.join(promoters)} promote, not {name}.",
+            "Ask one of them, or a manager of the model to change its policy.",
+        )
+    return None
 
 
 def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[Gate, ...]) -> Refusal | None:
@@ -80,9 +122,13 @@ def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[G
     if not failed:
         return None
     remedy = "Train a better one, or change the policy of the gates."
-    if [gate.name for gate in failed] == [_CHAMPION] and failed[0].value is None:
-        against = f"--target {mine.target} --against {item.model}@{_CHAMPION}"
-        remedy = f"%mlops_evaluate {address} DATA {against} compares them on the same rows."
+    names = {gate.name for gate in failed if gate.value is None}
+    again = f"%mlops_evaluate {address} DATA --target {mine.target}"
+    if len(failed) == len(names) and names <= {_CHAMPION, _POLICY}:
+        against = f" --against {item.model}@{_CHAMPION}" if _CHAMPION in names else ""
+        remedy = f"{again}{against} {'compares them on the same rows' if against else 'asks for them'}."
+    elif [gate.name for gate in failed] == [_APPROVALS]:
+        remedy = f"An approver says so with %mlops_promote {item.model} --version {item.version} --approve."
     return Refusal(f"{address} fails {'; '.join(map(_bounds, failed))}.", remedy)
 
 
@@ -97,4 +143,4 @@ def _bounds(gate: Gate) -> str:
         return f"the gate {gate.name} ({gate.evidence})"
     told = f"the gate {gate.name}: {gate.value:.4g} against a threshold of {gate.threshold:.4g}"
     # There the interval counts, not the number: it may look better than the threshold and not surely be.
-    return f"{told} ({gate.evidence.rstrip('.')})" if gate.name == _CHAMPION else told
+    return f"{told} ({gate.evidence.rstrip('.')})" if gate.name in {_CHAMPION, _APPROVALS} else told

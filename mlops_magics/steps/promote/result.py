@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Tone
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.moves import Outside
+from mlops_magics.tracking.policies import Approval, ModelPolicy
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.rights import User
 
@@ -68,6 +69,87 @@ class Refusal:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a model's policy asks for, and who asks now.
+
+    Attributes:
+        policy: The policy; None where the model has none.
+        said: What its approvers say of the version.
+        who: Who would promote.
+        right: What MLflow lets them do with the model; None where it has no permissions.
+    """
+
+    policy: ModelPolicy | None
+    said: tuple[Approval, ...]
+    who: User
+    right: str | None
+
+
+@dataclass(frozen=True)
+class Spoken(Result):
+    """What an approver said of a version.
+
+    Attributes:
+        model: The registered model's name.
+        version: The version.
+        approval: What was said, by whom, when.
+        needed: How many approvals the policy asks for.
+        said: What each approver says now.
+    """
+
+    model: str
+    version: str
+    approval: Approval
+    needed: int
+    said: tuple[Approval, ...]
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what was said, and how many approve."""
+        word = "approves of" if self.approval.approved else "is against"
+        tone: Tone = "good" if self.approval.approved else "bad"
+        yield Title(f"{self.approval.who} {word} {self.model}/{self.version}", "approval", tone)
+        count = sum(one.approved for one in self.said)
+        claimed = "" if self.approval.verified else "unverified: the store does not authenticate"
+        facts = [("because", self.approval.comment), ("approvals", f"{count} of {self.needed}")]
+        yield Facts([*facts, ("name", claimed)] if claimed else facts)
+
+
+@dataclass(frozen=True)
+class Governed(Result):
+    """A policy that a model was given.
+
+    Attributes:
+        model: The registered model's name.
+        policy: The policy.
+        enforced: Whether MLflow's own permissions stand behind it; else it is a convention.
+    """
+
+    model: str
+    policy: ModelPolicy
+    enforced: bool
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what a promotion takes from now on."""
+        yield Title(f"The policy of {self.model}", "set", "good")
+        policy, anyone = self.policy, "whoever may edit the model"
+        yield Facts(
+            [
+                ("gates", ", ".join(sorted(policy.gates)) or "the usual ones, with their usual bounds"),
+                ("approvals", f"{policy.approvals} of {', '.join(policy.approvers) or 'nobody'}"),
+                ("promoters", ", ".join(policy.promoters) or anyone),
+            ]
+        )
+        if policy.grants:
+            yield Table(("user", "may"), list(policy.grants.items()))
+        if not self.enforced:
+            yield Note(
+                "The store does not authenticate: the policy is a convention, names are claims.", "quiet"
+            )
+
+
 @dataclass(frozen=True)
 class Review(Result):
     """A model before a promotion: its versions, who holds which alias, the gates of the one in question.
@@ -84,9 +166,8 @@ class Review(Result):
         champion_metrics: Those of the alias's holder now.
         history: The moves so far, newest first.
         previous: The version that a rollback would bring back, or None.
-        who: Who looks.
+        rules: The model's policy, what its approvers say, and who looks.
         outside: Aliases that were moved by other means than ours.
-        right: What MLflow lets them do with the model: READ, EDIT, MANAGE; None where it has no permissions.
         desk: Acts on this review; a card uses it.
     """
 
@@ -101,9 +182,8 @@ class Review(Result):
     champion_metrics: Mapping[str, float]
     history: tuple[Event, ...]
     previous: str | None
-    who: User
+    rules: Rules
     outside: tuple[Outside, ...] = ()
-    right: str | None = None
     desk: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
