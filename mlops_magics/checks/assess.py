@@ -25,6 +25,17 @@ from mlops_magics.foundation.frames import Frame
 Gates = Policy | str | Path | Sequence[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unloadable:
+    """A champion that is there by name, and cannot be loaded: its gate fails, and the rest is judged.
+
+    Attributes:
+        why: What happened, as a sentence.
+    """
+
+    why: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rival:
     """The champion on the same rows; ``trouble`` says why it could not be compared."""
@@ -52,7 +63,7 @@ def assess(
         estimator: Any fitted object with ``predict``.
         frame: Rows that it has not seen: a table or a path.
         target: The column that is predicted.
-        champion: A fitted model to compare with, on the same rows.
+        champion: A fitted model to compare with, on the same rows; :class:`Unloadable` where it is lost.
         gates: A policy, the path of a ``gates.toml``, or names of gates; None for all with defaults.
         thresholds: Bounds by metric, over those of the policy: ``{"roc_auc": 0.8}``.
         slices: Columns whose parts are looked at one by one.
@@ -126,6 +137,8 @@ def _rival(
     asked: tuple[Problem, Numbers],
 ) -> _Rival:
     """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
+    if isinstance(champion, Unloadable):
+        return _Rival(trouble=champion.why)
     problem, truth = asked
     own = hasattr(champion, "feature_names_in_")
     try:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mlops_magics.checks.assess import assess
+from mlops_magics.checks.assess import Unloadable, assess
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.show import blocks
 from mlops_magics.foundation.blocks import Block, Note
 from mlops_magics.foundation.digests import digest
+from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.result import Result
@@ -96,6 +98,8 @@ def evaluate(
     Returns:
         The evaluation. ``.passed`` says whether no gate failed.
 
+    A champion that cannot be loaded fails the champion gate; the model is judged all the same.
+
     Raises:
         NotFoundError: The model, the target or a column is not there.
         UsageError: The rows cannot be used: none of them, or targets are missing.
@@ -110,7 +114,7 @@ def evaluate(
         subject.loaded(store, found, allow_pickle=allow_pickle),
         frame,
         target,
-        champion=None if rival is None else subject.loaded(store, rival, allow_pickle=allow_pickle),
+        champion=None if rival is None else _champion(store, rival, allow_pickle=allow_pickle),
         gates=gates,
         slices=slices,
     )
@@ -129,6 +133,14 @@ def evaluate(
     if kept:
         _keep(store, found, evaluation)
     return evaluation
+
+
+def _champion(store: Store, rival: Subject, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
+    """Load the version to compare with: that it is lost is a verdict, as what it stands for is in use."""
+    try:
+        return subject.loaded(store, rival, allow_pickle=allow_pickle)
+    except MLOpsError as error:
+        return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
 def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:

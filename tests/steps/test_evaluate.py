@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import evaluations
+from mlops_magics.tracking import evaluations, subject
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import open_store
 
@@ -61,6 +61,45 @@ def test_a_version_is_compared_with_the_champion_on_the_same_rows(
     summary = evaluations.of_tags(version)
     assert summary is not None
     assert summary.against == "flights/1"
+
+
+def champion_gate(found: Any) -> Any:
+    return next(item for item in found.assessment.verdicts if item.name == "champion")
+
+
+def test_a_champion_whose_files_are_gone_fails_its_gate_only(
+    book: Book, registered: ModelVersion, fit: Callable[..., Run]
+) -> None:
+    book('%mlops_promote flights --to champion --reason "first"')
+    fit("second", depth=2)
+    store = open_store(Settings.discover())
+    with subject.files(store, subject.find(store, "flights@champion")) as folder:
+        (folder / "MLmodel").unlink()
+    found = book("%mlops_evaluate run test --target late --against flights@champion")
+    assert found.assessment.failed == ("champion",)
+    assert found.against == f"flights/{registered.version}"
+    assert "flights/1 could not be loaded: The model's files are not at" in champion_gate(found).evidence
+    assert found.metrics["roc_auc"] > 0.5
+    book("%mlops_register run flights")
+    with pytest.raises(RefusedError, match="champion"):
+        book('%mlops_promote flights --version 2 --to champion --reason "the first is lost"')
+
+
+def test_a_champion_in_pickle_needs_consent_and_fails_its_gate_without(
+    book: Book, fitted: Run, project: Path
+) -> None:
+    assert fitted
+    (project / "own.py").write_text(
+        "from sklearn.linear_model import LogisticRegression\nclass Own(LogisticRegression): pass\n"
+    )
+    book("import sys; sys.path.insert(0, '.')\nfrom own import Own\nfilled = train[['age']]")
+    kept = "%%mlops_track --name own -o pickled --allow-pickle\nowned = Own().fit(filled, train['late'])"
+    book(kept)
+    found = book("%mlops_evaluate run test --target late --against own")
+    assert found.assessment.failed == ("champion",)
+    assert "--allow-pickle" in champion_gate(found).evidence
+    found = book("%mlops_evaluate run test --target late --against own --allow-pickle")
+    assert "could not be loaded" not in champion_gate(found).evidence
 
 
 def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:
