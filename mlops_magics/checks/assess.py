@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import judge_all
@@ -55,7 +56,7 @@ def assess(
     thresholds: Mapping[str, Any] | None = None,
     slices: Sequence[str] = (),
     features: Sequence[str] | None = None,
-    training_digests: Iterable[int] | None = None,
+    trained_on: RowSample | None = None,
 ) -> Assessment:
     """Assess a fitted model.
 
@@ -68,7 +69,7 @@ def assess(
         thresholds: Bounds by metric, over those of the policy: ``{"roc_auc": 0.8}``.
         slices: Columns whose parts are looked at one by one.
         features: The columns that the model takes, where it does not say so itself.
-        training_digests: ``leakage.row_digests`` of the rows that it was fitted on.
+        trained_on: Which rows it was fitted on, where that is known.
 
     Returns:
         The assessment; a gate that fails is a verdict, not an exception.
@@ -99,7 +100,7 @@ def assess(
         metrics=metrics(problem, given, measured),
         policy=policy,
         champion=None if rival is None else rival.trouble,
-        trained_on=training_digests,
+        trained_on=trained_on,
     )
     facts = _compared(facts, rival)
     return _assessment(_sliced(facts, table, slices), rival, started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks.metrics import Measured, Metric
 from mlops_magics.checks.model import Model, Numbers, Predictions
 from mlops_magics.checks.paired import Comparison
@@ -30,7 +31,7 @@ class Facts:
         comparisons: Candidate and champion, metric by metric; none without a champion.
         champion: "" where the champion was compared; why not, where it could not be; None without one.
         slices: The slices that were asked for, measured.
-        trained_on: Digests of the rows that the model was fitted on; None where they are not known.
+        trained_on: The rows that the model was fitted on; None where they are not known.
     """
 
     model: Model
@@ -45,7 +46,7 @@ class Facts:
     comparisons: tuple[Comparison, ...] = ()
     champion: str | None = None
     slices: tuple[Slice, ...] = ()
-    trained_on: Any = None
+    trained_on: RowSample | None = None
 
     @property
     def primary(self) -> str:

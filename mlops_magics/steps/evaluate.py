@@ -110,17 +110,18 @@ def evaluate(
     found = subject.find(store, model)
     frame = Frame.of(data, "the test data")
     rival = None if against is None else subject.find(store, against)
+    opened = subject.opened(store, found, allow_pickle=allow_pickle)
     assessment = assess(
-        subject.loaded(store, found, allow_pickle=allow_pickle),
+        opened.estimator,
         frame,
         target,
         champion=None if rival is None else _champion(store, rival, allow_pickle=allow_pickle),
         gates=gates,
         slices=slices,
+        trained_on=opened.rows,
     )
     # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
     rows = Dataset("evaluation", frame.rows, len(frame.names), digest(frame))
-    kept = found.run_id is not None or found.version is not None
     evaluation = Evaluation(
         model=found.shown,
         run_id=found.run_id,
@@ -128,9 +129,9 @@ def evaluate(
         data=rows,
         assessment=assessment,
         against=None if rival is None else rival.shown,
-        kept=kept,
+        kept=found.run_id is not None or found.version is not None,
     )
-    if kept:
+    if evaluation.kept:
         _keep(store, found, evaluation)
     return evaluation
 

@@ -102,6 +102,35 @@ def test_a_champion_in_pickle_needs_consent_and_fails_its_gate_without(
     assert "could not be loaded" not in champion_gate(found).evidence
 
 
+def test_rows_that_the_model_was_fitted_on_fail_the_leakage_gate(book: Book, fitted: Run) -> None:
+    assert fitted
+    found = book("%mlops_evaluate run train --target late")
+    assert found.assessment.failed == ("leakage",)
+    leakage = next(item for item in found.assessment.verdicts if item.name == "leakage")
+    assert "400 of 400 rows (100 %) were trained on" in leakage.evidence
+    book("import polars as pl\nother = pl.DataFrame(pd.concat([test, train[:20]]))")
+    assert "leakage" in book("%mlops_evaluate run other --target late").assessment.failed
+    clean = next(
+        item
+        for item in book("%mlops_evaluate run test --target late").assessment.verdicts
+        if item.name == "leakage"
+    )
+    assert clean.outcome == "pass"
+    # A fifth of the rows has no size: town and age alone are alike by chance.
+    assert "10 of 200 rows (5 %) were trained on. As rows recur, 3.5 % would be" in clean.evidence
+    book("%mlops_register run flights")
+    assert "leakage" in book("%mlops_evaluate flights/1 train --target late").assessment.failed
+
+
+def test_a_model_without_its_rows_says_that_overlap_is_not_known(book: Book, fitted: Run) -> None:
+    store = open_store(Settings.discover())
+    with subject.files(store, subject.find(store, fitted.id)) as folder:
+        (folder / "training_rows.bin").unlink()
+    found = book("%mlops_evaluate run train --target late")
+    leakage = next(item for item in found.assessment.verdicts if item.name == "leakage")
+    assert "not known" in leakage.evidence
+
+
 def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:
     assert fitted
     (project / "gates.toml").write_text("[metrics]\nroc_auc = { min = 0.999 }\n")
