@@ -12,6 +12,7 @@ from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import judge_all
+from mlops_magics.checks.discovery import discover
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.metrics import Measured, measure, metrics
 from mlops_magics.checks.model import Model, Numbers, Predictions, model_of, predict
@@ -168,6 +169,7 @@ def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
             f"slices is the text '{slices}', not a list of columns.", f"Write slices=['{slices}']."
         )
     columns = {name: _column(table, name) for name in slices}
+    facts = _searched(facts)
     if not columns or facts.measured is None:
         return facts
     found = slice_up(
@@ -180,6 +182,23 @@ def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
         alpha=facts.policy.alpha,
     )
     return replace(facts, slices=found)
+
+
+def _searched(facts: Facts) -> Facts:
+    """Look for portions that nobody named, where the gate that tells of them is asked."""
+    policy = facts.policy
+    asked = not policy.gates or "slices" in policy.gates
+    if not asked or policy.found_slices == "off" or facts.measured is None:
+        return facts
+    found = discover(
+        facts.problem,
+        facts.truth,
+        facts.given,
+        facts.rows,
+        drop=policy.slice_drop,
+        alpha=policy.alpha,
+    )
+    return replace(facts, search=found)
 
 
 def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessment:
@@ -199,4 +218,5 @@ def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessmen
         primary=facts.primary,
         margin=facts.policy.margin,
         seconds=time.perf_counter() - started,
+        search=facts.search,
     )

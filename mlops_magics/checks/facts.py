@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_magics.artifact.rows import RowSample
+from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.metrics import Measured, Metric
 from mlops_magics.checks.model import Model, Numbers, Predictions
 from mlops_magics.checks.paired import Comparison
@@ -31,6 +32,7 @@ class Facts:
         comparisons: Candidate and champion, metric by metric; none without a champion.
         champion: "" where the champion was compared; why not, where it could not be; None without one.
         slices: The slices that were asked for, measured.
+        search: The portions that nobody named and in which it is worse; None where none were looked for.
         trained_on: The rows that the model was fitted on; None where they are not known.
     """
 
@@ -46,6 +48,7 @@ class Facts:
     comparisons: tuple[Comparison, ...] = ()
     champion: str | None = None
     slices: tuple[Slice, ...] = ()
+    search: Search | None = None
     trained_on: RowSample | None = None
 
     @property

@@ -3,6 +3,7 @@
 gates = ["quality", "champion"]   # all of them where this is left out
 margin = 0.01                     # how much worse than the champion is still "not worse"
 require = "better"                # the champion gate asks for more than "not worse"
+found_slices = "fail"             # a portion that the search found holds the model back
 
 [metrics]
 roc_auc = { min = 0.8 }
@@ -23,6 +24,7 @@ from mlops_magics.checks.paired import ALPHA, MARGIN
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 
 Require = Literal["not worse", "better"]
+Search = Literal["warn", "fail", "off"]
 
 
 class Bounds(NamedTuple):
@@ -45,6 +47,8 @@ class Policy:
         require: Whether a candidate must be "not worse" than the champion, or "better".
         slice_drop: How much worse than the mean a slice may be: absolute where higher is better, a
             share of the mean where lower is; None for 0.05 and 0.5.
+        found_slices: What a portion that the search found does: "warn" names it, "fail" holds the model back,
+            "off" does not search.
         calibration_error: The largest expected calibration error.
         leakage_skill: The skill of a single feature that is too good to be true.
         overlap_share: The largest share of rows that were trained on.
@@ -59,6 +63,7 @@ class Policy:
     alpha: float = ALPHA
     require: Require = "not worse"
     slice_drop: float | None = None
+    found_slices: Search = "warn"
     calibration_error: float = 0.1
     leakage_skill: float = 0.99
     overlap_share: float = 0.01
@@ -190,6 +195,10 @@ def _checked(name: str, value: object, source: str) -> str | float:
     if name == "require":
         if value not in {"not worse", "better"}:
             raise UsageError(f"{source}: require is {value!r}.", 'Write "not worse" or "better".')
+        return str(value)
+    if name == "found_slices":
+        if value not in {"warn", "fail", "off"}:
+            raise UsageError(f"{source}: found_slices is {value!r}.", 'Write "warn", "fail" or "off".')
         return str(value)
     number = _number(name, value, source)
     top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test

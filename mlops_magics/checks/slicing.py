@@ -95,7 +95,7 @@ def slice_up(
     for name, values in columns.items():
         parts = [
             _measured(problem, truth, given, mask, Slice(name, level, int(mask.sum()), metric))
-            for level, mask in _levels(values)
+            for level, mask in levels(values)
         ]
         found += _against_mean(parts, allowed)
     return _holm(found, alpha)
@@ -171,7 +171,12 @@ def _p(one: Slice) -> float:
     return 1.0 if one.p_value is None else one.p_value
 
 
-def _levels(values: Any) -> Iterator[tuple[str, Mask]]:  # noqa: ANN401 - a pandas column
+def levels(values: Any) -> Iterator[tuple[str, Mask]]:  # noqa: ANN401 - a pandas column
+    """Cut a column into its levels: values, quarters of a range, the rare ones together, and what is missing.
+
+    Yields:
+        What each part is called, and its rows; each row is in one part.
+    """
     missing = np.asarray(values.isna(), dtype=bool)
     if values.dtype.kind in "iuf" and values.nunique() > _LEVELS:
         yield from _quarters(np.asarray(values, dtype=np.float64), missing)
