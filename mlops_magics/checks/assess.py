@@ -85,9 +85,9 @@ def assess(
     truth_column = checked_target(_column(table, target), target)
     model = model_of(estimator, table.names, target, features)
     rows = _rows(table, model)
-    problem = problem_of(model, rows, truth_column, target)
+    problem = replace(problem_of(model, rows, truth_column, target), top=policy.top)
     truth = truth_of(problem, truth_column, target)
-    given = predict(model, rows, problem.classes)
+    given = predict(model, rows, problem.classes, ranking=problem.kind == "ranking")
     measured = None if given.unusable else measure(problem, truth, given)
     rival = None if champion is None else _rival(champion, model, table, target, (problem, truth))
     facts = Facts(
@@ -145,7 +145,7 @@ def _rival(
     own = hasattr(champion, "feature_names_in_")
     try:
         model = model_of(champion, table.names, target, None if own else candidate.features)
-        given = predict(model, _rows(table, model), problem.classes)
+        given = predict(model, _rows(table, model), problem.classes, ranking=problem.kind == "ranking")
     except MLOpsError as error:
         return _Rival(trouble=f"The champion could not be compared: {error.what}")
     if given.unusable:

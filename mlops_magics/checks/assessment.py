@@ -22,7 +22,7 @@ class Assessment:
     """Everything that assessing a model found.
 
     Attributes:
-        kind: "binary", "multiclass" or "regression".
+        kind: "binary", "multiclass", "regression" or "ranking".
         target: The column that is predicted.
         classes: The classes as text; of two, the second is the positive one.
         rows: How many rows were looked at.
@@ -31,7 +31,7 @@ class Assessment:
         verdicts: One a gate.
         slices: The slices that were asked for.
         curves: Curves as few points.
-        confusion: Which class was taken for which; None for regression.
+        confusion: Which class was taken for which; None where there are no classes.
         primary: The metric that champion and slices are judged by.
         margin: How much worse than the champion was still "not worse".
         seconds: How long it took.

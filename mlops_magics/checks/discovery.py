@@ -159,9 +159,18 @@ def _thinned(given: Predictions, some: slice) -> Predictions:
 def _errors(problem: Problem, truth: Numbers, given: Predictions) -> _Errors:
     if problem.kind == "regression":
         return _by_size(np.abs(truth - given.labels), _binned(given.labels))
-    right = (given.labels == truth).astype(np.float64)
+    right = _right(problem, truth, given).astype(np.float64)
     expected = _means(right, _alike(given))
     return _Errors("accuracy", right, expected, 1 - right, 1 - expected, None)
+
+
+def _right(problem: Problem, truth: Numbers, given: Predictions) -> Mask:
+    """Say which rows are answered rightly: of a ranking, as many are called as are sought, from the top."""
+    if problem.kind != "ranking":
+        return np.asarray(given.labels == truth)
+    sought = problem.sought(truth)
+    cut = np.sort(given.labels)[len(truth) - max(1, int(sought.sum()))]
+    return np.asarray((given.labels >= cut) == sought)
 
 
 def _by_size(error: Numbers, strata: Codes) -> _Errors:

@@ -61,13 +61,18 @@ class Leakage:
     def _single(self, facts: Facts) -> Verdict:
         step = max(1, len(facts.rows) // _ROWS)
         rows, truth = facts.rows.iloc[::step], facts.truth[::step]
-        regression = facts.problem.kind == "regression"
+        kind = facts.problem.kind
+        if kind == "ranking":  # of two grades a column tells as of two classes, of more as of numbers
+            two = np.unique(truth).size == 2  # noqa: PLR2004 - two grades
+            truth = facts.problem.sought(truth).astype(np.float64) if two else truth
+            kind = "binary" if two else "regression"
+        regression = kind == "regression"
         scarce = len(truth) if regression else np.unique(truth, return_counts=True)[1].min()
         if scarce < _SCARCE or (not regression and np.unique(truth).size < 2):  # noqa: PLR2004 - one class
             return not_applicable(
                 self.name, f"Fewer than {_SCARCE} rows of a class: a column may look perfect."
             )
-        kind, bound = facts.problem.kind, facts.policy.leakage_skill
+        bound = facts.policy.leakage_skill
         best, place = max((_skill(rows.iloc[:, i], truth, kind), -i) for i in range(rows.shape[1]))
         words = f"{rows.columns[-place]} alone reaches {_SKILLS[kind]} {shown(best)}"
         if best >= bound:

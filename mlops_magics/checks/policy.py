@@ -42,6 +42,7 @@ class Policy:
         gates: The gates by name; empty for all of our own.
         thresholds: Bounds by metric; the metric's value itself is held against them.
         primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
+        top: Of a ranking, how many rows ``precision_at_k`` takes; None for as many as are sought.
         margin: How much worse than the champion is still "not worse".
         alpha: The error that every test may make.
         require: Whether a candidate must be "not worse" than the champion, or "better".
@@ -59,6 +60,7 @@ class Policy:
     gates: tuple[str, ...] = ()
     thresholds: Mapping[str, Bounds] = field(default_factory=dict)
     primary: str | None = None
+    top: int | None = None
     margin: float = MARGIN
     alpha: float = ALPHA
     require: Require = "not worse"
@@ -200,6 +202,10 @@ def _checked(name: str, value: object, source: str) -> str | float:
         if value not in {"warn", "fail", "off"}:
             raise UsageError(f"{source}: found_slices is {value!r}.", 'Write "warn", "fail" or "off".')
         return str(value)
+    if name == "top":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{source}: top is {value!r}.", "Write a whole number of rows, as in top = 100.")
+        return value
     number = _number(name, value, source)
     top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test
     zero = number == 0 and name in {"margin", "slice_drop"}

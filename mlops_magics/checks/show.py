@@ -20,6 +20,7 @@ _KINDS = {
     "binary": "binary classification",
     "multiclass": "classification",
     "regression": "regression",
+    "ranking": "ranking",
 }
 _MARKS: dict[Outcome, str] = {"pass": "✓", "fail": "✗", "not applicable": "\N{EN DASH}"}
 _TONES: dict[Outcome, Tone] = {"pass": "plain", "fail": "bad", "not applicable": "quiet"}

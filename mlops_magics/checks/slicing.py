@@ -23,6 +23,7 @@ _SCARCE = 10  # rows of the rarer class that a ranking needs
 _LEVELS = 20  # the most frequent ones; the others are one slice together
 _QUARTERS = 4  # numbers with more distinct values than levels are cut at their quartiles
 _LABEL_CHARACTERS = 40
+_RANKED = frozenset({"roc_auc", "average_precision", "ndcg", "precision_at_k"})
 _DROP, _LOSS_DROP = 0.05, 0.5
 
 
@@ -105,8 +106,8 @@ def _measured(
     problem: Problem, truth: Numbers, given: Predictions, mask: Mask, empty: Slice
 ) -> tuple[Slice, Numbers | None]:
     """Measure one slice, and how much each row moves the metric in it; None where rows are too few."""
-    ranked = empty.metric in {"roc_auc", "average_precision"}
-    if empty.rows < _ROWS or (ranked and min(truth[mask].sum(), (1 - truth[mask]).sum()) < _SCARCE):
+    sought = problem.sought(truth)[mask]
+    if empty.rows < _ROWS or (empty.metric in _RANKED and min(sought.sum(), (~sought).sum()) < _SCARCE):
         return empty, None
     part = measure(problem, truth[mask], _part(given, mask))
     if empty.metric not in part.names():
@@ -149,7 +150,7 @@ def _interval(part: Measured, metric: str, influence: Influence) -> tuple[float,
     if metric in part.proportions:
         found = wilson(*part.proportions[metric])
         return found.low, found.high
-    if metric in {"roc_auc", "roc_auc_ovr", "average_precision"}:
+    if metric in _RANKED or metric == "roc_auc_ovr":
         found = on_logit(influence.value, influence.error, part.scarce)
         return found.low, found.high
     return influence.value - Z * influence.error, influence.value + Z * influence.error
