@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import judge_all
+from mlops_magics.checks.discovery import discover
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.metrics import Measured, measure, metrics
 from mlops_magics.checks.model import Model, Numbers, Predictions, model_of, predict
@@ -23,6 +25,17 @@ from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.frames import Frame
 
 Gates = Policy | str | Path | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unloadable:
+    """A champion that is there by name, and cannot be loaded: its gate fails, and the rest is judged.
+
+    Attributes:
+        why: What happened, as a sentence.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +57,7 @@ def assess(
     thresholds: Mapping[str, Any] | None = None,
     slices: Sequence[str] = (),
     features: Sequence[str] | None = None,
-    training_digests: Iterable[int] | None = None,
+    trained_on: RowSample | None = None,
 ) -> Assessment:
     """Assess a fitted model.
 
@@ -52,12 +65,12 @@ def assess(
         estimator: Any fitted object with ``predict``.
         frame: Rows that it has not seen: a table or a path.
         target: The column that is predicted.
-        champion: A fitted model to compare with, on the same rows.
+        champion: A fitted model to compare with, on the same rows; :class:`Unloadable` where it is lost.
         gates: A policy, the path of a ``gates.toml``, or names of gates; None for all with defaults.
         thresholds: Bounds by metric, over those of the policy: ``{"roc_auc": 0.8}``.
         slices: Columns whose parts are looked at one by one.
         features: The columns that the model takes, where it does not say so itself.
-        training_digests: ``leakage.row_digests`` of the rows that it was fitted on.
+        trained_on: Which rows it was fitted on, where that is known.
 
     Returns:
         The assessment; a gate that fails is a verdict, not an exception.
@@ -72,9 +85,9 @@ def assess(
     truth_column = checked_target(_column(table, target), target)
     model = model_of(estimator, table.names, target, features)
     rows = _rows(table, model)
-    problem = problem_of(model, rows, truth_column, target)
+    problem = replace(problem_of(model, rows, truth_column, target), top=policy.top)
     truth = truth_of(problem, truth_column, target)
-    given = predict(model, rows, problem.classes)
+    given = predict(model, rows, problem.classes, ranking=problem.kind == "ranking")
     measured = None if given.unusable else measure(problem, truth, given)
     rival = None if champion is None else _rival(champion, model, table, target, (problem, truth))
     facts = Facts(
@@ -88,7 +101,7 @@ def assess(
         metrics=metrics(problem, given, measured),
         policy=policy,
         champion=None if rival is None else rival.trouble,
-        trained_on=training_digests,
+        trained_on=trained_on,
     )
     facts = _compared(facts, rival)
     return _assessment(_sliced(facts, table, slices), rival, started)
@@ -126,11 +139,13 @@ def _rival(
     asked: tuple[Problem, Numbers],
 ) -> _Rival:
     """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
+    if isinstance(champion, Unloadable):
+        return _Rival(trouble=champion.why)
     problem, truth = asked
     own = hasattr(champion, "feature_names_in_")
     try:
         model = model_of(champion, table.names, target, None if own else candidate.features)
-        given = predict(model, _rows(table, model), problem.classes)
+        given = predict(model, _rows(table, model), problem.classes, ranking=problem.kind == "ranking")
     except MLOpsError as error:
         return _Rival(trouble=f"The champion could not be compared: {error.what}")
     if given.unusable:
@@ -154,6 +169,7 @@ def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
             f"slices is the text '{slices}', not a list of columns.", f"Write slices=['{slices}']."
         )
     columns = {name: _column(table, name) for name in slices}
+    facts = _searched(facts)
     if not columns or facts.measured is None:
         return facts
     found = slice_up(
@@ -166,6 +182,23 @@ def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
         alpha=facts.policy.alpha,
     )
     return replace(facts, slices=found)
+
+
+def _searched(facts: Facts) -> Facts:
+    """Look for portions that nobody named, where the gate that tells of them is asked."""
+    policy = facts.policy
+    asked = not policy.gates or "slices" in policy.gates
+    if not asked or policy.found_slices == "off" or facts.measured is None:
+        return facts
+    found = discover(
+        facts.problem,
+        facts.truth,
+        facts.given,
+        facts.rows,
+        drop=policy.slice_drop,
+        alpha=policy.alpha,
+    )
+    return replace(facts, search=found)
 
 
 def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessment:
@@ -185,4 +218,5 @@ def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessmen
         primary=facts.primary,
         margin=facts.policy.margin,
         seconds=time.perf_counter() - started,
+        search=facts.search,
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlops_magics.checks.base import Verdict
+from mlops_magics.checks.discovery import Portion, Search
 from mlops_magics.checks.metrics import Metric
 from mlops_magics.checks.paired import Comparison
 from mlops_magics.checks.points import Confusion, Curve
@@ -21,7 +22,7 @@ class Assessment:
     """Everything that assessing a model found.
 
     Attributes:
-        kind: "binary", "multiclass" or "regression".
+        kind: "binary", "multiclass", "regression" or "ranking".
         target: The column that is predicted.
         classes: The classes as text; of two, the second is the positive one.
         rows: How many rows were looked at.
@@ -30,10 +31,11 @@ class Assessment:
         verdicts: One a gate.
         slices: The slices that were asked for.
         curves: Curves as few points.
-        confusion: Which class was taken for which; None for regression.
+        confusion: Which class was taken for which; None where there are no classes.
         primary: The metric that champion and slices are judged by.
         margin: How much worse than the champion was still "not worse".
         seconds: How long it took.
+        search: Portions that nobody named and in which it is worse; None where none were looked for.
     """
 
     kind: Kind
@@ -49,6 +51,7 @@ class Assessment:
     primary: str
     margin: float
     seconds: float
+    search: Search | None = None
 
     @property
     def passed(self) -> bool:
@@ -91,10 +94,11 @@ class Assessment:
                     "verdicts": tuple(Verdict(**item) for item in fields["verdicts"]),
                     "slices": tuple(Slice(**item) for item in fields["slices"]),
                     "curves": tuple(Curve(**_tuples(item)) for item in fields["curves"]),
+                    "search": None if fields.get("search") is None else _search(fields["search"]),
                     "confusion": None if confusion is None else _confusion(confusion),
                 }
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(
                 "This is no assessment as this release writes it.", "Evaluate the model again."
             ) from error
@@ -117,6 +121,14 @@ def _numbers(item: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _tuples(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list | tuple) else value for key, value in item.items()}
+
+
+def _search(item: Mapping[str, Any]) -> Search:
+    portions = tuple(
+        Portion(**one | {"where": tuple((column, level) for column, level in one["where"])})
+        for one in item["portions"]
+    )
+    return Search(portions, item["tried"])
 
 
 def _confusion(item: Mapping[str, Any]) -> Confusion:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops_magics.artifact.rows import RowSample
+from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.metrics import Measured, Metric
 from mlops_magics.checks.model import Model, Numbers, Predictions
 from mlops_magics.checks.paired import Comparison
 from mlops_magics.checks.policy import Policy
-from mlops_magics.checks.problem import Problem
+from mlops_magics.checks.problem import Kind, Problem
 from mlops_magics.checks.slicing import Slice
+
+_PRIMARY: Mapping[Kind, tuple[str, str]] = {
+    "binary": ("roc_auc", "accuracy"),
+    "multiclass": ("accuracy", "accuracy"),
+    "regression": ("r2", "rmse"),
+    "ranking": ("roc_auc", "ndcg"),
+}
+"""What a model is judged by, and what instead where that is not defined for the rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -30,7 +41,8 @@ class Facts:
         comparisons: Candidate and champion, metric by metric; none without a champion.
         champion: "" where the champion was compared; why not, where it could not be; None without one.
         slices: The slices that were asked for, measured.
-        trained_on: Digests of the rows that the model was fitted on; None where they are not known.
+        search: The portions that nobody named and in which it is worse; None where none were looked for.
+        trained_on: The rows that the model was fitted on; None where they are not known.
     """
 
     model: Model
@@ -45,7 +57,8 @@ class Facts:
     comparisons: tuple[Comparison, ...] = ()
     champion: str | None = None
     slices: tuple[Slice, ...] = ()
-    trained_on: Any = None
+    search: Search | None = None
+    trained_on: RowSample | None = None
 
     @property
     def primary(self) -> str:
@@ -53,9 +66,8 @@ class Facts:
         if self.policy.primary is not None:
             return self.policy.primary
         measured = {metric.name for metric in self.metrics}
-        wanted = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[self.problem.kind]
-        fallback = "rmse" if self.problem.kind == "regression" else "accuracy"
-        return wanted if wanted in measured else fallback
+        wanted, other = _PRIMARY[self.problem.kind]
+        return wanted if wanted in measured else other
 
     def metric(self, name: str) -> Metric | None:
         """Find a metric by name; None where it is not defined for these rows."""

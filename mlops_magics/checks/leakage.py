@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mlops_magics.artifact.rows import Overlap
 from mlops_magics.checks.base import Verdict, failed, not_applicable, passed
 from mlops_magics.checks.facts import Facts
-from mlops_magics.checks.intervals import roc_auc
+from mlops_magics.checks.intervals import roc_auc, wilson
 from mlops_magics.checks.model import Numbers
 from mlops_magics.foundation.blocks import shown
 
@@ -17,29 +18,6 @@ _ROWS = 20_000  # a column that knows the answer shows it on these
 _SCARCE = 30  # rows of the rarest class: with fewer, a column may separate them by chance
 _BINS = 50
 _SKILLS = {"binary": "AUC", "multiclass": "skill", "regression": "rank correlation"}
-
-
-def row_digests(rows: Any) -> npt.NDArray[np.uint64]:  # noqa: ANN401 - a pandas table
-    """Digest each row's values, so that rows can be recognised later without being kept.
-
-    Numbers of all widths are digested alike, and so are text and categories, because files change
-    both; the order of the columns counts, their names do not.
-
-    Args:
-        rows: The features, in the order of the model.
-    """
-    import pandas as pd
-
-    alike = {}
-    for place in range(rows.shape[1]):
-        column = rows.iloc[:, place]
-        numeric = pd.api.types.is_numeric_dtype(column.dtype)
-        if numeric or pd.api.types.is_bool_dtype(column.dtype):
-            alike[place] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            alike[place] = column.astype(object).map(str, na_action="ignore").fillna("\0").to_numpy()
-    digests = pd.util.hash_pandas_object(pd.DataFrame(alike), index=False, categorize=True)
-    return np.asarray(digests, dtype=np.uint64)
 
 
 class Leakage:
@@ -68,35 +46,53 @@ class Leakage:
         )
 
     def _overlap(self, facts: Facts) -> Verdict | None:
-        if facts.trained_on is None:
+        found = None if facts.trained_on is None else facts.trained_on.overlap(facts.rows)
+        if found is None:
             return None
-        digests = row_digests(facts.rows)
-        known = np.asarray(list(facts.trained_on), dtype=np.uint64)
-        counts = np.unique(digests, return_counts=True)[1]
-        # Rows that repeat within the test itself are alike by nature: they would repeat in training too.
-        by_nature = 1 - float((counts == 1).sum()) / len(digests)
-        share = float(np.isin(digests, known).mean())
-        bound = facts.policy.overlap_share + by_nature
-        words = f"{shown(round(100 * share, 2))} % of the rows were trained on."
-        if share > bound:
-            return failed(self.name, share, bound, words)
-        return passed(self.name, share, bound, words)
+        # Rows that recur in the training rows would recur in any: so many more are nothing to wonder at.
+        spread = math.sqrt(found.by_nature * (1 - found.by_nature) / max(1, found.distinct))
+        bound = facts.policy.overlap_share + found.by_nature + 2 * spread
+        words = _in_words(found, len(facts.rows))
+        if found.by_nature > facts.policy.overlap_share:
+            words += f" As rows recur, {_percent(found.by_nature)} would be in common by nature."
+        surely = found.share if found.complete else wilson(found.share * found.distinct, found.distinct).low
+        return (failed if surely > bound else passed)(self.name, found.share, bound, words)
 
     def _single(self, facts: Facts) -> Verdict:
         step = max(1, len(facts.rows) // _ROWS)
         rows, truth = facts.rows.iloc[::step], facts.truth[::step]
-        regression = facts.problem.kind == "regression"
+        kind = facts.problem.kind
+        if kind == "ranking":  # of two grades a column tells as of two classes, of more as of numbers
+            two = np.unique(truth).size == 2  # noqa: PLR2004 - two grades
+            truth = facts.problem.sought(truth).astype(np.float64) if two else truth
+            kind = "binary" if two else "regression"
+        regression = kind == "regression"
         scarce = len(truth) if regression else np.unique(truth, return_counts=True)[1].min()
         if scarce < _SCARCE or (not regression and np.unique(truth).size < 2):  # noqa: PLR2004 - one class
             return not_applicable(
                 self.name, f"Fewer than {_SCARCE} rows of a class: a column may look perfect."
             )
-        kind, bound = facts.problem.kind, facts.policy.leakage_skill
+        bound = facts.policy.leakage_skill
         best, place = max((_skill(rows.iloc[:, i], truth, kind), -i) for i in range(rows.shape[1]))
         words = f"{rows.columns[-place]} alone reaches {_SKILLS[kind]} {shown(best)}"
         if best >= bound:
             return failed(self.name, best, bound, f"{words}: it may know the answer.")
         return passed(self.name, best, bound, f"{words}, the most of any column.")
+
+
+def _in_words(found: Overlap, rows: int) -> str:
+    """Say how many rows were trained on, and where it is an estimate, from how many rows it is one."""
+    share = _percent(found.share)
+    if found.complete:
+        return f"{found.hits:,} of {rows:,} rows ({share}) were trained on."
+    if not found.rows:
+        return f"None of the {rows:,} rows is in the sample of the training rows that was kept."
+    about = round(found.share * rows)
+    return f"About {about:,} of {rows:,} rows ({share}) were trained on, judged by {found.rows:,} of them."
+
+
+def _percent(share: float) -> str:
+    return f"{shown(round(100 * share, 2))} %"
 
 
 def _skill(column: Any, truth: Numbers, kind: str) -> float:  # noqa: ANN401 - a pandas column

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mlops_magics.checks import intervals
+from mlops_magics.checks import intervals, ranking
 from mlops_magics.checks.intervals import UNDEFINED, Estimate, Influence
 from mlops_magics.checks.model import Numbers, Predictions
 from mlops_magics.checks.problem import Problem
@@ -18,6 +18,8 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {
     "roc_auc": True,
     "roc_auc_ovr": True,
     "average_precision": True,
+    "ndcg": True,
+    "precision_at_k": True,
     "accuracy": True,
     "balanced_accuracy": True,
     "precision": True,
@@ -39,6 +41,7 @@ _UNUSABLE = {
     "binary": ("roc_auc", "accuracy"),
     "multiclass": ("accuracy",),
     "regression": ("r2", "rmse", "mae"),
+    "ranking": ("roc_auc", "ndcg"),
 }
 _MANY_CLASSES = 100  # above it, metrics that look at each class alone are left out
 _TINY = float(np.finfo(np.float64).eps)  # what scikit-learn clips probabilities to
@@ -115,11 +118,13 @@ def measure(problem: Problem, truth: Numbers, given: Predictions) -> Measured:
 
     Args:
         problem: The kind of problem.
-        truth: Codes of the classes, or numbers.
+        truth: Codes of the classes, numbers, or grades.
         given: The predictions, all of them usable.
     """
     if problem.kind == "regression":
         return _regression(truth, given.labels)
+    if problem.kind == "ranking":
+        return _ranking(problem, truth, given.labels)
     return _binary(truth, given) if problem.kind == "binary" else _multiclass(problem, truth, given)
 
 
@@ -195,6 +200,19 @@ def _rankings(yes: npt.NDArray[np.bool_], score: Numbers) -> dict[str, Influence
         "average_precision": intervals.average_precision(yes, score),
     }
     return {name: influence for name, influence in found.items() if influence is not None}
+
+
+def _ranking(problem: Problem, truth: Numbers, score: Numbers) -> Measured:
+    sought = problem.sought(truth)
+    found = _rankings(sought, score)
+    if (gain := ranking.ndcg(truth, score)) is not None:
+        found["ndcg"] = gain
+    scarce, bounded = int(min(sought.sum(), (~sought).sum())), dict[str, Estimate]()
+    if (first := ranking.precision_at(sought, score, problem.top)) is not None:
+        taken = int(sought.sum()) if problem.top is None else problem.top
+        found["precision_at_k"] = first
+        bounded["precision_at_k"] = intervals.on_logit(first.value, first.error, taken)
+    return Measured(np.ones((len(truth), 1)), {}, found, bounded=bounded, scarce=scarce)
 
 
 def _surprise(truth: Numbers, proba: Numbers) -> Numbers:

@@ -16,6 +16,9 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageErr
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+SCORES = ("decision_function", "score_samples")
+"""Methods that score rows, the first that there is being asked."""
+
 _REASON_CHARACTERS = 160  # an exception may carry a whole table in its message
 _NEAR = 128  # rows on each side of the boundary that prove how labels follow from probabilities
 
@@ -67,9 +70,9 @@ class Predictions:
     """What a model answered for all rows.
 
     Attributes:
-        labels: Codes of the classes (-1 for none of them) as numbers, or the predicted numbers.
+        labels: Codes of the classes (-1 for none of them) as numbers, or the predicted numbers or scores.
         proba: Probabilities, a column a class; None where it gives none.
-        score: What ranks the rows of a binary problem; None elsewhere, or where it gives none.
+        score: What ranks the rows of a binary problem or a ranking; None elsewhere, or where it gives none.
         unusable: How many rows got no finite answer.
     """
 
@@ -164,18 +167,21 @@ def encode(values: Any, classes: Sequence[Any]) -> Codes:  # noqa: ANN401 - labe
     return np.asarray(index.get_indexer(pd.Index(np.asarray(values, dtype=object))), dtype=np.int64)
 
 
-def predict(model: Model, rows: Any, classes: Sequence[Any]) -> Predictions:  # noqa: ANN401 - a pandas table
+def predict(model: Model, rows: Any, classes: Sequence[Any], *, ranking: bool = False) -> Predictions:  # noqa: ANN401 - a pandas table
     """Ask for all predictions, each kind at most once.
 
     Args:
         model: The model.
         rows: The rows, features only.
-        classes: The classes of the problem; none for regression.
+        classes: The classes of the problem; none for regression and ranking.
+        ranking: Whether only the order of the rows counts.
 
     Raises:
         UsageError: It cannot predict these rows.
     """
     try:
+        if ranking:
+            return _scored(model, rows)
         return _classified(model, rows, classes) if classes else _regressed(model, rows)
     except (UsageError, RefusedError):
         raise
@@ -196,6 +202,30 @@ def _regressed(model: Model, rows: Any) -> Predictions:  # noqa: ANN401 - a pand
             "Pass a target column of the kind that it was fitted on.",
         ) from error
     return Predictions(numbers, unusable=int((~np.isfinite(numbers)).sum()))
+
+
+def finds_outliers(estimator: Any) -> bool:  # noqa: ANN401 - any estimator
+    """Tell whether an estimator of scikit-learn's kind seeks outliers: its scores are then low for these."""
+    from sklearn.base import is_outlier_detector
+
+    try:
+        return bool(is_outlier_detector(estimator))
+    except (AttributeError, TypeError):
+        return False
+
+
+def _scored(model: Model, rows: Any) -> Predictions:  # noqa: ANN401 - a pandas table
+    """Ask for what ranks the rows: those with a 1 in the target, or a high grade, should score high."""
+    method = next((name for name in SCORES if callable(getattr(model.estimator, name, None))), "predict")
+    if callable(getattr(model.estimator, "predict_proba", None)):
+        method = "predict_proba"
+    answer = np.asarray(model.ask(method, rows))
+    if method == "predict_proba" and answer.ndim == 2:  # noqa: PLR2004 - a column a class
+        answer = answer[:, -1]
+    score = one_column(answer, len(rows), model.kind).astype(np.float64)
+    if method in SCORES and finds_outliers(model.estimator):
+        score = -score
+    return Predictions(score, None, score, int((~np.isfinite(score)).sum()))
 
 
 def _classified(model: Model, rows: Any, classes: Sequence[Any]) -> Predictions:  # noqa: ANN401 - a pandas table

@@ -68,7 +68,7 @@ def curves_of(
     if problem.kind == "regression":
         return _residuals(truth, given.labels)
     found = list[Curve]()
-    yes = truth == 1
+    yes = problem.sought(truth)
     if given.score is not None and 0 < yes.sum() < len(yes):
         found.append(_roc("roc", yes, given.score))
         if champion is not None and champion.score is not None and not champion.unusable:
@@ -80,8 +80,8 @@ def curves_of(
 
 
 def confusion_of(problem: Problem, truth: Numbers, given: Predictions) -> Confusion | None:
-    """Count which class was taken for which; None for regression."""
-    if problem.kind == "regression" or given.unusable:
+    """Count which class was taken for which; None where there are no classes."""
+    if not problem.classes or given.unusable:
         return None
     classes = len(problem.classes)
     flat = truth.astype(np.int64) * classes + given.labels.astype(np.int64)

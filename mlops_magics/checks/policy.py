@@ -3,6 +3,7 @@
 gates = ["quality", "champion"]   # all of them where this is left out
 margin = 0.01                     # how much worse than the champion is still "not worse"
 require = "better"                # the champion gate asks for more than "not worse"
+found_slices = "fail"             # a portion that the search found holds the model back
 
 [metrics]
 roc_auc = { min = 0.8 }
@@ -23,6 +24,7 @@ from mlops_magics.checks.paired import ALPHA, MARGIN
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 
 Require = Literal["not worse", "better"]
+Search = Literal["warn", "fail", "off"]
 
 
 class Bounds(NamedTuple):
@@ -40,11 +42,14 @@ class Policy:
         gates: The gates by name; empty for all of our own.
         thresholds: Bounds by metric; the metric's value itself is held against them.
         primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
+        top: Of a ranking, how many rows ``precision_at_k`` takes; None for as many as are sought.
         margin: How much worse than the champion is still "not worse".
         alpha: The error that every test may make.
         require: Whether a candidate must be "not worse" than the champion, or "better".
         slice_drop: How much worse than the mean a slice may be: absolute where higher is better, a
             share of the mean where lower is; None for 0.05 and 0.5.
+        found_slices: What a portion that the search found does: "warn" names it, "fail" holds the model back,
+            "off" does not search.
         calibration_error: The largest expected calibration error.
         leakage_skill: The skill of a single feature that is too good to be true.
         overlap_share: The largest share of rows that were trained on.
@@ -55,10 +60,12 @@ class Policy:
     gates: tuple[str, ...] = ()
     thresholds: Mapping[str, Bounds] = field(default_factory=dict)
     primary: str | None = None
+    top: int | None = None
     margin: float = MARGIN
     alpha: float = ALPHA
     require: Require = "not worse"
     slice_drop: float | None = None
+    found_slices: Search = "warn"
     calibration_error: float = 0.1
     leakage_skill: float = 0.99
     overlap_share: float = 0.01
@@ -191,6 +198,14 @@ def _checked(name: str, value: object, source: str) -> str | float:
         if value not in {"not worse", "better"}:
             raise UsageError(f"{source}: require is {value!r}.", 'Write "not worse" or "better".')
         return str(value)
+    if name == "found_slices":
+        if value not in {"warn", "fail", "off"}:
+            raise UsageError(f"{source}: found_slices is {value!r}.", 'Write "warn", "fail" or "off".')
+        return str(value)
+    if name == "top":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{source}: top is {value!r}.", "Write a whole number of rows, as in top = 100.")
+        return value
     number = _number(name, value, source)
     top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test
     zero = number == 0 and name in {"margin", "slice_drop"}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import Outcome, Verdict
 from mlops_magics.checks.curves import figures
+from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.paired import Comparison
 from mlops_magics.checks.slicing import Slice
 from mlops_magics.foundation.blocks import Block, Note, Table, Title, Tone, shown
@@ -19,6 +20,7 @@ _KINDS = {
     "binary": "binary classification",
     "multiclass": "classification",
     "regression": "regression",
+    "ranking": "ranking",
 }
 _MARKS: dict[Outcome, str] = {"pass": "✓", "fail": "✗", "not applicable": "\N{EN DASH}"}
 _TONES: dict[Outcome, Tone] = {"pass": "plain", "fail": "bad", "not applicable": "quiet"}
@@ -44,6 +46,8 @@ def blocks(assessment: Assessment, title: str = "") -> list[Block]:
         found += [_comparisons(assessment.comparisons), _margin(assessment)]
     if assessment.slices:
         found += _slices(assessment.slices)
+    if assessment.search is not None and assessment.search.portions:
+        found += _portions(assessment.search)
     found += figures(assessment)
     return found
 
@@ -160,6 +164,24 @@ def _slices(slices: Sequence[Slice]) -> list[Block]:
     table = Table(("slice", "rows", slices[0].metric, "95 % interval", "drop", "reading"), rows, tones)
     hidden = len(slices) - len(rows)
     return [table, Note(f"{hidden} more slices do better than these.", "quiet")] if hidden > 0 else [table]
+
+
+def _portions(search: Search) -> list[Block]:
+    rows = [
+        (
+            one.words,
+            one.rows,
+            _rounded(one.value),
+            _interval(one.low, one.high),
+            _rounded(one.expected),
+            _rounded(one.drop),
+        )
+        for one in search.portions
+    ]
+    metric = search.portions[0].metric
+    heads = ("found by search", "rows", metric, "95 % interval", "of rows with similar answers", "drop")
+    words = f"{search.tried:,} portions of one or two columns were tried; these are surely worse (Holm)."
+    return [Table(heads, rows, ["bad"] * len(rows)), Note(words, "quiet")]
 
 
 def _slice_reading(one: Slice) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlops_magics.checks.base import Verdict, failed, not_applicable, passed
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
@@ -10,12 +12,36 @@ from mlops_magics.foundation.blocks import shown
 
 
 class Slices:
-    """No slice is surely worse than the mean by more than is allowed, all slices tested together."""
+    """No slice is surely worse than the mean by more than is allowed, all slices tested together.
+
+    What the search found is named, and holds a model back only where the policy says so: nobody said that
+    these portions matter, and rows may be harder there for every model.
+    """
 
     name = "slices"
 
     def judge(self, facts: Facts) -> Verdict:
-        """Judge the slices that were asked for by the one that falls deepest."""
+        """Judge the slices that were asked for by the one that falls deepest, then what was found."""
+        asked = self._asked(facts)
+        if facts.search is None or not facts.search.tried or asked.outcome == "fail":
+            return asked
+        tried = f"{facts.search.tried:,} portions of one or two columns"
+        if not facts.search.portions:
+            words = f"None of {tried} that were tried is surely worse."
+            return _after(asked, passed(self.name, None, None, words))
+        first = facts.search.portions[0]
+        more = len(facts.search.portions) - 1
+        words = (
+            f"Found among {tried}: {first.words} has {first.metric} {_short(first.value)} "
+            f"on {first.rows:,} rows, where rows with similar answers have {_short(first.expected)}"
+        )
+        words += f"; {more} more {'are' if more > 1 else 'is'} listed." if more else "."
+        if facts.policy.found_slices == "fail":
+            allowed = allowed_drop(first.metric, facts.policy.slice_drop)
+            return failed(self.name, first.drop, allowed, words)
+        return _after(asked, passed(self.name, None, None, words))
+
+    def _asked(self, facts: Facts) -> Verdict:
         if facts.given.unusable:
             return failed(self.name, None, None, "Slices cannot be measured: some predictions are unusable.")
         if not facts.slices:
@@ -37,6 +63,17 @@ class Slices:
             return failed(self.name, worst.drop, allowed, f"{words} is surely {below}{more}.")
         found = f"{words} is the lowest of {len(tested)}, not surely {below}."
         return passed(self.name, worst.drop, allowed, found)
+
+
+def _after(asked: Verdict, found: Verdict) -> Verdict:
+    """Say both: the slices that were asked for give the number."""
+    if asked.outcome == "not applicable":
+        return found
+    return replace(asked, evidence=f"{asked.evidence} {found.evidence}")
+
+
+def _short(value: float) -> str:
+    return shown(float(f"{value:.3g}"))
 
 
 def _depth(one: Slice) -> float:

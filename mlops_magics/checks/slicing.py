@@ -23,6 +23,7 @@ _SCARCE = 10  # rows of the rarer class that a ranking needs
 _LEVELS = 20  # the most frequent ones; the others are one slice together
 _QUARTERS = 4  # numbers with more distinct values than levels are cut at their quartiles
 _LABEL_CHARACTERS = 40
+_RANKED = frozenset({"roc_auc", "average_precision", "ndcg", "precision_at_k"})
 _DROP, _LOSS_DROP = 0.05, 0.5
 
 
@@ -95,7 +96,7 @@ def slice_up(
     for name, values in columns.items():
         parts = [
             _measured(problem, truth, given, mask, Slice(name, level, int(mask.sum()), metric))
-            for level, mask in _levels(values)
+            for level, mask in levels(values)
         ]
         found += _against_mean(parts, allowed)
     return _holm(found, alpha)
@@ -105,8 +106,8 @@ def _measured(
     problem: Problem, truth: Numbers, given: Predictions, mask: Mask, empty: Slice
 ) -> tuple[Slice, Numbers | None]:
     """Measure one slice, and how much each row moves the metric in it; None where rows are too few."""
-    ranked = empty.metric in {"roc_auc", "average_precision"}
-    if empty.rows < _ROWS or (ranked and min(truth[mask].sum(), (1 - truth[mask]).sum()) < _SCARCE):
+    sought = problem.sought(truth)[mask]
+    if empty.rows < _ROWS or (empty.metric in _RANKED and min(sought.sum(), (~sought).sum()) < _SCARCE):
         return empty, None
     part = measure(problem, truth[mask], _part(given, mask))
     if empty.metric not in part.names():
@@ -149,7 +150,7 @@ def _interval(part: Measured, metric: str, influence: Influence) -> tuple[float,
     if metric in part.proportions:
         found = wilson(*part.proportions[metric])
         return found.low, found.high
-    if metric in {"roc_auc", "roc_auc_ovr", "average_precision"}:
+    if metric in _RANKED or metric == "roc_auc_ovr":
         found = on_logit(influence.value, influence.error, part.scarce)
         return found.low, found.high
     return influence.value - Z * influence.error, influence.value + Z * influence.error
@@ -171,7 +172,12 @@ def _p(one: Slice) -> float:
     return 1.0 if one.p_value is None else one.p_value
 
 
-def _levels(values: Any) -> Iterator[tuple[str, Mask]]:  # noqa: ANN401 - a pandas column
+def levels(values: Any) -> Iterator[tuple[str, Mask]]:  # noqa: ANN401 - a pandas column
+    """Cut a column into its levels: values, quarters of a range, the rare ones together, and what is missing.
+
+    Yields:
+        What each part is called, and its rows; each row is in one part.
+    """
     missing = np.asarray(values.isna(), dtype=bool)
     if values.dtype.kind in "iuf" and values.nunique() > _LEVELS:
         yield from _quarters(np.asarray(values, dtype=np.float64), missing)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_magics.foundation.frames import Frame
-from mlops_magics.stats.fingerprints import Hashes, decoded, rows_of, values_of
+from mlops_magics.foundation.hashes import Hashes
+from mlops_magics.stats.fingerprints import decoded, rows_of, values_of
 from mlops_magics.stats.splits import missing, moments
 from mlops_magics.stats.summary import TableSummary
 

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mlops_magics.checks.assess import assess
+from mlops_magics.checks.assess import Unloadable, assess
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.show import blocks
 from mlops_magics.foundation.blocks import Block, Note
 from mlops_magics.foundation.digests import digest
+from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.result import Result
@@ -96,6 +98,8 @@ def evaluate(
     Returns:
         The evaluation. ``.passed`` says whether no gate failed.
 
+    A champion that cannot be loaded fails the champion gate; the model is judged all the same.
+
     Raises:
         NotFoundError: The model, the target or a column is not there.
         UsageError: The rows cannot be used: none of them, or targets are missing.
@@ -106,17 +110,18 @@ def evaluate(
     found = subject.find(store, model)
     frame = Frame.of(data, "the test data")
     rival = None if against is None else subject.find(store, against)
+    opened = subject.opened(store, found, allow_pickle=allow_pickle)
     assessment = assess(
-        subject.loaded(store, found, allow_pickle=allow_pickle),
+        opened.estimator,
         frame,
         target,
-        champion=None if rival is None else subject.loaded(store, rival, allow_pickle=allow_pickle),
+        champion=None if rival is None else _champion(store, rival, allow_pickle=allow_pickle),
         gates=gates,
         slices=slices,
+        trained_on=opened.rows,
     )
     # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
     rows = Dataset("evaluation", frame.rows, len(frame.names), digest(frame))
-    kept = found.run_id is not None or found.version is not None
     evaluation = Evaluation(
         model=found.shown,
         run_id=found.run_id,
@@ -124,11 +129,19 @@ def evaluate(
         data=rows,
         assessment=assessment,
         against=None if rival is None else rival.shown,
-        kept=kept,
+        kept=found.run_id is not None or found.version is not None,
     )
-    if kept:
+    if evaluation.kept:
         _keep(store, found, evaluation)
     return evaluation
+
+
+def _champion(store: Store, rival: Subject, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
+    """Load the version to compare with: that it is lost is a verdict, as what it stands for is in use."""
+    try:
+        return subject.loaded(store, rival, allow_pickle=allow_pickle)
+    except MLOpsError as error:
+        return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
 def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import trust
+from mlops_magics.artifact import rows, trust
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tracking.provenance import pins
@@ -142,6 +142,7 @@ def save(
             pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
             serialization_format="cloudpickle" if unsafe else "skops",
         )
+        rows.write(path, data)  # before the size is taken
         if not unsafe:
             own = model.flavors["sklearn"]
             own["skops_trusted_types"] = list(trusted)

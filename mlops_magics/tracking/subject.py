@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.artifact import rows
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
+from mlops_magics.artifact.rows import RowSample
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
@@ -141,6 +143,32 @@ def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Any
     with files(store, subject) as folder:
         model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle)
         return model.estimator
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model read back from the store, with what was kept beside it.
+
+    Attributes:
+        estimator: The estimator.
+        rows: Which rows it was fitted on; None where that was not kept.
+    """
+
+    estimator: Any
+    rows: RowSample | None = None
+
+
+def opened(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Opened:
+    """Return a subject's estimator as :func:`loaded` does, and what was kept beside it.
+
+    Raises:
+        RefusedError: It holds something that is not on the trust list, needs pickle's consent, or is damaged.
+    """
+    if subject.estimator is not None:
+        return Opened(subject.estimator)
+    with files(store, subject) as folder:
+        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle)
+        return Opened(model.estimator, rows.read(folder))
 
 
 def _named(store: Store, text: str) -> Subject:

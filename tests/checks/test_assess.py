@@ -165,7 +165,9 @@ def test_an_object_of_unknown_kind_is_known_by_its_answers() -> None:
 
     frame = said_table(300).assign(late=lambda t: t.late.astype(int))
     assert assess(Rounds(), frame, "late", gates=["quality"], features=["said"]).kind == "binary"
-    assert assess(Floats(), frame, "late", gates=["quality"], features=["said"]).kind == "regression"
+    assert assess(Floats(), frame, "late", gates=["quality"], features=["said"]).kind == "ranking"
+    counts = frame.assign(late=lambda t: t.late * 3)
+    assert assess(Floats(), counts, "late", gates=["quality"], features=["said"]).kind == "regression"
 
 
 def test_a_model_fitted_on_an_array_is_given_one() -> None:

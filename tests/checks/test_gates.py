@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from cases import Number, Said, fitted, judged, said_table, table
 
+from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assess import assess
 from mlops_magics.checks.base import Verdict, judge_all, passed
-from mlops_magics.checks.leakage import row_digests
 from mlops_magics.checks.policy import Bounds, Policy
 
 
@@ -170,7 +170,6 @@ def test_good_slices_pass_and_small_ones_are_not_judged() -> None:
     assert len([one for one in found.slices if one.column == "number"]) == 5
     assert levels["number", "(missing)"].rows == 100
     assert judged("slices", Said(), frame[:20], slices=["region"]).outcome == "not applicable"
-    assert judged("slices", Said(), frame).outcome == "not applicable"
 
 
 def test_a_column_that_predicts_well_leaves_no_slice_too_low() -> None:
@@ -308,16 +307,52 @@ def test_the_target_among_the_features_leaks() -> None:
 
 def test_rows_that_were_trained_on_leak() -> None:
     train, test = table(seed=2), table(seed=3)
-    model = fitted(train)
-    known = row_digests(train[["hour", "humid", "carrier"]])
-    clean = judged("leakage", model, test, training_digests=known)
+    model, known = fitted(train), RowSample.of(train[["carrier", "hour", "humid"]])
+    clean = judged("leakage", model, test, trained_on=known)
     assert clean.outcome == "pass"
-    assert "0 % of the rows" in clean.evidence
+    assert "0 of 600 rows (0 %) were trained on" in clean.evidence
     mixed = pd.concat([test, train[:60]], ignore_index=True)
     mixed["carrier"] = mixed.carrier.astype("category")  # another type, the same rows
-    found = judged("leakage", model, mixed, training_digests=set(known.tolist()))
-    assert (found.outcome, "9.09 %" in found.evidence) == ("fail", True)
+    found = judged("leakage", model, mixed, trained_on=known)
+    assert (found.outcome, "60 of 660 rows (9.09 %)" in found.evidence) == ("fail", True)
     assert "not known" in judged("leakage", model, test).evidence
+    others = RowSample.of(train.rename(columns={"hour": "minute"}))
+    assert "not known" in judged("leakage", model, test, trained_on=others).evidence
+
+
+def test_rows_that_were_trained_on_are_estimated_where_a_sample_was_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlops_magics.artifact.rows._KEPT", 600)
+    train, test = table(6_000, seed=2), table(3_000, seed=3)
+    model, known = fitted(train), RowSample.of(train[["carrier", "hour", "humid"]])
+    mixed = pd.concat([test, train[:600]], ignore_index=True)
+    found = judged("leakage", model, mixed, trained_on=known)
+    assert (found.outcome, found.value) == ("fail", pytest.approx(1 / 6, abs=0.05))
+    assert found.evidence.startswith("About ")
+    assert judged("leakage", model, test, trained_on=known).outcome == "pass"
+
+
+def few_values(rows: int, seed: int) -> pd.DataFrame:
+    """Rows that recur: about half of the fresh ones are among the others too."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"said": rng.integers(1, 60, rows) / 60, "hour": rng.integers(0, 24, rows)})
+    return frame.assign(late=rng.uniform(size=rows) < frame.said)
+
+
+def test_rows_that_recur_by_nature_do_not_leak() -> None:
+    outcomes = []
+    for seed in range(0, 100, 2):
+        train, test = few_values(1_000, seed), few_values(300, seed + 1)
+        known = RowSample.of(train[["said", "hour"]])
+        found = judged("leakage", Said(), test, trained_on=known, features=["said", "hour"])
+        outcomes.append(found.outcome)
+        assert "by nature" in found.evidence
+    assert outcomes.count("fail") <= 3
+    train = few_values(1_000, 1)
+    copied = pd.concat([few_values(300, 0), train[:150]])
+    known = RowSample.of(train[["said", "hour"]])
+    assert judged("leakage", Said(), copied, trained_on=known, features=["said", "hour"]).outcome == "fail"
 
 
 def test_too_few_rows_show_no_leak() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import evaluations
+from mlops_magics.tracking import evaluations, subject
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import open_store
 
@@ -61,6 +61,74 @@ def test_a_version_is_compared_with_the_champion_on_the_same_rows(
     summary = evaluations.of_tags(version)
     assert summary is not None
     assert summary.against == "flights/1"
+
+
+def champion_gate(found: Any) -> Any:
+    return next(item for item in found.assessment.verdicts if item.name == "champion")
+
+
+def test_a_champion_whose_files_are_gone_fails_its_gate_only(
+    book: Book, registered: ModelVersion, fit: Callable[..., Run]
+) -> None:
+    book('%mlops_promote flights --to champion --reason "first"')
+    fit("second", depth=2)
+    store = open_store(Settings.discover())
+    with subject.files(store, subject.find(store, "flights@champion")) as folder:
+        (folder / "MLmodel").unlink()
+    found = book("%mlops_evaluate run test --target late --against flights@champion")
+    assert found.assessment.failed == ("champion",)
+    assert found.against == f"flights/{registered.version}"
+    assert "flights/1 could not be loaded: The model's files are not at" in champion_gate(found).evidence
+    assert found.metrics["roc_auc"] > 0.5
+    book("%mlops_register run flights")
+    with pytest.raises(RefusedError, match="champion"):
+        book('%mlops_promote flights --version 2 --to champion --reason "the first is lost"')
+
+
+def test_a_champion_in_pickle_needs_consent_and_fails_its_gate_without(
+    book: Book, fitted: Run, project: Path
+) -> None:
+    assert fitted
+    (project / "own.py").write_text(
+        "from sklearn.linear_model import LogisticRegression\nclass Own(LogisticRegression): pass\n"
+    )
+    book("import sys; sys.path.insert(0, '.')\nfrom own import Own\nfilled = train[['age']]")
+    kept = "%%mlops_track --name own -o pickled --allow-pickle\nowned = Own().fit(filled, train['late'])"
+    book(kept)
+    found = book("%mlops_evaluate run test --target late --against own")
+    assert found.assessment.failed == ("champion",)
+    assert "--allow-pickle" in champion_gate(found).evidence
+    found = book("%mlops_evaluate run test --target late --against own --allow-pickle")
+    assert "could not be loaded" not in champion_gate(found).evidence
+
+
+def test_rows_that_the_model_was_fitted_on_fail_the_leakage_gate(book: Book, fitted: Run) -> None:
+    assert fitted
+    found = book("%mlops_evaluate run train --target late")
+    assert found.assessment.failed == ("leakage",)
+    leakage = next(item for item in found.assessment.verdicts if item.name == "leakage")
+    assert "400 of 400 rows (100 %) were trained on" in leakage.evidence
+    book("import polars as pl\nother = pl.DataFrame(pd.concat([test, train[:20]]))")
+    assert "leakage" in book("%mlops_evaluate run other --target late").assessment.failed
+    clean = next(
+        item
+        for item in book("%mlops_evaluate run test --target late").assessment.verdicts
+        if item.name == "leakage"
+    )
+    assert clean.outcome == "pass"
+    # A fifth of the rows has no size: town and age alone are alike by chance.
+    assert "10 of 200 rows (5 %) were trained on. As rows recur, 3.5 % would be" in clean.evidence
+    book("%mlops_register run flights")
+    assert "leakage" in book("%mlops_evaluate flights/1 train --target late").assessment.failed
+
+
+def test_a_model_without_its_rows_says_that_overlap_is_not_known(book: Book, fitted: Run) -> None:
+    store = open_store(Settings.discover())
+    with subject.files(store, subject.find(store, fitted.id)) as folder:
+        (folder / "training_rows.bin").unlink()
+    found = book("%mlops_evaluate run train --target late")
+    leakage = next(item for item in found.assessment.verdicts if item.name == "leakage")
+    assert "not known" in leakage.evidence
 
 
 def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:

@@ -1,0 +1,82 @@
+"""How well a score ranks rows, where nothing but the order counts: with the influence of each row."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_magics.checks.intervals import Influence
+from mlops_magics.checks.model import Numbers
+
+_NEAR = 10  # rows on each side of the cut, at least, that tell how many relevant ones lie there
+
+
+def ndcg(grades: Numbers, score: Numbers) -> Influence | None:
+    """Measure the normalised discounted cumulative gain of one list, with the grades as gains.
+
+    Järvelin and Kekäläinen, ACM Transactions on Information Systems 20 (2002). Equal scores share the mean
+    of their places' discounts. The variance is the infinitesimal jackknife's: a row's weight moves its own
+    gain, and the places of all rows below it.
+
+    Args:
+        grades: How relevant each row is; none below zero.
+        score: What ranks them.
+
+    Returns:
+        The gain, or None where no row has a grade above zero.
+    """
+    ideal = _gain(grades, grades)
+    if ideal.value <= 0:
+        return None
+    found = _gain(grades, score)
+    value = found.value / ideal.value
+    rows = (found.rows - value * ideal.rows) / ideal.value
+    return Influence(value, rows - rows.mean())
+
+
+def _gain(grades: Numbers, score: Numbers) -> Influence:
+    """Sum the discounted gains, and differentiate the sum in the weight of each row."""
+    discount = 1 / np.log2(np.arange(2, len(score) + 2))
+    total = np.append(0.0, np.cumsum(discount))
+    _, level, ties = np.unique(-score, return_inverse=True, return_counts=True)
+    last = np.cumsum(ties)
+    first = last - ties
+    mean = (total[last] - total[first]) / ties
+    gains = np.bincount(level, weights=grades)
+    at = np.append(0.0, discount)  # by place, from the first
+    # A row more in a group moves the group's end, and the groups behind it as a whole.
+    own = gains * (at[last] - mean) / ties
+    moved = gains * (at[last] - np.where(first > 0, at[first], 0.0)) / ties
+    behind = np.append(np.cumsum(moved[::-1])[::-1][1:], 0.0)
+    return Influence(float(gains @ mean), grades * mean[level] + own[level] + behind[level])
+
+
+def precision_at(relevant: npt.NDArray[np.bool_], score: Numbers, top: int | None) -> Influence | None:
+    """Measure the share of relevant rows among those that are ranked first.
+
+    Args:
+        relevant: Which rows are sought.
+        score: What ranks them; rows that share the score at the cut count in part.
+        top: How many rows are taken; None for as many as are relevant.
+
+    Returns:
+        The share, or None where no row would be taken.
+    """
+    rows = len(score)
+    taken = min(rows, int(relevant.sum()) if top is None else top)
+    if taken == 0:
+        return None
+    order = np.argsort(-score, kind="stable")
+    cut = score[order[taken - 1]]
+    above, level = score > cut, score == cut
+    part = np.where(above, 1.0, np.where(level, (taken - above.sum()) / level.sum(), 0.0))
+    value, share = float(part @ relevant) / taken, taken / rows
+    near = max(_NEAR, math.isqrt(rows))
+    there = float(relevant[order[max(0, taken - near) : taken + near]].mean())
+    # A row that enters at the top pushes one out at the cut, which is relevant as often as those there.
+    moved = part * (relevant - there) / share - (value - there)
+    if top is None:
+        moved += (there - value) * (relevant - relevant.mean()) / share
+    return Influence(value, moved / rows)
