@@ -12,6 +12,8 @@ log_loss = { max = 0.5 }
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -71,6 +73,17 @@ class Policy:
     overlap_share: float = 0.01
     latency_ms: float = 250.0
     size_mb: float = 500.0
+
+    @property
+    def digest(self) -> str:
+        """Tells these gates and bounds from others; what is left at its default is of no account."""
+        usual = Policy()
+        told = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) != getattr(usual, item.name)
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
     def read(cls, path: str | Path, known: Iterable[str]) -> Policy:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.checks.assess import Unloadable, assess
+from mlops_magics.checks import CHECKS
+from mlops_magics.checks.assess import Unloadable, assess, policy_of
 from mlops_magics.checks.assessment import Assessment
+from mlops_magics.checks.policy import Policy
 from mlops_magics.checks.show import blocks
 from mlops_magics.foundation.blocks import Block, Note
 from mlops_magics.foundation.digests import digest
@@ -18,7 +20,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import evaluations, subject
+from mlops_magics.tracking import evaluations, policies, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, open_store
@@ -90,7 +92,8 @@ def evaluate(
         target: The column that is predicted.
         against: A version to compare with on the same rows, such as ``flights@champion``. Better only
             inside the noise is not better.
-        gates: A ``gates.toml`` with bounds; sensible ones by default.
+        gates: A ``gates.toml`` with bounds; by default those of the registered model's policy (the model's
+            own, or that of ``against``), else sensible ones.
         slices: Columns whose values are also judged one by one.
         allow_pickle: Load models that are kept in pickle, which executes code.
         settings: Where the store is; found from the current folder by default.
@@ -105,18 +108,18 @@ def evaluate(
         UsageError: The rows cannot be used: none of them, or targets are missing.
         RefusedError: The model is kept in pickle, and that was not allowed.
     """
-    settings = settings or Settings.discover()
-    store = open_store(settings)
+    store = open_store(settings or Settings.discover())
     found = subject.find(store, model)
     frame = Frame.of(data, "the test data")
     rival = None if against is None else subject.find(store, against)
     opened = subject.opened(store, found, allow_pickle=allow_pickle)
+    policy = _asked(store, found, rival) if gates is None else policy_of(gates)
     assessment = assess(
         opened.estimator,
         frame,
         target,
         champion=None if rival is None else _champion(store, rival, allow_pickle=allow_pickle),
-        gates=gates,
+        gates=policy,
         slices=slices,
         trained_on=opened.rows,
     )
@@ -132,8 +135,15 @@ def evaluate(
         kept=found.run_id is not None or found.version is not None,
     )
     if evaluation.kept:
-        _keep(store, found, evaluation)
+        _keep(store, found, evaluation, policy)
     return evaluation
+
+
+def _asked(store: Store, found: Subject, rival: Subject | None) -> Policy:
+    """Take the gates that the policy of the registered model asks for, where there is one."""
+    version = found.version or (None if rival is None else rival.version)
+    asked = None if version is None else policies.read(store, version.model)
+    return Policy() if asked is None else Policy.of(asked.gates, CHECKS)
 
 
 def _champion(store: Store, rival: Subject, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
@@ -144,7 +154,7 @@ def _champion(store: Store, rival: Subject, *, allow_pickle: bool) -> Any:  # no
         return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
-def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:
+def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> None:
     summary = Summary(
         when=evaluations.moment(),
         target=evaluation.target,
@@ -156,6 +166,7 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:
             for item in evaluation.assessment.verdicts
         ),
         against=evaluation.against,
+        policy=policy.digest,
     )
     files = {
         "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),

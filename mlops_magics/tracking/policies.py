@@ -9,7 +9,6 @@ that is. On a store without authentication all this is a convention, and names a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -50,11 +49,6 @@ class ModelPolicy:
     grants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def gates_digest(self) -> str:
-        """Tells these gates and bounds from others."""
-        return digest_of(self.gates)
-
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -77,11 +71,6 @@ class Approval:
     digest: str
     approved: bool
     comment: str
-
-
-def digest_of(gates: Mapping[str, Any]) -> str:
-    """Name gates and bounds, whatever their order."""
-    return hashlib.sha256(json.dumps(gates, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read(store: Store, model: str) -> ModelPolicy | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from mlops_magics.checks import CHECKS
+from mlops_magics.checks.policy import Policy
 from mlops_magics.steps.promote.result import Refusal, Rules
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.records import ModelVersion
@@ -60,7 +62,7 @@ def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
     policy = rules.policy
     if policy is None:
         return
-    if mine.policy == policy.gates_digest:
+    if mine.policy == Policy.of(policy.gates, CHECKS).digest:
         yield Gate(_POLICY, "pass", None, None, f"the gates that the policy of {item.model} asks for")
     else:
         told = f"evaluated with other gates than the policy of {item.model} asks for"
@@ -72,7 +74,8 @@ def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
     against = [f"{one.who} is against it: {one.comment}" for one in said if not one.approved]
     claimed = "" if all(one.verified for one in said) else " (unverified)"
     names = ", ".join(one.who for one in said if one.approved) or "nobody"
-    waiting = ", ".join(name for name in policy.approvers if name not in {one.who for one in said})
+    heard = {rules.who.name, *(one.who for one in said)}
+    waiting = ", ".join(name for name in policy.approvers if name not in heard)
     told = f"approved by {names}{claimed}" + (f"; not yet heard: {waiting}" if waiting else "")
     outcome = "pass" if count >= policy.approvals and not against else "fail"
     yield Gate(_APPROVALS, outcome, float(count), float(policy.approvals), "; ".join([*against, told]))
