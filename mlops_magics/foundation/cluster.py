@@ -25,9 +25,9 @@ _ALWAYS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV
 # What Ray does on macOS and Windows by default: its services take the loopback address.
 # https://github.com/ray-project/ray/issues/18730
 _HERE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-_MODE: Final = "RAY_AUTH_MODE"
+# How Ray guards a cluster: whether by a token, the token, and a file that holds it.
+_GUARDS: Final = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _KNOCKING: Final = 10.0  # seconds
-_TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
 
 
 def address() -> str | None:
@@ -90,8 +90,9 @@ def _knock(cluster: str | None) -> None:
 
 def _locked() -> dict[str, str]:
     """Make a token for a cluster of our own, unless the user says how clusters are guarded."""
-    told = any(name in os.environ for name in (_MODE, _TOKEN, f"{_TOKEN}_PATH"))
-    return {} if told else {_MODE: "token", _TOKEN: secrets.token_hex(32)}
+    mode, token, _ = _GUARDS
+    told = any(name in os.environ for name in _GUARDS)
+    return {} if told else {mode: "token", token: secrets.token_hex(32)}
 
 
 @contextlib.contextmanager
