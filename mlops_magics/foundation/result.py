@@ -33,6 +33,11 @@ class Result:
     volatile: ClassVar[bool] = False
     transient: ClassVar[bool] = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether what was asked for holds: where it does not, a command ends with 1, so that CI stops."""
+        return True
+
     def blocks(self) -> Iterable[Block]:
         """Say what is shown, from top to bottom."""
         raise NotImplementedError

@@ -61,6 +61,11 @@ class Diagnosis(Result):
         """Whether nothing is broken."""
         return all(item.outcome != "broken" for item in self.findings)
 
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is broken."""
+        return self.healthy
+
     def blocks(self) -> Iterable[Block]:
         """Show each finding, and the remedies below."""
         yield Title("Doctor", "nothing is broken" if self.healthy else "something is broken")

@@ -59,6 +59,11 @@ class Evaluation(Result):
         """Metrics by name."""
         return {metric.name: metric.value for metric in self.assessment.metrics}
 
+    @property
+    def holds(self) -> bool:
+        """Whether no gate failed."""
+        return self.passed
+
     def blocks(self) -> Iterable[Block]:
         """Show metrics with their intervals, the gates and the curves."""
         yield from blocks(self.assessment)

@@ -148,6 +148,11 @@ class Checked(Result):
         """Whether there is no error; warnings may be there."""
         return not any(each.severity == "error" for each in self.breaches)
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is no error."""
+        return self.passed
+
     def blocks(self) -> Iterable[Block]:
         """Show the breaches, and where the bad rows are."""
         count = len(self.breaches)

@@ -20,34 +20,37 @@ def main(words: Sequence[str] | None = None) -> int:
         words: The words after ``mlops``; the process's own by default.
 
     Returns:
-        The exit code: 0 done, 1 it failed or was refused, 2 the words were not understood, 130 interrupted.
+        The exit code: 0 done; 1 it failed, was refused, or does not hold (a gate failed, a contract is
+        broken, a run did not come out the same, something is out of order); 2 the words were not understood;
+        130 interrupted.
     """
     words = sys.argv[1:] if words is None else words
     try:
-        sys.stdout.write(_answer(list(words)))
+        answer, holds = _answer(list(words))
+        sys.stdout.write(answer)
     except UsageError as error:
         return _told(error, _MISUSED)
     except MLOpsError as error:
         return _told(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return _OK
+    return _OK if holds else _FAILED
 
 
-def _answer(words: list[str]) -> str:
-    """Do what the words ask for and return what to print."""
+def _answer(words: list[str]) -> tuple[str, bool]:
+    """Do what the words ask for; return what to print, and whether it holds."""
     if words[:1] in (["-h"], ["--help"]):
-        return _overview()
+        return _overview(), True
     if words[:1] == ["--version"]:
         from mlops_magics.foundation.version import VERSION
 
-        return f"mlops-magics {VERSION}\n"
+        return f"mlops-magics {VERSION}\n", True
     verb = words.pop(0) if words and not words[0].startswith("-") else "status"
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", f"{nearest(verb, VERBS)} mlops --help lists them.")
     signature = _signature(verb)
     if signature.asks_help(words):
-        return signature.help()
+        return signature.help(), True
     as_json = "--json" in words
     from mlops_magics.foundation.settings import Settings
     from mlops_magics.frontends.progress import TerminalProgress
@@ -58,7 +61,7 @@ def _answer(words: list[str]) -> str:
         given={"Settings": Settings.discover, "Progress": TerminalProgress},
     )
     result = signature.call(arguments)
-    return f"{result.to_json() if as_json else result}\n"
+    return f"{result.to_json() if as_json else result}\n", result.holds
 
 
 def _signature(verb: str) -> Signature:

@@ -61,6 +61,11 @@ class Reproduction(Result):
 
     volatile: ClassVar[bool] = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether the same came of it."""
+        return self.reproduced
+
     def blocks(self) -> Iterable[Block]:
         """Show the verdict, its reason and the metrics."""
         if self.reproduced:
