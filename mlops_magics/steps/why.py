@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,17 @@ from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.steps.predict import Prediction
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, RECIPE, REPRODUCIBLE, VERIFIED
 from mlops_magics.targets import TARGETS
-from mlops_magics.tracking import evaluations, registry
+from mlops_magics.tracking import evaluations, policies, registry, subject
 from mlops_magics.tracking.history import Event
-from mlops_magics.tracking.recall import Recalled, recall
+from mlops_magics.tracking.policies import Approval
+from mlops_magics.tracking.recall import Recalled, readers, recall
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import Store, open_store
 
 _CODE = 4_000  # characters of the cell that are shown
 _SHORT = 12  # characters of a digest
 _MOVES = 5
+_DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Why(Result):
         evaluation: The newest evaluation of the version, with its gates; None where there is none.
         run: The run; None where MLflow does not know which one made the version.
         recipe: The cells that made the model, and the files that they read; None where nobody recorded them.
+        said: What the approvers of the model's policy say of the version.
+        readers: The runs that read a table, by name and id, where a table's digest was asked about.
     """
 
     asked: str
@@ -52,12 +57,17 @@ class Why(Result):
     evaluation: evaluations.Summary | None = None
     run: Recalled | None = None
     recipe: Recipe | None = None
+    said: tuple[Approval, ...] = ()
+    readers: tuple[tuple[str, str], ...] = ()
 
     volatile: ClassVar[bool] = True  # it tells of the store as it is now
 
     def blocks(self) -> Iterable[Block]:
         """Show the way, from the endpoint to the data."""
         yield Title(f"Why {self.asked}", "" if self.run is None else f"run {self.run.name}")
+        if self.readers:
+            yield Table(("read by", "run"), [(Name(name), identifier) for name, identifier in self.readers])
+            return
         yield Facts([*self._serving(), *self._made()])
         if self.moves:
             rows = [
@@ -71,6 +81,12 @@ class Why(Result):
                 for item in self.moves[-_MOVES:]
             ]
             yield Table(("alias", "on", "by", "verified", "because"), rows)
+        if self.said:
+            words = [
+                (one.who, "approves" if one.approved else "is against", Name(one.comment))
+                for one in self.said
+            ]
+            yield Table(("approver", "says", "because"), words)
         if self.evaluation is not None:
             gates = self.evaluation.gates
             yield Table(
@@ -150,8 +166,9 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
     """Show where a model comes from: who promoted it, what its gates said, its run, its cell and its data.
 
     Args:
-        thing: A model's address (``flights@champion``, ``flights/3``), a run's name or id, or what a verb
-            returned: a run, a version, a prediction.
+        thing: A model's address (``flights@champion``, ``flights/3``, ``models:/m-...``), a run's name or
+            id, how a table's digest begins (eight characters at least), or what a verb returned: a run, a
+            version, a prediction.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -164,6 +181,8 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
     """
     settings = settings or Settings.discover()
     store = open_store(settings)
+    if isinstance(thing, str) and (found := _readers(store, thing.strip())):
+        return Why(asked=f"the table {thing.strip()}", readers=found)
     version, run_id = _meant(store, thing)
     run = None if run_id is None else recall(store, None, run_id)
     versions = () if run is None else registry.made_by(store, run.run_id)
@@ -178,7 +197,18 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
         evaluation=None if version is None else evaluations.read(store, version),
         run=run,
         recipe=_recipe(run),
+        said=() if version is None else _said(store, version),
     )
+
+
+def _readers(store: Store, text: str) -> tuple[tuple[str, str], ...]:
+    """Find who read a table, where the text may be a digest: a run's id looks like one too."""
+    return readers(store, text) if _DIGEST.fullmatch(text) else ()
+
+
+def _said(store: Store, version: ModelVersion) -> tuple[Approval, ...]:
+    policy = policies.read(store, version.model)
+    return () if policy is None else policies.approvals(store, version, policy)
 
 
 def _meant(store: Store, thing: object) -> tuple[ModelVersion | None, str | None]:
@@ -200,6 +230,8 @@ def _meant(store: Store, thing: object) -> tuple[ModelVersion | None, str | None
 def _named(store: Store, text: str) -> tuple[ModelVersion | None, str | None]:
     if read_run_id(text) is not None:
         return None, text
+    if text.removeprefix("models:/").startswith("m-"):
+        return None, subject.find(store, f"models:/{text.removeprefix('models:/')}").run_id
     address = ModelAddress.parse(text)
     known = registry.models(store)
     if address.model in known or address.alias or address.version:

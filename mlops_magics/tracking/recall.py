@@ -76,6 +76,23 @@ def recall(store: Store, experiment_id: str | None, named: str) -> Recalled:
     )
 
 
+def readers(store: Store, digest: str) -> tuple[tuple[str, str], ...]:
+    """Find the runs that read a table, newest first.
+
+    Args:
+        store: The open store.
+        digest: The table's digest, or how it begins; hexadecimal.
+
+    Returns:
+        Names and ids, of the newest thousand at most.
+    """
+    with door("The runs"):
+        places = [item.experiment_id for item in store.client.search_experiments(max_results=_NEWEST)]
+        query = f"dataset.digest LIKE '{digest}%'"
+        runs = store.client.search_runs(places, query, max_results=_NEWEST) if places else []
+    return tuple((run.info.run_name or run.info.run_id, run.info.run_id) for run in runs)
+
+
 def _found(store: Store, experiment_id: str | None, named: str) -> Any:  # noqa: ANN401 - MLflow's Run
     identifier = read_run_id(named)
     with door(f"The run {named}"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,36 @@ def test_each_way_to_name_it_leads_to_the_same(book: Book, registered: ModelVers
     assert found.run.name == "baseline"
     assert not found.endpoints
     assert [move.kind for move in found.moves] == ["registration"]
+
+
+def test_a_logged_model_leads_to_its_run(book: Book, registered: ModelVersion) -> None:
+    for named in (registered.model_id, f"models:/{registered.model_id}"):
+        found = book(f"%mlops_why {named}")
+        assert found.run.name == "baseline"
+        assert found.versions == ("flights/1",)
+
+
+def test_a_tables_digest_leads_to_who_read_it(book: Book, registered: ModelVersion, shell: Any) -> None:
+    assert registered
+    run = shell.user_ns["run"]
+    digest = book("%mlops_why run").run.tables["train"]
+    for part in (digest, digest[:12]):
+        found = book(f"%mlops_why {part}")
+        assert found.readers == (("baseline", run.id),)
+        assert run.id in str(found)
+        assert found.run is None
+    with pytest.raises(NotFoundError):
+        book("%mlops_why abcdefab")
+
+
+def test_what_approvers_said_is_on_the_way(book: Book, registered: ModelVersion, project: Path) -> None:
+    assert registered
+    (project / "policy.toml").write_text(f'approvals = 1\napprovers = ["{getpass.getuser()}", "bob"]\n')
+    book("%mlops_promote flights --policy policy.toml;")
+    book('%mlops_promote flights --approve --reason "read <i>all</i> of it";')
+    found = book("%mlops_why flights/1")
+    assert [(one.who, one.approved) for one in found.said] == [(getpass.getuser(), True)]
+    assert "read &lt;i&gt;all" in found.to_html()
 
 
 def test_a_run_of_plain_mlflow_tells_what_is_known(book: Book, registered: ModelVersion) -> None:
