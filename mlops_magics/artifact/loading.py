@@ -97,6 +97,20 @@ def load(path: Path, *, allow_pickle: bool = False) -> LoadedModel:
     )
 
 
+def stored_example(path: Path, estimator: object) -> Any:  # noqa: ANN401 - a pandas frame
+    """Read the example of a model folder as :func:`load` does, for an estimator that is at hand.
+
+    Args:
+        path: The folder.
+        estimator: The estimator that it was saved from.
+
+    Returns:
+        The example as a pandas frame, or None.
+    """
+    description = _description(path)
+    return _example(path, description, read(description.get("signature"), "inputs"), _null(estimator))
+
+
 def _plain_files(folder: Path) -> None:
     """Refuse links of both kinds and everything that is neither a file nor a folder."""
     for entry in _entries(folder):

@@ -6,7 +6,6 @@ that a model which only works in the notebook that made it fails here, before it
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from mlops_magics.artifact.loadback import answers
 from mlops_magics.artifact.loading import load
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 
@@ -139,26 +139,11 @@ def run(folder: Path, *, allow_pickle: bool) -> dict[str, Any]:
             "The model folder has no input example to try.",
             "Log the model with its training frame, so that an example is stored.",
         )
-    rows = model.example if hasattr(model.estimator, "feature_names_in_") else model.example.to_numpy()
     try:
-        predictions = model.estimator.predict(rows)
-        told: dict[str, Any] = {"predictions": _plain(predictions.tolist())}
-        if hasattr(model.estimator, "predict_proba"):
-            told["probabilities"] = _plain(_lists(model.estimator.predict_proba(rows)))
+        told = answers(model.estimator, model.example)
     except Exception as error:
         raise MLOpsError(
             f"The model cannot predict its own example: {type(error).__name__}: {str(error)[:300]}",
             "It needs something that only its notebook has; make the pipeline self-contained.",
         ) from error
     return {**told, "rows": len(model.example), "types": [], "seconds": time.perf_counter() - start}
-
-
-def _lists(found: Any) -> Any:  # noqa: ANN401 - an array, or a list of arrays where there are many outputs
-    return [one.tolist() for one in found] if isinstance(found, list) else found.tolist()
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any depth
-    """JSON has no NaN."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

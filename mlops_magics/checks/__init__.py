@@ -18,6 +18,7 @@ CHECKS: Room[Check] = Room(
             "leakage",
             "latency",
             "size",
+            "loadback",
         )
     },
 )

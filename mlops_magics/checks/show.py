@@ -12,6 +12,7 @@ from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import Outcome, Verdict
 from mlops_magics.checks.curves import figures
 from mlops_magics.checks.discovery import Search
+from mlops_magics.checks.maps import maps
 from mlops_magics.checks.paired import Comparison
 from mlops_magics.checks.slicing import Slice
 from mlops_magics.foundation.blocks import Block, Note, Table, Title, Tone, shown
@@ -48,7 +49,7 @@ def blocks(assessment: Assessment, title: str = "") -> list[Block]:
         found += _slices(assessment.slices)
     if assessment.search is not None and assessment.search.portions:
         found += _portions(assessment.search)
-    found += figures(assessment)
+    found += [*figures(assessment), *maps(assessment)]
     return found
 
 

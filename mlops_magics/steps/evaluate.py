@@ -127,14 +127,14 @@ def evaluate(
         gates=policy,
         slices=slices,
         trained_on=opened.rows,
+        loadback=opened.loadback,
     )
-    # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
-    rows = Dataset("evaluation", frame.rows, len(frame.names), digest(frame))
     evaluation = Evaluation(
         model=found.shown,
         run_id=found.run_id,
         target=target,
-        data=rows,
+        # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
+        data=Dataset("evaluation", frame.rows, len(frame.names), digest(frame)),
         assessment=assessment,
         against=None if rival is None else rival.shown,
         kept=found.run_id is not None or found.version is not None,

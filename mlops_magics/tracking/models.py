@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import rows, trust
+from mlops_magics.artifact import loadback, rows, trust
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tracking.provenance import pins
@@ -143,6 +143,7 @@ def save(
             serialization_format="cloudpickle" if unsafe else "skops",
         )
         rows.write(path, data)  # before the size is taken
+        loadback.write(path, estimator)
         if not unsafe:
             own = model.flavors["sklearn"]
             own["skops_trusted_types"] = list(trusted)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import rows
+from mlops_magics.artifact import loadback, rows
+from mlops_magics.artifact.loadback import LoadBack
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
 from mlops_magics.artifact.rows import RowSample
@@ -152,10 +153,12 @@ class Opened:
     Attributes:
         estimator: The estimator.
         rows: Which rows it was fitted on; None where that was not kept.
+        loadback: How it answers its example, against when it was logged; None where that was not kept.
     """
 
     estimator: Any
     rows: RowSample | None = None
+    loadback: LoadBack | None = None
 
 
 def opened(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Opened:
@@ -168,7 +171,7 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Ope
         return Opened(subject.estimator)
     with files(store, subject) as folder:
         model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle)
-        return Opened(model.estimator, rows.read(folder))
+        return Opened(model.estimator, rows.read(folder), loadback.compare(folder, model))
 
 
 def _named(store: Store, text: str) -> Subject:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from cases import Number, Said, fitted, judged, said_table, table
 
+from mlops_magics.artifact.loadback import LoadBack
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assess import assess
@@ -370,6 +371,16 @@ def test_latency_and_size_have_budgets() -> None:
     assert judged("size", large, frame, gates=Policy(gates=("size",), size_mb=1.0)).outcome == "fail"
     large.calls = [lambda: None]  # type: ignore[list-item]
     assert judged("size", large, frame).outcome == "not applicable"
+
+
+def test_a_model_that_came_back_as_another_fails() -> None:
+    frame = said_table(50)
+    unknown = judged("loadback", Said(), frame)
+    assert (unknown.outcome, "not known" in unknown.evidence) == ("not applicable", True)
+    same = judged("loadback", Said(), frame, loadback=LoadBack(5, 1e-16))
+    assert (same.outcome, same.evidence) == ("pass", "5 rows are answered as when it was logged.")
+    for found in (LoadBack(5, 0.25), LoadBack(1, math.inf), LoadBack(5, math.inf, "KeyError: 'a'")):
+        assert judged("loadback", Said(), frame, loadback=found).outcome == "fail"
 
 
 def test_bounds_may_leave_a_side_open() -> None:

@@ -64,13 +64,38 @@ def regression() -> Assessment:
     return assess(Number(), frame.assign(late=frame.said + rng.normal(size=2000) * 1e3), "late")
 
 
+def sliced(count: int = 30) -> Assessment:
+    """More slices than are drawn, with names that want to be more than text; and portions that were found."""
+    rng = np.random.default_rng(0)
+    frame = said_table(6000)
+    frame["part"] = [f"{EVIL}{i}" for i in rng.integers(0, count, 6000)]
+    frame["side"] = rng.choice([f"x{EVIL}", "y"], 6000)
+    frame["said"] = np.where(frame.part == f"{EVIL}3", 1 - frame.said, frame.said)
+    model = Said()
+    model.feature_names_in_ = np.array(["said", "part", "side"])
+    return assess(model, frame, "late", slices=["part", "side"], gates=["slices"])
+
+
+def test_the_slice_map_marks_what_is_surely_worse_in_more_than_colour() -> None:
+    found = sliced(8)
+    asked, searched = (figure for figure in figures(found) if "portion" in figure.words)
+    assert "Slices: roc_auc of 10 portions, 1 surely worse; first part = " in asked.words
+    root = ET.fromstring(asked.svg)  # noqa: S314 - drawn by ourselves
+    texts = ["".join(item.itertext()) for item in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in texts if text.startswith("✗ ")] == [f"✗ part = {EVIL}3"[:37] + "…"]
+    assert "Found by search: accuracy of 1 portion," in searched.words
+    assert "<circle" in searched.svg
+    for part in ("--b", "--q", "--l", "--a"):  # the page's colours, which follow light and dark
+        assert f"var({part}" in asked.svg
+
+
 def many(count: int) -> Assessment:
     counts = tuple(tuple(987 if i == j else i + j for j in range(count)) for i in range(count))
     labels = tuple(f"{EVIL}{i}" for i in range(count))
     return replace(whole(), curves=(), confusion=Confusion(labels, counts))
 
 
-@pytest.mark.parametrize("made", [whole, regression, lambda: many(2), lambda: many(10)])
+@pytest.mark.parametrize("made", [whole, regression, sliced, lambda: many(2), lambda: many(10)])
 def test_figures_are_small_labelled_and_well_formed(made: object) -> None:
     assert callable(made)
     drawn = figures(made())

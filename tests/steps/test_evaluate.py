@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,39 @@ def test_a_model_without_its_rows_says_that_overlap_is_not_known(book: Book, fit
     found = book("%mlops_evaluate run train --target late")
     leakage = next(item for item in found.assessment.verdicts if item.name == "leakage")
     assert "not known" in leakage.evidence
+
+
+def loadback_gate(found: Any) -> Any:
+    return next(item for item in found.assessment.verdicts if item.name == "loadback")
+
+
+def test_the_model_in_the_store_answers_as_the_one_that_was_fitted(
+    book: Book, fit: Callable[..., Run], fitted: Run
+) -> None:
+    found = loadback_gate(book("%mlops_evaluate run test --target late"))
+    assert (found.outcome, found.value) == ("pass", 0.0)
+    assert "5 rows are answered as when it was logged" in found.evidence
+    assert loadback_gate(book("%mlops_evaluate model test --target late")).outcome == "not applicable"
+    other = fit("second", depth=1)
+    store = open_store(Settings.discover())
+    with (
+        subject.files(store, subject.find(store, fitted.id)) as first,
+        subject.files(store, subject.find(store, other.id)) as second,
+    ):
+        shutil.copyfile(second / "model.skops", first / "model.skops")  # another model under this one's name
+    swapped = book(f"%mlops_evaluate {fitted.id} test --target late")
+    assert "loadback" in swapped.assessment.failed
+    assert loadback_gate(swapped).value > 1e-3
+
+
+def test_a_model_that_only_scores_is_evaluated_as_a_ranking(book: Book) -> None:
+    book(
+        "%%mlops_track --name odd -o odd\nfrom sklearn.ensemble import IsolationForest\n"
+        "forest = IsolationForest(random_state=0).fit(train[['age']])"
+    )
+    found = book("%mlops_evaluate odd test --target late")
+    assert found.assessment.kind == "ranking"
+    assert set(found.metrics) == {"roc_auc", "average_precision", "ndcg", "precision_at_k"}
 
 
 def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:
