@@ -161,7 +161,8 @@ def _flavors(description: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping
         names = ", ".join(sorted(map(str, flavors))) if isinstance(flavors, dict) else "none"
         raise RefusedError(
             f"The model has no sklearn flavor (it has: {names}).",
-            "Only scikit-learn estimators and pipelines are loaded; log one with mlflow.sklearn.",
+            "Only the sklearn flavor is read: log the estimator, or a scikit-learn wrapper of it, with "
+            "mlflow.sklearn or in a %%mlops_track cell.",
         )
     general = flavors.get("python_function") or {}
     if not isinstance(general, dict):
@@ -274,7 +275,7 @@ def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None
         split = isinstance(found, dict) and "data" in found
         data, names = (found["data"], found.get("columns")) if split else (found, None)
         frame = pd.DataFrame(data, columns=names, dtype=object if schema else None)
-        return _typed(frame, schema, null) if schema else frame
+        return typed(frame, schema, null) if schema else frame
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise MLOpsError(f"The input example {file.name} cannot be read.", _AGAIN) from error
 
@@ -282,7 +283,14 @@ def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None
 _DTYPES = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32", "boolean": "bool"}
 
 
-def _typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+def typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+    """Give a frame's columns the types of a schema.
+
+    Args:
+        frame: The rows, as a pandas frame.
+        schema: The columns that the model takes; others are left out.
+        null: What a missing text is to the model.
+    """
     import pandas as pd
 
     frame.columns = [str(name) for name in frame.columns]
