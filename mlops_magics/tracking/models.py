@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,17 @@ def save(
     data: object = None,
     allow_pickle: bool = False,
     run_id: str | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> str:
     """Save a fitted estimator as an MLflow model in a folder that does not exist yet.
+
+    Args:
+        estimator: The estimator.
+        path: The folder.
+        data: What it was fitted on (features only), for the signature and the example.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold it.
+        run_id: The run that made it.
+        files: What else belongs into the folder, by path: the reference of its rows.
 
     Returns:
         The format: "skops", or "pickle" where that was needed and allowed.
@@ -142,6 +151,9 @@ def save(
             pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
             serialization_format="cloudpickle" if unsafe else "skops",
         )
+        for name, content in (files or {}).items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(content)
         if not unsafe:
             own = model.flavors["sklearn"]
             own["skops_trusted_types"] = list(trusted)

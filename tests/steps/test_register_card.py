@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from mlops_magics.artifact.reference import NAME, Reference
 from mlops_magics.foundation.errors import NotFoundError, RefusedError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import belongings
+from mlops_magics.tracking import belongings, subject
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import open_store
 
@@ -41,6 +43,45 @@ def test_the_card_has_what_was_recorded(registered: ModelVersion, shell: Any) ->
     assert ["max_iter", "10"] in card["Parameters that differ from their defaults"]["rows"]
     assert any(row[0].startswith("scikit-learn==") for row in card["Packages"]["rows"])
     assert "of" in dict(card["Code"]["rows"])["cells that made it"]
+
+
+def test_the_rows_that_it_was_fitted_on_are_sketched(registered: ModelVersion, shell: Any) -> None:
+    train = shell.user_ns["train"]
+    rows = {row[0]: row for row in _card(registered)["What it was fitted on"]["rows"]}
+    assert list(rows) == ["town", "size", "age"]
+    assert rows["age"][1:4] == ["0.0%", train["age"].min(), train["age"].max()]
+    assert rows["town"][1] == f"{train['town'].isna().mean():.1%}"
+    assert rows["town"][4] == 3
+    assert registered.model_id is not None
+    store = open_store(Settings.discover())
+    with subject.files(store, subject.of_version(registered)) as folder:
+        reference = Reference.from_json((folder / NAME).read_bytes())
+    assert reference.rows == len(train)
+    assert reference.predictions is not None
+    assert sum(reference.predictions.labels.values()) == len(train)
+
+
+def test_a_search_keeps_a_reference_too(book: Book) -> None:
+    book("from sklearn.tree import DecisionTreeClassifier")
+    book("features, late, tree = train[['age']], train['late'], DecisionTreeClassifier()")
+    book("%mlops_tune tree features late --trials 2 --folds 2 --timeout 60s -o study")
+    made = book("%mlops_register study flights")
+    part = _card(made)["What it was fitted on"]
+    assert [row[0] for row in part["rows"]] == ["age"]
+    assert "Most used, by feature_importances_: age 100%." in part["notes"]
+
+
+def test_sketching_draws_nothing_from_the_users_generators(book: Book, shell: Any) -> None:
+    book(
+        "import numpy as np\n"
+        "from sklearn.tree import DecisionTreeClassifier\n"
+        "class Drawing(DecisionTreeClassifier):\n"
+        "    def predict_proba(self, X):\n        np.random.random(); return super().predict_proba(X)\n"
+        "np.random.seed(0)"
+    )
+    book("%%mlops_track --allow-pickle -o drawn\nm = Drawing(random_state=0).fit(train[['age']], train['late'])")
+    book("after = np.random.random()")
+    assert shell.user_ns["after"] == np.random.RandomState(0).random()
 
 
 def test_what_is_not_known_says_so(book: Book, fitted: Run) -> None:

@@ -20,7 +20,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.register import example as examples
-from mlops_magics.steps.register.facts import Known, card, evaluation_of
+from mlops_magics.steps.register.facts import Known, card, evaluation_of, reference_of
 from mlops_magics.steps.register.files import files_of
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, registry, subject
@@ -130,6 +130,7 @@ def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary
         run=run,
         summary=summary,
         evaluation=evaluation_of(run),
+        reference=reference_of(folder),
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from mlops_magics.artifact.card import Card, Section
 from mlops_magics.artifact.loading import LoadedModel
+from mlops_magics.artifact.reference import NAME, ColumnReference, Reference
+from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, REPRODUCIBLE, VERIFIED
@@ -18,6 +21,7 @@ from mlops_magics.tracking.models import kind_of_model
 from mlops_magics.tracking.recall import Recalled
 
 _SHOWN: Final = 200  # columns, parameters and packages that a card lists
+_MOST: Final = 5  # columns that are named as the most used
 _DIGEST: Final = 12  # digits of one that are shown
 
 
@@ -34,6 +38,7 @@ class Known:
         run: The run that made it; None where MLflow does not know it.
         summary: The newest evaluation; None where there is none.
         evaluation: The same at length, as its file has it.
+        reference: The rows that it was fitted on, as they were; None where none was kept.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class Known:
     run: Recalled | None
     summary: Summary | None
     evaluation: Mapping[str, Any]
+    reference: Reference | None = None
 
 
 def card(name: str, made: str, known: Known) -> Card:
@@ -60,6 +66,7 @@ def card(name: str, made: str, known: Known) -> Card:
         _gates(known),
         _columns(known),
         _data(known),
+        _seen(known),
         _parameters(known),
         _code(known),
         _packages(known),
@@ -153,6 +160,36 @@ def _data(known: Known) -> Section:
     )
 
 
+def _seen(known: Known) -> Section:
+    """Say between which values the model was ever fitted: what lies outside it has never seen."""
+    headings = ("column", "missing", "from", "to", "values", "personal")
+    reference = known.reference
+    if reference is None:
+        unknown = "No reference of the rows was kept: drift cannot be measured against them."
+        return Section("What it was fitted on", headings, (), unknown)
+    rows = tuple(_seen_row(each) for each in reference.columns[:_SHOWN])
+    notes = [f"{reference.rows:,} rows. Columns that look personal tell no values."]
+    if reference.importance:
+        weights = sorted(reference.importance.items(), key=lambda pair: -pair[1])[:_MOST]
+        told = ", ".join(f"{name} {share:.0%}" for name, share in weights)
+        notes.append(f"Most used, by {reference.measured}: {told}.")
+    notes += _more(len(reference.columns), "columns")
+    return Section("What it was fitted on", headings, rows, notes=tuple(notes))
+
+
+def _seen_row(column: ColumnReference) -> tuple[str | float | int | None, ...]:
+    missing = f"{column.missing / column.rows:.1%}" if column.rows else None
+    low, high = (None, None) if column.bins is None else (column.bins.minimum, column.bins.maximum)
+    if column.bins is not None and column.kind == "date":
+        return column.name, missing, _day(column.bins.minimum), _day(column.bins.maximum), None, None
+    values = None if column.levels is None else column.levels.distinct
+    return column.name, missing, low, high, values, column.personal or None
+
+
+def _day(microseconds: float) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).date().isoformat()
+
+
 def _parameters(known: Known) -> Section:
     values, chosen = estimator_params(known.model.estimator)
     rows = tuple((name, masked_value(name, values[name])) for name in chosen[:_SHOWN])
@@ -211,6 +248,14 @@ def _limits(known: Known) -> Section:
 
 def _more(count: int, what: str) -> tuple[str, ...]:
     return (f"{count - _SHOWN:,} more {what} are not listed.",) if count > _SHOWN else ()
+
+
+def reference_of(folder: Path) -> Reference | None:
+    """Read the reference in a model's folder; None where there is none that this release reads."""
+    try:
+        return Reference.from_json((folder / NAME).read_bytes())
+    except (OSError, MLOpsError):
+        return None
 
 
 def evaluation_of(run: Recalled | None) -> Mapping[str, Any]:

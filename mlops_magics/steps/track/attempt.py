@@ -23,6 +23,7 @@ from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.lineage.tables import datasets
 from mlops_magics.lineage.values import outcome
+from mlops_magics.stats.reference import kept_of
 from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.search import Search
 from mlops_magics.tracking import identity, models
@@ -147,6 +148,9 @@ class Outcome:
         """Save the model in a folder; return its format, "" where there is none, and what is to be said."""
         if self.fit is None:
             return "", ()
+        state = _states()
+        files = kept_of(self.fit.data, self.fit.estimator)
+        _restore(state)
         try:
             form = models.save(
                 self.fit.estimator,
@@ -154,6 +158,7 @@ class Outcome:
                 data=self.fit.data,
                 allow_pickle=self.allow_pickle,
                 run_id=run_id,
+                files=files,
             )
         except RefusedError as error:
             return "", (f"The model was not kept. {error.what} {error.remedy}",)
