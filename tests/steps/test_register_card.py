@@ -79,7 +79,8 @@ def test_sketching_draws_nothing_from_the_users_generators(book: Book, shell: An
         "    def predict_proba(self, X):\n        np.random.random(); return super().predict_proba(X)\n"
         "np.random.seed(0)"
     )
-    book("%%mlops_track --allow-pickle -o drawn\nm = Drawing(random_state=0).fit(train[['age']], train['late'])")
+    book("features = train[['age']]")
+    book("%%mlops_track --allow-pickle -o drawn\nm = Drawing(random_state=0).fit(features, train['late'])")
     book("after = np.random.random()")
     assert shell.user_ns["after"] == np.random.RandomState(0).random()
 

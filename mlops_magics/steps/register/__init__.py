@@ -20,7 +20,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.register import example as examples
-from mlops_magics.steps.register.facts import Known, card, evaluation_of, reference_of
+from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of, reference_of
 from mlops_magics.steps.register.files import files_of
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, registry, subject
@@ -107,9 +107,12 @@ def register(
         private = Path(copy, "model")
         shutil.copytree(folder, private, symlinks=True)
         proved = _proved(private, example, found.shown, allow_pickle=allow_pickle)
-        known = _known(private, proved, run, summary)
+        known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
-    kept = belongings.put(store, found, files_of(store, run, written))
+    contract = None if known.contract is None else known.contract[0]
+    kept = belongings.put(store, found, files_of(store, run, written, contract))
+    if contract is not None:
+        kept["mlops.contract"] = contract.name
     tags = {**proved.tags, **kept, **({} if summary is None else evaluations.as_tags(summary))}
     version = _written(store, found, name, tags)
     _described(store, version, written)
@@ -120,7 +123,8 @@ def register(
     )
 
 
-def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None) -> Known:
+def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:
+    reference = reference_of(folder)
     return Known(
         folder=folder,
         model=proved.model,
@@ -130,7 +134,8 @@ def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary
         run=run,
         summary=summary,
         evaluation=evaluation_of(run),
-        reference=reference_of(folder),
+        reference=reference,
+        contract=contract_of(root, reference),
     )
 
 

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from mlops_magics.artifact import shelf
 from mlops_magics.artifact.card import Card, Section
+from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.reference import NAME, ColumnReference, Reference
 from mlops_magics.foundation.errors import MLOpsError
@@ -39,6 +41,8 @@ class Known:
         summary: The newest evaluation; None where there is none.
         evaluation: The same at length, as its file has it.
         reference: The rows that it was fitted on, as they were; None where none was kept.
+        contract: The contract of these rows, and the part of its table that they are; None where none is
+            known.
     """
 
     folder: Path
@@ -50,6 +54,7 @@ class Known:
     summary: Summary | None
     evaluation: Mapping[str, Any]
     reference: Reference | None = None
+    contract: tuple[Contract, str] | None = None
 
 
 def card(name: str, made: str, known: Known) -> Card:
@@ -66,6 +71,7 @@ def card(name: str, made: str, known: Known) -> Card:
         _gates(known),
         _columns(known),
         _data(known),
+        _contract(known),
         _seen(known),
         _parameters(known),
         _code(known),
@@ -158,6 +164,19 @@ def _data(known: Known) -> Section:
         tuple(rows),
         "Which tables were read is not recorded.",
     )
+
+
+def _contract(known: Known) -> Section:
+    if known.contract is None:
+        return Section("Contract", ("", ""), (), "No contract of %mlops_prepare is known for these rows.")
+    contract, part = known.contract
+    rows = (
+        ("name", contract.name),
+        ("fitted on", part if part.startswith("the ") else f"its {part} part"),
+        ("rules", f"{len(contract.columns)} columns, made from {contract.rows:,} rows"),
+        ("target", contract.target or "none"),
+    )
+    return Section("Contract", ("", ""), rows, notes=("All of it is in contract.json.",))
 
 
 def _seen(known: Known) -> Section:
@@ -256,6 +275,13 @@ def reference_of(folder: Path) -> Reference | None:
         return Reference.from_json((folder / NAME).read_bytes())
     except (OSError, MLOpsError):
         return None
+
+
+def contract_of(root: Path, reference: Reference | None) -> tuple[Contract, str] | None:
+    """Find the contract of the rows that a model was fitted on, by their content."""
+    if reference is None or reference.left_out:
+        return None
+    return shelf.of_rows(root, {column.name: column.digest for column in reference.columns})
 
 
 def evaluation_of(run: Recalled | None) -> Mapping[str, Any]:
