@@ -67,13 +67,19 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def prove(
-    folder: Path, *, allow_pickle: bool = False, rows: Path | None = None, timeout: float = 120
+    folder: Path,
+    *,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
+    rows: Path | None = None,
+    timeout: float = 120,
 ) -> Proof:
     """Load a model folder in a fresh process and let it answer its own example, or other rows.
 
     Args:
         folder: The model folder.
         allow_pickle: Whether the caller consents to run the code in a pickle.
+        allow_code: Whether the caller consents to run the code that the model brings along.
         rows: A parquet file with rows to answer instead of the stored example.
         timeout: The most seconds to wait.
 
@@ -86,6 +92,7 @@ def prove(
         MLOpsError: The model cannot be loaded, or cannot predict its example.
     """
     asked = ["--allow-pickle"] if allow_pickle else []
+    asked += ["--allow-code"] if allow_code else []
     asked += [] if rows is None else ["--rows", str(rows.resolve())]
     command = [sys.executable, "-P", "-m", "mlops_magics.artifact", str(folder.resolve()), *asked]
     try:
@@ -127,12 +134,15 @@ def _answer(child: subprocess.CompletedProcess[bytes]) -> Proof:
         ) from error
 
 
-def run(folder: Path, *, allow_pickle: bool, rows: Path | None = None) -> dict[str, Any]:
+def run(
+    folder: Path, *, allow_pickle: bool, allow_code: bool = False, rows: Path | None = None
+) -> dict[str, Any]:
     """Load a model folder in this process and let it answer its own example, or other rows.
 
     Args:
         folder: The model folder.
         allow_pickle: Whether the caller consents to run the code in a pickle.
+        allow_code: Whether the caller consents to run the code that the model brings along.
         rows: A parquet file with rows to answer instead of the stored example.
 
     Returns:
@@ -142,7 +152,7 @@ def run(folder: Path, *, allow_pickle: bool, rows: Path | None = None) -> dict[s
         MLOpsError: It cannot be loaded, has no example, or cannot predict it.
     """
     start = time.perf_counter()
-    model = load(folder, allow_pickle=allow_pickle)
+    model = load(folder, allow_pickle=allow_pickle, allow_code=allow_code)
     table = model.example if rows is None else read_rows(rows)
     if table is None:
         raise MLOpsError(

@@ -150,3 +150,17 @@ def test_probabilities_that_differ_in_a_fresh_process_are_refused(book: Book) ->
     assert book(cell).model_id is not None
     with pytest.raises(RefusedError, match="does not give probabilities for the example"):
         book("%mlops_register custom flights --allow-pickle")
+
+
+def test_a_completed_version_can_be_deployed(book: Book, shell: Any, people: pd.DataFrame) -> None:
+    shell.user_ns["people"] = people
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    _logged(model.fit(people[["mail", "age"]], people["late"]), "theirs")
+    book("%mlops_register models:/theirs/1 --example people")
+    try:
+        book("%mlops_deploy theirs/1")
+        book("asked = people[['mail', 'age']].head(4)")
+        found = book("%mlops_predict theirs asked").to_dict()["values"]
+        assert found == model.predict(people[["mail", "age"]].head(4)).tolist()
+    finally:
+        book("%mlops_deploy theirs --remove")

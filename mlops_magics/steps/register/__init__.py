@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import manifest, proof
+from mlops_magics.artifact import manifest, proof, shipped
 from mlops_magics.artifact.card import Card
 from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.artifact.request import split_body
@@ -33,6 +33,14 @@ from mlops_magics.tracking.subject import Subject
 _TAG_CHARACTERS = 50_000  # half of what MLflow lets a tag hold; a wider example is read from the files
 
 Checks = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Consents:
+    """What the caller agreed to run in this call."""
+
+    pickle: bool
+    code: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ def register(
     *,
     example: object = None,
     allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
     standby: Standby | None = None,
 ) -> ModelVersion:
@@ -80,6 +89,8 @@ def register(
             version, what looks personal in them masked.
         allow_pickle: Accept a model that is kept in pickle. Loading one executes code; the consent is
             tagged on the version.
+        allow_code: Accept code of the author that the model brings along (``%%mlops_track --allow-code``).
+            Loading it executes that code; the consent is tagged on the version.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment; it is started when all went well.
 
@@ -106,7 +117,8 @@ def register(
     with subject.files(store, found) as folder, tempfile.TemporaryDirectory(prefix="mlops-") as copy:
         private = Path(copy, "model")
         shutil.copytree(folder, private, symlinks=True)
-        proved = _proved(private, example, found.shown, allow_pickle=allow_pickle)
+        consents = _Consents(allow_pickle, allow_code)
+        proved = _proved(private, example, found.shown, consents)
         known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
     contract = None if known.contract is None else known.contract[0]
@@ -130,7 +142,7 @@ def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary
         model=proved.model,
         digest=proved.digest,
         checks=(*proved.checks, _evaluated(summary)),
-        consents=("pickle",) if "mlops.consent.pickle" in proved.tags else (),
+        consents=tuple(kind for kind in ("pickle", "code") if f"mlops.consent.{kind}" in proved.tags),
         run=run,
         summary=summary,
         evaluation=evaluation_of(run),
@@ -156,17 +168,17 @@ def _described(store: Store, version: ModelVersion, written: Card) -> None:
     belongings.describe(store, version, written.to_markdown(room))
 
 
-def _proved(folder: Path, rows: object, shown: str, *, allow_pickle: bool) -> _Proved:
+def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Proved:
     """Load a private copy here and in a fresh process, and describe it."""
     digest = manifest.write(folder)
-    here = load(folder, allow_pickle=allow_pickle)
+    here = load(folder, allow_pickle=consents.pickle, allow_code=consents.code)
     table = here.example if rows is None else examples.given(here, rows)
     if table is None:
         raise RefusedError(
             f"{shown} was logged without example rows: nothing shows that a fresh process answers alike.",
             "Give a few rows that it was made for: --example ROWS, a table or the path of one.",
         )
-    told, there = _compared(folder, here, table, given=rows is not None, allow_pickle=allow_pickle)
+    told, there = _compared(folder, here, table, consents, given=rows is not None)
     kept, answers = (table, told["predictions"]) if rows is None else examples.keepable(here, rows, table)
     form = str(here.metadata["format"])
     tags = {"mlops.manifest": digest, "mlops.format": form}
@@ -175,11 +187,16 @@ def _proved(folder: Path, rows: object, shown: str, *, allow_pickle: bool) -> _P
         request = split_body(Frame.of(kept, "the stored example")).decode()
         if len(request) <= _TAG_CHARACTERS:
             tags["mlops.example.request"] = request
+    brought = shipped.find(folder)
     if form != "skops":
         tags["mlops.consent.pickle"] = "yes"
+    if brought is not None:
+        tags["mlops.consent.code"] = "yes"
     files = sum(1 for path in folder.rglob("*") if path.is_file()) - 1
     columns = 0 if here.schema is None else len(here.schema.columns)
     trust = "pickle, by your consent" if form != "skops" else "skops, every type on the trust list"
+    if brought is not None:
+        trust = f"skops, with code of its author by your consent: {', '.join(brought.names)}"
     probable = "" if there.probabilities is None else ", probabilities too"
     checks = (
         ("format", trust),
@@ -194,9 +211,9 @@ def _compared(
     folder: Path,
     here: LoadedModel,
     table: Any,  # noqa: ANN401 - a pandas frame
+    consents: _Consents,
     *,
     given: bool,
-    allow_pickle: bool,
 ) -> tuple[Mapping[str, Any], proof.Proof]:
     """Answer rows here and in a fresh process.
 
@@ -205,7 +222,7 @@ def _compared(
     """
     with tempfile.TemporaryDirectory(prefix="mlops-") as place:
         file = examples.written(table, Path(place, "rows.parquet")) if given else None
-        there = proof.prove(folder, allow_pickle=allow_pickle, rows=file)
+        there = proof.prove(folder, allow_pickle=consents.pickle, allow_code=consents.code, rows=file)
         told = proof.answers(here, table if file is None else proof.read_rows(file))
     for what, found in (("predict", there.predictions), ("give probabilities for", there.probabilities)):
         if not proof.alike(found, told.get("predictions" if what == "predict" else "probabilities")):

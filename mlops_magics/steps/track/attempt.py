@@ -14,6 +14,7 @@ from typing import Any
 
 import xxhash
 
+from mlops_magics.artifact.shipped import Shipped
 from mlops_magics.foundation.errors import RefusedError
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.cell import CellFacts, cell_facts
@@ -21,6 +22,7 @@ from mlops_magics.lineage.fits import Fit
 from mlops_magics.lineage.identity import Key, key
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.recipe import Recipe
+from mlops_magics.lineage.shipping import shipped
 from mlops_magics.lineage.tables import datasets
 from mlops_magics.lineage.values import outcome
 from mlops_magics.stats.reference import kept_of
@@ -159,10 +161,14 @@ class Outcome:
                 allow_pickle=self.allow_pickle,
                 run_id=run_id,
                 files=files,
+                ship=self._ship if self.start.options.allow_code else None,
             )
         except RefusedError as error:
             return "", (f"The model was not kept. {error.what} {error.remedy}",)
         return form, ()
+
+    def _ship(self, names: tuple[str, ...]) -> Shipped:
+        return shipped(names, self.start.body.namespace)
 
     def run(
         self,
