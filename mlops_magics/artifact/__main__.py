@@ -22,10 +22,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mlops_magics.artifact", description=main.__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--allow-pickle", action="store_true")
+    parser.add_argument("--allow-code", action="store_true")
+    parser.add_argument("--rows", type=Path)
     given = parser.parse_args()
     told: dict[str, Any]
     try:
-        told = run(given.folder, allow_pickle=given.allow_pickle)
+        told = run(
+            given.folder, allow_pickle=given.allow_pickle, allow_code=given.allow_code, rows=given.rows
+        )
     except MLOpsError as error:
         refused = isinstance(error, RefusedError)
         told = {"error": {"what": error.what, "remedy": error.remedy, "refused": refused}}

@@ -114,21 +114,19 @@ def answers(estimator: Any, example: Any, *, finest: bool = False) -> dict[str, 
     rows = example if hasattr(estimator, "feature_names_in_") else example.to_numpy()
     likely, told = hasattr(estimator, "predict_proba"), dict[str, Any]()
     if not (finest and likely):
-        told["predictions"] = _plain(estimator.predict(rows).tolist())
+        told["predictions"] = as_json(estimator.predict(rows))
     if likely:
-        told["probabilities"] = _plain(_lists(estimator.predict_proba(rows)))
+        told["probabilities"] = as_json(estimator.predict_proba(rows))
     return told
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any depth
-    """Take what is not finite as None: JSON has no NaN."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _lists(found: Any) -> Any:  # noqa: ANN401 - an array, or a list of arrays where there are many outputs
-    return [one.tolist() for one in found] if isinstance(found, list) else found.tolist()
+def as_json(found: Any) -> Any:  # noqa: ANN401 - an array, or a list of arrays where there are many outputs
+    """Write an answer as JSON types; what is not finite becomes None."""
+    if isinstance(found, list):
+        return [as_json(one) for one in found]
+    if hasattr(found, "tolist"):
+        return as_json(found.tolist())
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def _apart(one: Any, other: Any) -> float:  # noqa: ANN401 - JSON of any depth

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, cast
 
-from mlops_magics.artifact import trust
+from mlops_magics.artifact import shipped, trust
 from mlops_magics.artifact.schema import Schema, read
 from mlops_magics.foundation.errors import (
     MissingExtraError,
@@ -33,6 +33,7 @@ _DESCRIPTION_BYTES = 4 * 1024 * 1024  # an MLmodel file is a few kilobytes
 _EXAMPLE_BYTES = 64 * 1024 * 1024
 _NAMED = 3  # untrusted types that a sentence names
 _EXTRAS = frozenset({"lightgbm", "xgboost"})
+_LISTED = 8  # definitions that a model brings along, likewise
 _PICKLES = frozenset({"pickle", "cloudpickle"})
 _TOLD = ("model_id", "model_uuid", "run_id", "mlflow_version", "utc_time_created", "metadata")
 
@@ -60,12 +61,13 @@ class LoadedModel:
     null: float | None = math.nan
 
 
-def load(path: Path, *, allow_pickle: bool = False) -> LoadedModel:
+def load(path: Path, *, allow_pickle: bool = False, allow_code: bool = False) -> LoadedModel:
     """Load an MLflow model folder that holds a scikit-learn model.
 
     Args:
         path: The folder with the ``MLmodel`` file.
         allow_pickle: Whether the caller consents to run the code in a pickle.
+        allow_code: Whether the caller consents to run the code of its author that the model brings along.
 
     Returns:
         The model.
@@ -81,9 +83,9 @@ def load(path: Path, *, allow_pickle: bool = False) -> LoadedModel:
     description = _description(path)
     flavor, general = _flavors(description)
     form = str(flavor.get("serialization_format", "pickle"))
-    estimator = _estimator(
-        _member(path, flavor.get("pickled_model"), "model file"), form, allow_pickle=allow_pickle
-    )
+    own = _code(path, allow_code=allow_code)
+    file = _member(path, flavor.get("pickled_model"), "model file")
+    estimator = _estimator(file, form, own, allow_pickle=allow_pickle)
     schema, null = read(description.get("signature"), "inputs"), _null(estimator)
     told = {name: description[name] for name in _TOLD if description.get(name) is not None}
     return LoadedModel(
@@ -182,7 +184,8 @@ def _flavors(description: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping
         names = ", ".join(sorted(map(str, flavors))) if isinstance(flavors, dict) else "none"
         raise RefusedError(
             f"The model has no sklearn flavor (it has: {names}).",
-            "Only scikit-learn estimators and pipelines are loaded; log one with mlflow.sklearn.",
+            "Only the sklearn flavor is read: log the estimator, or a scikit-learn wrapper of it, with "
+            "mlflow.sklearn or in a %%mlops_track cell.",
         )
     general = flavors.get("python_function") or {}
     if not isinstance(general, dict):
@@ -210,9 +213,24 @@ def _member(folder: Path, name: object, what: str) -> Path:
     return folder / name
 
 
-def _estimator(file: Path, form: str, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
+def _code(folder: Path, *, allow_code: bool) -> frozenset[str]:
+    """Bring in the code of a model's author; return the types that it may hold because of it."""
+    brought = shipped.find(folder)
+    if brought is None:
+        return frozenset()
+    if not allow_code:
+        more = f" and {len(brought.names) - _LISTED} more" if len(brought.names) > _LISTED else ""
+        raise RefusedError(
+            f"The model brings code of its author: {', '.join(brought.names[:_LISTED])}{more}.",
+            f"Read {shipped.FOLDER}/{brought.path.name} in it; consent with --allow-code if you trust it.",
+        )
+    brought.bring_in()
+    return brought.types
+
+
+def _estimator(file: Path, form: str, own: frozenset[str], *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
     if form == "skops":
-        return _safe(file)
+        return _safe(file, own)
     if form not in _PICKLES:
         raise RefusedError(f"The model's format {form!r} is not known.", _AGAIN)
     if not allow_pickle:
@@ -223,18 +241,18 @@ def _estimator(file: Path, form: str, *, allow_pickle: bool) -> Any:  # noqa: AN
     return _pickled(file)
 
 
-def _safe(file: Path) -> Any:  # noqa: ANN401 - any estimator
+def _safe(file: Path, own: frozenset[str]) -> Any:  # noqa: ANN401 - any estimator
     """Load a .skops file against our list, whatever list the folder carries."""
     import skops.io
 
-    if foreign := trust.untrusted(file):
+    if foreign := [name for name in trust.untrusted(file) if name not in own]:
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
         raise RefusedError(
             f"The model holds types that are not trusted: {', '.join(foreign[:_NAMED])}{more}.",
             "Use classes of scikit-learn only; types that the model itself calls trusted do not count.",
         )
     try:
-        estimator = skops.io.load(file, trusted=sorted(trust.TRUSTED))
+        estimator = skops.io.load(file, trusted=sorted(trust.TRUSTED | own))
     except ModuleNotFoundError as error:
         raise _missing(file, error) from error
     except Exception as error:
@@ -310,7 +328,7 @@ def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None
         split = isinstance(found, dict) and "data" in found
         data, names = (found["data"], found.get("columns")) if split else (found, None)
         frame = pd.DataFrame(data, columns=names, dtype=object if schema else None)
-        return _typed(frame, schema, null) if schema else frame
+        return typed(frame, schema, null) if schema else frame
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise MLOpsError(f"The input example {file.name} cannot be read.", _AGAIN) from error
 
@@ -318,7 +336,14 @@ def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None
 _DTYPES = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32", "boolean": "bool"}
 
 
-def _typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+def typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+    """Give a frame's columns the types of a schema.
+
+    Args:
+        frame: The rows, as a pandas frame.
+        schema: The columns that the model takes; others are left out.
+        null: What a missing text is to the model.
+    """
     import pandas as pd
 
     frame.columns = [str(name) for name in frame.columns]

@@ -13,6 +13,12 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, Unavaila
 from mlops_magics.foundation.platform import write_atomic
 
 NAME: Final = "manifest.json"
+BESIDE: Final = "mlops/kept"
+"""A folder of the model's folder that the list leaves out: what is told about versions, never loaded.
+
+One model may be several versions, registered one after the other; each file in it has its own digest
+on the version that it belongs to.
+"""
 
 _FORMAT = 1
 _AGAIN = "Register the model again from its run; do not edit the files of a version."
@@ -70,6 +76,9 @@ def _files(folder: Path) -> list[dict[str, Any]]:
     """Describe each file of a folder, in the order of their names."""
     entries = []
     for place, folders, names in os.walk(folder, onerror=_raise):
+        if Path(place) == folder / BESIDE:
+            folders.clear()
+            continue
         for name in (*folders, *names):
             path = Path(place, name)
             if path.is_symlink() or not (path.is_dir() or path.is_file()):

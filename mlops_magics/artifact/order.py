@@ -63,6 +63,7 @@ class Order:
         state_path: Where the supervisor writes what it is doing (JSON, mode 0600).
         log_path: Where the supervisor and its workers write their log.
         allow_pickle: Whether the user consented to load a pickle.
+        allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many worker processes answer.
         limits: What one request may cost.
     """
@@ -78,6 +79,7 @@ class Order:
     state_path: Path
     log_path: Path
     allow_pickle: bool = False
+    allow_code: bool = False
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
 

@@ -6,10 +6,13 @@ that a model which only works in the notebook that made it fails here, before it
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +20,8 @@ from typing import Any
 
 import orjson
 
-from mlops_magics.artifact.loadback import answers
-from mlops_magics.artifact.loading import load
+from mlops_magics.artifact.loadback import as_json
+from mlops_magics.artifact.loading import LoadedModel, load, typed
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 
 _KEPT = (
@@ -28,6 +31,8 @@ _KEPT = (
     "SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
 )  # fmt: skip
 _TAIL = 400  # characters of a crashed child's last words
+_DIGITS = 1e-6
+_NUMERIC = {"double", "float", "long", "integer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,21 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def prove(folder: Path, *, allow_pickle: bool = False, timeout: float = 120) -> Proof:
-    """Load a model folder in a fresh process and let it answer its own example.
+def prove(
+    folder: Path,
+    *,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
+    rows: Path | None = None,
+    timeout: float = 120,
+) -> Proof:
+    """Load a model folder in a fresh process and let it answer its own example, or other rows.
 
     Args:
         folder: The model folder.
         allow_pickle: Whether the caller consents to run the code in a pickle.
+        allow_code: Whether the caller consents to run the code that the model brings along.
+        rows: A parquet file with rows to answer instead of the stored example.
         timeout: The most seconds to wait.
 
     Returns:
@@ -78,8 +92,10 @@ def prove(folder: Path, *, allow_pickle: bool = False, timeout: float = 120) -> 
         UnavailableError: The process did not answer in time.
         MLOpsError: The model cannot be loaded, or cannot predict its example.
     """
-    consent = ["--allow-pickle"] if allow_pickle else []
-    command = [sys.executable, "-P", "-m", "mlops_magics.artifact", str(folder.resolve()), *consent]
+    asked = ["--allow-pickle"] if allow_pickle else []
+    asked += ["--allow-code"] if allow_code else []
+    asked += [] if rows is None else ["--rows", str(rows.resolve())]
+    command = [sys.executable, "-P", "-m", "mlops_magics.artifact", str(folder.resolve()), *asked]
     try:
         child = subprocess.run(  # noqa: S603 - our own module, no shell
             command,
@@ -119,12 +135,16 @@ def _answer(child: subprocess.CompletedProcess[bytes]) -> Proof:
         ) from error
 
 
-def run(folder: Path, *, allow_pickle: bool) -> dict[str, Any]:
-    """Load a model folder in this process and let it answer its own example.
+def run(
+    folder: Path, *, allow_pickle: bool, allow_code: bool = False, rows: Path | None = None
+) -> dict[str, Any]:
+    """Load a model folder in this process and let it answer its own example, or other rows.
 
     Args:
         folder: The model folder.
         allow_pickle: Whether the caller consents to run the code in a pickle.
+        allow_code: Whether the caller consents to run the code that the model brings along.
+        rows: A parquet file with rows to answer instead of the stored example.
 
     Returns:
         What the child process prints as JSON.
@@ -133,17 +153,74 @@ def run(folder: Path, *, allow_pickle: bool) -> dict[str, Any]:
         MLOpsError: It cannot be loaded, has no example, or cannot predict it.
     """
     start = time.perf_counter()
-    model = load(folder, allow_pickle=allow_pickle)
-    if model.example is None:
+    model = load(folder, allow_pickle=allow_pickle, allow_code=allow_code)
+    table = model.example if rows is None else read_rows(rows)
+    if table is None:
         raise MLOpsError(
             "The model folder has no input example to try.",
-            "Log the model with its training frame, so that an example is stored.",
+            "Give a few rows: %mlops_register MODEL --example ROWS.",
         )
+    answered = answers(model, table)
+    return {**answered, "rows": len(table), "types": [], "seconds": time.perf_counter() - start}
+
+
+def read_rows(file: Path) -> Any:  # noqa: ANN401 - a pandas frame
+    """Read the rows that a model is to be tried on."""
+    import pandas as pd
+
+    return pd.read_parquet(file)
+
+
+def answers(model: LoadedModel, table: Any) -> dict[str, Any]:  # noqa: ANN401 - a pandas frame
+    """Let a model answer rows as it would at the endpoint: one thread, so that sums have one order.
+
+    Args:
+        model: The model; its ``n_jobs`` are set to 1.
+        table: The rows, as a pandas frame.
+
+    Returns:
+        "predictions", and "probabilities" where it has them, as JSON types.
+
+    Raises:
+        MLOpsError: It cannot predict them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    schema, asked = model.schema, model.estimator
+    framed = hasattr(asked, "feature_names_in_") or (
+        schema is not None and any(column.type not in _NUMERIC for column in schema.columns)
+    )
     try:
-        told = answers(model.estimator, model.example)
+        rows = typed(table, schema, model.null) if schema else table
+        rows = rows if framed else rows.to_numpy()
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _one_thread(asked)
+            told: dict[str, Any] = {"predictions": as_json(asked.predict(rows))}
+            if hasattr(asked, "predict_proba"):
+                told["probabilities"] = as_json(asked.predict_proba(rows))
     except Exception as error:
         raise MLOpsError(
             f"The model cannot predict its own example: {type(error).__name__}: {str(error)[:300]}",
             "It needs something that only its notebook has; make the pipeline self-contained.",
         ) from error
-    return {**told, "rows": len(model.example), "types": [], "seconds": time.perf_counter() - start}
+    return told
+
+
+def alike(one: object, other: object) -> bool:
+    """Tell whether two answers are the same: numbers to six digits, everything else exactly.
+
+    The last bits of a sum hang on where in memory its terms lie, in the same library on the same machine.
+    """
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_DIGITS, abs_tol=_DIGITS**2)
+    return type(one) is type(other) and one == other
+
+
+def _one_thread(estimator: Any) -> None:  # noqa: ANN401 - any estimator
+    """Let each part of an estimator work alone; a class of the user's own may have no parameters."""
+    with contextlib.suppress(AttributeError, TypeError, ValueError):
+        parameters = estimator.get_params(deep=True)
+        estimator.set_params(**{name: 1 for name in parameters if name.rpartition("__")[2] == "n_jobs"})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import orjson
 
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UnavailableError, nearest
@@ -10,6 +13,7 @@ from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import write_atomic
 
 _FOLDER = Path(".mlops") / "contracts"
+_ROWS = ".rows"
 _MOST_BYTES = 64 * 1024 * 1024  # a contract of 5,000 columns has about one
 
 
@@ -71,6 +75,43 @@ def take(root: Path, name: str) -> Contract:
             f"{shown} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
     return Contract.from_json(content, shown)
+
+
+def note(root: Path, name: str, parts: Mapping[str, Mapping[str, str]]) -> None:
+    """Write down which rows a contract was made from, beside it.
+
+    Args:
+        root: The project's root.
+        name: The contract's name.
+        parts: The digest of each column, by part: the whole table, "train", ...
+
+    Raises:
+        UnavailableError: The file cannot be written.
+    """
+    write_atomic(_path(root, name).with_suffix(_ROWS), orjson.dumps(parts))
+
+
+def of_rows(root: Path, columns: Mapping[str, str]) -> tuple[Contract, str] | None:
+    """Find the contract of rows by their content.
+
+    Args:
+        root: The project's root.
+        columns: The digest of each column; the rows may have fewer columns than the table had.
+
+    Returns:
+        The contract and the part of its table that these rows are; None where no contract knows them.
+    """
+    if not columns:
+        return None
+    for name in names(root):
+        try:
+            parts = orjson.loads(_path(root, name).with_suffix(_ROWS).read_bytes())
+            for part, known in parts.items():
+                if columns.items() <= known.items():
+                    return take(root, name), str(part)
+        except (OSError, ValueError, TypeError, AttributeError, MLOpsError):
+            continue  # it was made by an earlier release, or damaged: then it knows no rows
+    return None
 
 
 def names(root: Path) -> tuple[str, ...]:

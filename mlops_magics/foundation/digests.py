@@ -33,12 +33,7 @@ def digest(frame: Frame) -> str:
         32 hexadecimal digits.
     """
     count = len(frame.names)
-    columns = [frame.column(i) for i in range(count)]
-    if count * frame.rows < _SMALL:
-        parts = [_column(frame.kind, column) for column in columns]
-    else:
-        with ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
-            parts = list(pool.map(lambda column: _column(frame.kind, column), columns))
+    parts = column_digests(frame)
     total = xxhash.xxh3_128(f"{_VERSION};{frame.kind};{frame.rows};{count}".encode())
     for name, part in zip(frame.names, parts, strict=True):
         total.update(f";{type(name).__name__}:{name!r}={part}".encode())
@@ -47,6 +42,23 @@ def digest(frame: Frame) -> str:
         levels = (index.get_level_values(i).to_series() for i in range(index.nlevels))
         total.update("".join(map(_pandas, levels)).encode())
     return str(total.hexdigest())
+
+
+def column_digests(frame: Frame) -> list[str]:
+    """Digest each column of a table by its type and its values; neither its name nor the index counts.
+
+    Args:
+        frame: The table.
+
+    Returns:
+        A digest a column.
+    """
+    count = len(frame.names)
+    columns = [frame.column(i) for i in range(count)]
+    if count * frame.rows < _SMALL:
+        return [_column(frame.kind, column) for column in columns]
+    with ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda column: _column(frame.kind, column), columns))
 
 
 def array_digest(array: Any) -> str:  # noqa: ANN401 - a numpy array

@@ -117,7 +117,8 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     from mlops_magics.serving.predictor import Predictor
 
     verify(order.model_path, order.digest)
-    predictor = Predictor(load(order.model_path, allow_pickle=order.allow_pickle))
+    model = load(order.model_path, allow_pickle=order.allow_pickle, allow_code=order.allow_code)
+    predictor = Predictor(model)
     predictor.warm()
     access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"))
     app = build_app(

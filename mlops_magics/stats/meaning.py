@@ -153,6 +153,11 @@ def _may_be(form: Personal, found: Evidence) -> bool:
     return found.kind in {"string", "other"} or (form in {"phone", "account"} and found.whole)
 
 
+def looks_personal(text: str) -> bool:
+    """Tell whether one text has the form of personal data: an email, a phone number, a card."""
+    return any(pattern.fullmatch(text.strip()) for pattern in _FORMS.values())
+
+
 def looks_like_dates(texts: Sequence[str]) -> bool:
     """Tell whether texts are dates."""
     return (

@@ -123,6 +123,7 @@ def deploy(
     workers: int = 1,
     remove: Literal[False] = False,
     allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
     standby: Standby | None = None,
 ) -> Deployment: ...
@@ -139,6 +140,7 @@ def deploy(
     workers: int = 1,
     remove: bool = False,
     allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
     standby: Standby | None = None,
 ) -> Deployment | Listing | Removal:
@@ -158,6 +160,7 @@ def deploy(
         workers: How many processes answer.
         remove: Take the endpoint away, and end its processes.
         allow_pickle: Load a model that is kept in pickle, which executes code.
+        allow_code: Load a model that brings code of its author along, which executes it.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment, where there is one.
 
@@ -186,9 +189,8 @@ def deploy(
     with subject.files(store, subject.of_version(version)) as folder, TemporaryDirectory() as copy:
         notes = _pins(folder)
         private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
-        request = replace(
-            _request(version, private, endpoint_name, allow_pickle=allow_pickle), port=port, workers=workers
-        )
+        request = _request(version, private, endpoint_name, allow_pickle=allow_pickle, allow_code=allow_code)
+        request = replace(request, port=port, workers=workers)
         endpoint = target.deploy(request, standby=standby)
     _noted(store, version, endpoint, "deployed")
     seconds = (datetime.now(UTC) - begun).total_seconds()
@@ -236,7 +238,9 @@ def _minor(version: str | None) -> list[str]:
     return (version or "").strip().split(".")[:2]
 
 
-def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bool) -> Request:
+def _request(
+    version: ModelVersion, folder: Path, name: str, *, allow_pickle: bool, allow_code: bool
+) -> Request:
     """Check the private copy of the files against what was registered, and write the request.
 
     Raises:
@@ -252,7 +256,7 @@ def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bo
             "Somebody changed them. Register the model again from its run, or restore the files.",
         )
     answers = version.tags.get("mlops.example.predictions")
-    example = _example(version, folder, allow_pickle=allow_pickle)
+    example = _example(version, folder, allow_pickle=allow_pickle, allow_code=allow_code)
     return Request(
         name=name,
         model=version.model,
@@ -260,17 +264,18 @@ def _request(version: ModelVersion, folder: Path, name: str, *, allow_pickle: bo
         digest=version.digest,
         model_path=folder,
         allow_pickle=allow_pickle,
+        allow_code=allow_code,
         example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )
 
 
-def _example(version: ModelVersion, folder: Path, *, allow_pickle: bool) -> bytes | None:
+def _example(version: ModelVersion, folder: Path, *, allow_pickle: bool, allow_code: bool) -> bytes | None:
     """Find the request that the new version must answer: registering wrote it down unless it was too wide."""
     request = version.tags.get("mlops.example.request")
     if request is not None:
         return request.encode()
-    example = load(folder, allow_pickle=allow_pickle).example
+    example = load(folder, allow_pickle=allow_pickle, allow_code=allow_code).example
     return None if example is None else split_body(Frame.of(example, "the stored example"))
 
 

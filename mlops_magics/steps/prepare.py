@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 from mlops_magics.artifact import shelf
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Table, Title
-from mlops_magics.foundation.digests import digest
+from mlops_magics.foundation.digests import column_digests, digest
 from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import checked_name
@@ -23,6 +23,7 @@ from mlops_magics.stats.contracting import contract_of
 from mlops_magics.stats.engine import summarize
 from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.leaks import Leak, leaks
+from mlops_magics.stats.naming import labels
 from mlops_magics.stats.planning import LeftOut, plan_of
 from mlops_magics.stats.summary import TableSummary
 from mlops_magics.tracking import findings
@@ -310,7 +311,7 @@ def _prepared(
     summary = summarize(frame.data, target=target, source=frame.source)
     contract = contract_of(frame, summary, name or "data", target=target, optional=without)
     plan, left_out = plan_of(parts.first, summary, target=target, without=without)
-    kept, notes = _kept(settings, contract, digest(frame), frame, named=name is not None)
+    kept, notes = _kept(settings, contract, parts, frame, named=name is not None)
     return Prepared(
         contract=contract,
         target=target,
@@ -341,28 +342,34 @@ def _telling(summary: TableSummary, plan: Plan) -> Iterator[Leak]:
 
 
 def _kept(
-    settings: Settings, contract: Contract, data: str, frame: Frame, *, named: bool
+    settings: Settings, contract: Contract, parts: _Parts, frame: Frame, *, named: bool
 ) -> tuple[dict[str, str], list[str]]:
     """Write the contract down where it has a name: in the project, and in the store where one is chosen."""
     if not named:
         return {}, []
     notes: list[str] = []
     path, before = shelf.put(settings.root, contract)
+    rows = {"the whole table": frame} | parts.frames
+    shelf.note(settings.root, contract.name, {part: _digests(each) for part, each in rows.items()})
     if before is not None and before != contract:
         notes.append(f"The contract {contract.name} replaced another one of that name.")
     if settings.experiment is None:
         return {"kept": path}, notes
-    content = contract.to_json()
+    content, data = contract.to_json(), digest(frame)
     key = hashlib.sha256(f"{data} {content}".encode()).hexdigest()[:32]
-    rows = Dataset(contract.name, frame.rows, len(frame.names), data)
+    table = Dataset(contract.name, frame.rows, len(frame.names), data)
     files = {"mlops/contract.json": content.encode()}
     try:
         store = open_store(settings)
-        run_id = findings.keep(store, settings.experiment, verb="prepare", key=key, files=files, data=rows)
+        run_id = findings.keep(store, settings.experiment, verb="prepare", key=key, files=files, data=table)
     except UnavailableError as error:
         notes.append(f"The contract is in the project only: {error.what}")
         return {"kept": path}, notes
     return {"kept": path, "run_id": run_id}, notes
+
+
+def _digests(frame: Frame) -> dict[str, str]:
+    return dict(zip(labels(frame.names), column_digests(frame), strict=True))
 
 
 def _ways(plan: Plan) -> Iterator[tuple[str, str]]:

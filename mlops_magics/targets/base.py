@@ -25,6 +25,7 @@ class Request:
         digest: The digest of the model's folder, as the registry keeps it (``sha256:...``).
         model_path: A folder with the model that nobody changes meanwhile; the target copies it.
         allow_pickle: Whether the user consented to load a pickle.
+        allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many processes answer.
         port: The port wanted; None keeps the endpoint's own, or finds a free one.
         example: A request's JSON body that the new version must answer before any client meets it.
@@ -38,6 +39,7 @@ class Request:
     digest: str
     model_path: Path
     allow_pickle: bool = False
+    allow_code: bool = False
     workers: int = 1
     port: int | None = None
     example: bytes | None = None

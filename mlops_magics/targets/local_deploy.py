@@ -93,6 +93,7 @@ class Deployment:
             state_path=place.state,
             log_path=place.log,
             allow_pickle=request.allow_pickle,
+            allow_code=request.allow_code,
             workers=request.workers,
             limits=request.limits,
         )

@@ -13,12 +13,13 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlops_magics.artifact import loadback, rows, trust
+from mlops_magics.artifact.shipped import Shipped
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.tracking.provenance import pins
@@ -115,8 +116,19 @@ def save(
     data: object = None,
     allow_pickle: bool = False,
     run_id: str | None = None,
+    files: Mapping[str, bytes] | None = None,
+    ship: Callable[[tuple[str, ...]], Shipped] | None = None,
 ) -> str:
     """Save a fitted estimator as an MLflow model in a folder that does not exist yet.
+
+    Args:
+        estimator: The estimator.
+        path: The folder.
+        data: What it was fitted on (features only), for the signature and the example.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold it.
+        run_id: The run that made it.
+        files: What else belongs into the folder, by path: the reference of its rows.
+        ship: Writes the user's own definitions of these names as a module that goes along, where they may.
 
     Returns:
         The format: "skops", or "pickle" where that was needed and allowed.
@@ -128,22 +140,25 @@ def save(
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         dumped = Path(folder, "model.skops")
         unsafe, trusted = _dumped(estimator, dumped)
+        brought = ship(unsafe) if ship is not None and unsafe and dumped.exists() else None
+        if brought is not None:
+            brought.rename_in(dumped)
+            unsafe, files = (), {**(files or {}), **brought.files}
         if unsafe and not allow_pickle:
-            raise RefusedError(
-                f"The safe format cannot hold this model: {', '.join(unsafe[:3])} is not on the trust list.",
-                "Use library classes, or say --allow-pickle: it is recorded; whoever loads it must agree.",
-            )
+            raise _unsafe(unsafe)
+        modules = (*_ALWAYS, *modules_of(estimator), *(() if brought is None else brought.modules))
         model = _laid_out(
             estimator if unsafe else _stand_in(estimator),
             path,
             run_id=run_id,
             signature=signature,
             input_example=example,
-            pip_requirements=list(pins((*_ALWAYS, *modules_of(estimator)))),
+            pip_requirements=list(pins(modules)),
             serialization_format="cloudpickle" if unsafe else "skops",
         )
         rows.write(path, data)  # before the size is taken
         loadback.write(path, estimator)
+        _put(path, files or {})
         if not unsafe:
             own = model.flavors["sklearn"]
             own["skops_trusted_types"] = list(trusted)
@@ -151,6 +166,20 @@ def save(
             model.model_size_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             model.save(str(path / "MLmodel"))
     return "pickle" if unsafe else "skops"
+
+
+def _unsafe(names: tuple[str, ...]) -> RefusedError:
+    return RefusedError(
+        f"The safe format cannot hold this model: {', '.join(names[:3])} is not on the trust list.",
+        "Use library classes, or say --allow-code (your own classes go along as source) or "
+        "--allow-pickle: it is recorded; whoever loads it must agree.",
+    )
+
+
+def _put(path: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
 
 
 def _laid_out(estimator: Any, path: Path, *, run_id: str | None, **told: Any) -> Any:  # noqa: ANN401 - MLflow's

@@ -133,7 +133,7 @@ def files(store: Store, subject: Subject) -> Iterator[Path]:
         yield fetch(store, subject.uri, Path(folder))
 
 
-def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Any:  # noqa: ANN401 - any estimator
+def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_code: bool = False) -> Any:  # noqa: ANN401 - any estimator
     """Return the estimator of a subject, read back from the store: what was logged, not what it became since.
 
     Raises:
@@ -142,7 +142,7 @@ def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Any
     if subject.estimator is not None:
         return subject.estimator
     with files(store, subject) as folder:
-        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle)
+        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
         return model.estimator
 
 

@@ -64,3 +64,22 @@ def test_a_child_that_crashes_is_quoted(said: bytes, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(MLOpsError, match="ended with -11: Segmentation fault"):
         proof.prove(saved)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ([0.1, 0.2], [0.1, 0.2 * (1 + 1e-15)], True),
+        ([0.1, 0.2], [0.1, 0.2001], False),
+        ([[0.0, None]], [[0.0, None]], True),
+        ([0.0], [None], False),
+        ([1], [1.0], False),
+        ([1], [True], False),
+        (["a"], ["b"], False),
+        ([1.0], [1.0, 2.0], False),
+        (None, [[0.5]], False),
+        (None, None, True),
+    ],
+)
+def test_answers_are_alike_to_six_digits(one: object, other: object, same: bool) -> None:  # noqa: FBT001
+    assert proof.alike(one, other) is same

@@ -20,7 +20,7 @@ def test_a_version_is_proved_before_it_exists(registered: ModelVersion, shell: A
     assert registered.digest is not None
     assert registered.digest.startswith("sha256:")
     checks = dict(registered.checks)
-    assert checks["fresh process"] == "5 example rows predicted alike"
+    assert checks["fresh process"] == "5 example rows predicted alike, probabilities too"
     assert checks["signature"] == "3 columns"
     assert "passed" in checks["evaluation"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import xxhash
 
+from mlops_magics.artifact.shipped import Shipped
 from mlops_magics.foundation.errors import RefusedError
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.cell import CellFacts, cell_facts
@@ -22,8 +23,10 @@ from mlops_magics.lineage.identity import Key, key
 from mlops_magics.lineage.native import remark
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.recipe import Recipe
+from mlops_magics.lineage.shipping import shipped
 from mlops_magics.lineage.tables import datasets
 from mlops_magics.lineage.values import outcome
+from mlops_magics.stats.reference import kept_of
 from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.search import Search
 from mlops_magics.tracking import identity, models
@@ -148,6 +151,9 @@ class Outcome:
         """Save the model in a folder; return its format, "" where there is none, and what is to be said."""
         if self.fit is None:
             return "", ()
+        state = _states()
+        files = kept_of(self.fit.data, self.fit.estimator)
+        _restore(state)
         try:
             form = models.save(
                 self.fit.estimator,
@@ -155,11 +161,16 @@ class Outcome:
                 data=self.fit.data,
                 allow_pickle=self.allow_pickle,
                 run_id=run_id,
+                files=files,
+                ship=self._ship if self.start.options.allow_code else None,
             )
         except RefusedError as error:
             return "", (f"The model was not kept. {error.what} {error.remedy}",)
         said = remark(self.fit.estimator)
         return form, (said,) if said else ()
+
+    def _ship(self, names: tuple[str, ...]) -> Shipped:
+        return shipped(names, self.start.body.namespace)
 
     def run(
         self,

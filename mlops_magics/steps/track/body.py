@@ -55,6 +55,7 @@ class Options:
         name: The run's name; None for one that is made up.
         metrics: The names of the cell's variables that are metrics; empty for all numbers.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
+        allow_code: Keep the user's own classes and functions with the model, as a module.
         reuse: Keep what the cell leaves, so that it need not be executed again.
         force: Make a run of its own even where an equal one is there.
     """
@@ -62,18 +63,25 @@ class Options:
     name: str | None = None
     metrics: tuple[str, ...] = ()
     allow_pickle: bool = False
+    allow_code: bool = False
     reuse: bool = False
     force: bool = False
 
     @property
     def asked(self) -> dict[str, object]:
         """The options as JSON types."""
-        return {"name": self.name, "metrics": list(self.metrics), "allow_pickle": self.allow_pickle}
+        asked: dict[str, object] = {
+            "name": self.name,
+            "metrics": list(self.metrics),
+            "allow_pickle": self.allow_pickle,
+        }
+        return asked | ({"allow_code": True} if self.allow_code else {})
 
     @property
     def identifying(self) -> tuple[object, ...]:
         """What makes it another run than the same cell without it."""
-        return self.name, self.metrics, self.allow_pickle
+        asked = (self.name, self.metrics, self.allow_pickle)
+        return (*asked, "code") if self.allow_code else asked
 
 
 def number(value: object) -> float | None:

@@ -20,6 +20,7 @@ def record(
     name: str | None = None,
     metrics: tuple[str, ...] = (),
     allow_pickle: bool = False,
+    allow_code: bool = False,
     force: bool = False,
     reuse: bool = False,
     body: Body,
@@ -51,6 +52,8 @@ def record(
             cell computes after fitting is one.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it. Whoever loads it
             must agree, since loading a pickle executes code.
+        allow_code: Keep the cell's own classes and functions with the model, as one module of source, where
+            the safe format cannot hold it without. Whoever loads it must agree.
         force: Make a new run even where the same cell made the same one before.
         reuse: Do not execute a cell that ran before on the same values: bring back what it left, equal in
             all, from formats that hold no code. Where that cannot be (it reads the clock, draws unseeded
@@ -69,7 +72,7 @@ def record(
     """
     settings = settings or Settings.discover()
     place = Place(settings, experiment)
-    start = Start.of(body, Options(name, metrics, allow_pickle, reuse, force))
+    start = Start.of(body, Options(name, metrics, allow_pickle, allow_code, reuse, force))
     prior = () if force else place.known(start.key.digest)
     found, why = brought_back(start, prior, place) if reuse and not force else (None, "")
     if found is not None:

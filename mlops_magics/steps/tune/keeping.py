@@ -20,6 +20,7 @@ from mlops_magics.foundation.errors import MLOpsError, RefusedError, Unavailable
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.stats.reference import kept_of
 from mlops_magics.steps.tune.result import Study
 from mlops_magics.tracking import drafts, identity, models, runs
 from mlops_magics.tracking.drafts import OFFLINE, Draft
@@ -183,7 +184,14 @@ def _saved(
 ) -> tuple[Study, Draft]:
     """Save the model in a folder, and write down all that is shown of the search."""
     try:
-        form = models.save(study.estimator, path, data=rows, allow_pickle=allow_pickle, run_id=draft.run_id)
+        form = models.save(
+            study.estimator,
+            path,
+            data=rows,
+            allow_pickle=allow_pickle,
+            run_id=draft.run_id,
+            files=kept_of(rows, study.estimator),
+        )
     except RefusedError as error:
         form, study = "", _noted(study, f"The model was not kept. {error.what} {error.remedy}")
     except OSError as error:

@@ -1,0 +1,307 @@
+"""The reference of a table that a model was fitted on: a few milliseconds, however many rows there are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mlops_magics.artifact.reference import (
+    NAME,
+    TAIL,
+    Bins,
+    ColumnReference,
+    Levels,
+    Predictions,
+    Reference,
+    bucket,
+)
+from mlops_magics.foundation.digests import column_digests
+from mlops_magics.foundation.frames import Frame, kind_of
+from mlops_magics.foundation.masking import masked
+from mlops_magics.stats.columns import Column
+from mlops_magics.stats.fingerprints import decoded
+from mlops_magics.stats.meaning import Evidence, meaning, personal
+from mlops_magics.stats.naming import labels
+from mlops_magics.stats.summary import Kind, Lengths, Personal
+
+_ROWS: Final = 100_000  # looked at; more would say the same, later
+_BINS: Final = 256
+_IN_A_BIN: Final = 20  # rows at least: no edge is the value of one row among few
+_WIDE: Final = 40  # columns; of more, each has fewer bins and names
+_COLUMNS: Final = 400
+_NAMED: Final = 256  # frequent values
+_OFTEN: Final = 100  # times that a value occurs to have its name: fewer would be chance
+_LONG: Final = 100  # characters of a name
+_OWN: Final = 0.98  # distinct values a row, from which on buckets fill evenly whatever the values are
+_LOOKED_AT: Final = 200  # texts in which personal data are looked for
+_ASKED: Final = 500  # rows that the model is asked
+_CLASSES: Final = 20
+_LARGE: Final = 1e100  # squares of such numbers are no floats
+_DIGITS: Final = 17  # that make any float
+
+Floats = npt.NDArray[np.float64]
+
+
+def kept_of(data: object, estimator: Any) -> dict[str, bytes]:  # noqa: ANN401 - any fitted estimator
+    """Make the file of a reference that is kept with a model.
+
+    Args:
+        data: What the model was fitted on: a table or an array with rows and columns.
+        estimator: The fitted model.
+
+    Returns:
+        Its content by its path in the model's folder; nothing where there is no such table, or where a
+        column or the model is so strange that none can be made: no fit is lost for it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = reference_of(data, estimator)
+    except Exception:  # noqa: BLE001 - a stranger's estimator and data
+        return {}
+    return {} if found is None else {NAME: found.to_json()}
+
+
+def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN401 - any fitted estimator
+    """Sketch the rows that a model was fitted on, and its answers to some of them.
+
+    Args:
+        data: The rows, features only.
+        estimator: The fitted model.
+
+    Returns:
+        The reference; None of what is no table.
+    """
+    frame = _framed(data)
+    if frame is None:
+        return None
+    names = labels(frame.names)
+    places = range(min(len(names), _COLUMNS))
+    part = _spread(frame, _ROWS)
+    scale = min(1.0, _WIDE / max(len(places), 1))
+    digests = column_digests(frame.select(places))
+    columns = tuple(_column(names[place], decoded(part, place), digests[place], scale) for place in places)
+    importance, measured = _importance(estimator, names)
+    return Reference(
+        rows=frame.rows,
+        columns=columns,
+        left_out=len(names) - len(places),
+        predictions=_predictions(estimator, frame, data),
+        importance=importance,
+        measured=measured,
+    )
+
+
+def _framed(data: object) -> Frame | None:
+    if kind_of(data) is not None:
+        return Frame.of(data)
+    if isinstance(data, np.ndarray) and data.ndim == 2:  # noqa: PLR2004 - rows and columns
+        return Frame(pl.DataFrame(data, schema=[str(place) for place in range(data.shape[1])]), "polars")
+    return None
+
+
+def _spread(frame: Frame, rows: int) -> Frame:
+    """Take rows from all over a table."""
+    return frame if frame.rows <= rows else frame.where(_taken(frame.rows, rows))
+
+
+def _taken(count: int, rows: int) -> npt.NDArray[np.bool_]:
+    taken = np.zeros(count, bool)
+    taken[np.linspace(0, count - 1, min(count, rows)).astype(np.int64)] = True
+    return taken
+
+
+def _column(name: str, column: Column, digest: str, scale: float) -> ColumnReference:
+    numbers, texts = column.numbers, column.texts
+    if numbers is not None:
+        found = numbers.astype(np.float64) * column.unit
+        finite = found[np.isfinite(found)]
+        nan = int(np.isnan(found).sum())
+        infinite = found.size - finite.size - nan
+        looks = _personal(name, column.kind, finite)
+        bins = None if looks else bins_of(finite, scale)
+        levels = _levels(_written(finite), hidden=True, scale=scale) if looks and finite.size else None
+        return ColumnReference(
+            name, column.kind, column.rows, column.nulls + nan, infinite, looks, bins, levels, None, digest
+        )
+    held = pl.Series("", [], dtype=pl.String) if texts is None else texts.drop_nulls()
+    missing = column.rows - len(held)
+    if not len(held):
+        return ColumnReference(name, column.kind, column.rows, missing, digest=digest)
+    lengths = held.str.len_chars().to_numpy().astype(np.float64)
+    looks = _personal_text(name, column, held, lengths)
+    return ColumnReference(
+        name=name,
+        kind=column.kind,
+        rows=column.rows,
+        missing=missing,
+        personal=looks,
+        levels=_levels(held, hidden=bool(looks), scale=scale),
+        lengths=bins_of(lengths, scale),
+        digest=digest,
+    )
+
+
+def bins_of(values: Floats, scale: float = 1.0) -> Bins | None:
+    """Count finite numbers in bins of equal mass; None of none.
+
+    Args:
+        values: The numbers.
+        scale: The share of the 256 bins that may be made.
+    """
+    if not values.size:
+        return None
+    values = np.sort(values) + 0.0
+    count = max(1, min(int(_BINS * scale), values.size // _IN_A_BIN))
+    edges = np.unique(values[(np.arange(1, count) * values.size) // count])
+    places = np.searchsorted(values, edges, "left")
+    edges = _short(edges, np.where(places > 0, values[places - 1], -np.inf))
+    counts = np.diff(places, prepend=0, append=values.size)
+    scaled = max(abs(float(values[0])), abs(float(values[-1])))
+    unit = scaled if scaled > _LARGE else 1.0
+    mean, std = float((values / unit).mean()) * unit, float((values / unit).std()) * unit
+    told = (_rounded(float(number)) for number in (values[0], values[-1], mean, std))
+    return Bins(tuple(edges.tolist()), tuple(counts.tolist()), *told)
+
+
+def _short(edges: Floats, before: Floats) -> Floats:
+    """Write each edge with as few digits as still fall between it and the value before it.
+
+    Every count stays as it is, and the edge is no longer anybody's very value.
+    """
+    found = edges.copy()
+    open_ = np.ones(edges.size, bool)
+    with np.errstate(all="ignore"):
+        size = np.floor(np.log10(np.abs(edges)))
+        for digits in range(2, _DIGITS):
+            unit = 10.0 ** np.abs(size - digits + 1)  # a whole power is exact, its inverse is not
+            large = size - digits + 1 >= 0
+            tried = np.where(large, np.floor(edges / unit) * unit, np.floor(edges * unit) / unit)
+            fits = open_ & np.isfinite(tried) & (tried > before) & (tried <= edges)
+            found[fits] = tried[fits]
+            open_ &= ~fits
+            if not open_.any():
+                break
+    return found
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.7g}")
+
+
+def _written(numbers: Floats) -> pl.Series:
+    return pl.Series("", numbers.astype(np.int64)).cast(pl.String)
+
+
+def _levels(held: pl.Series, *, hidden: bool, scale: float) -> Levels:
+    """Count texts: the frequent ones by name, all others in buckets."""
+    table = held.rename("text").value_counts(sort=False)
+    texts, counts = table["text"], table["count"].to_numpy().astype(np.int64)
+    named: dict[str, int] = {}
+    if not hidden:
+        limit = max(16, int(_NAMED * scale))
+        often = np.flatnonzero(counts >= _OFTEN)
+        order = often[np.argsort(-counts[often], kind="stable")]
+        likely = {texts[int(place)]: int(counts[place]) for place in order[:limit]}
+        named = dict(sorted(_open(likely).items(), key=lambda pair: (-pair[1], pair[0])))
+    if len(texts) >= _OWN * len(held):
+        return Levels(named, (), len(texts))
+    tail = [0] * TAIL
+    for text, count in zip(texts.to_list(), counts.tolist(), strict=True):
+        if text not in named:
+            tail[bucket(text)] += count
+    return Levels(named, tuple(tail), len(texts))
+
+
+def _open(named: Mapping[str, int]) -> dict[str, int]:
+    """Leave out names that are too long or hold a secret."""
+    short = {text: count for text, count in named.items() if len(text) <= _LONG}
+    together = "\n".join(short)
+    if masked(together) == together:
+        return short
+    return {text: count for text, count in short.items() if masked(text) == text}
+
+
+def _personal(name: str, kind: Kind, finite: Floats) -> Personal:
+    """Tell by its name whether a column of numbers or dates is personal: phone numbers, days of birth."""
+    if kind not in {"integer", "date"}:
+        return ""
+    found = Evidence(name, kind, finite.size, finite.size, distinct=finite.size, whole=True)
+    return personal(found, "number")
+
+
+def _personal_text(name: str, column: Column, held: pl.Series, lengths: Floats) -> Personal:
+    distinct = int(held.n_unique())
+    step = max(1, len(held) // _LOOKED_AT)
+    texts = tuple(held.gather_every(step).head(_LOOKED_AT).to_list())
+    size = Lengths(int(lengths.min()), float(lengths.mean()), int(lengths.max()))
+    found = Evidence(name, column.kind, column.rows, len(held), distinct, lengths=size, texts=texts)
+    return personal(found, meaning(found))
+
+
+def _predictions(estimator: Any, frame: Frame, data: Any) -> Predictions | None:  # noqa: ANN401 - same
+    if not frame.rows:
+        return None
+    array = isinstance(data, np.ndarray)
+    rows = data[_taken(frame.rows, _ASKED)] if array else _spread(frame, _ASKED).to_pandas()
+    if hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_"):
+        return _classes(np.asarray(estimator.predict_proba(rows)), estimator.classes_)
+    found = np.asarray(estimator.predict(rows))
+    if found.ndim != 1:
+        return None
+    if hasattr(estimator, "classes_") or found.dtype.kind not in "fiu":
+        values, counts = np.unique(found.astype(str), return_counts=True)
+        told = dict(zip(values.tolist(), counts.tolist(), strict=True)) if len(values) <= _CLASSES else {}
+        return Predictions(len(found), labels=told)
+    values = found.astype(np.float64)
+    return Predictions(len(values), numbers=bins_of(values[np.isfinite(values)]))
+
+
+def _classes(found: Floats, classes: Sequence[Any]) -> Predictions | None:
+    names = [str(name) for name in classes]
+    if found.ndim != 2 or found.shape[1] != len(names):  # noqa: PLR2004 - rows and classes
+        return None
+    counts = np.bincount(found.argmax(axis=1), minlength=len(names)).tolist()
+    shown = [1] if len(names) == 2 else range(min(len(names), _CLASSES))  # noqa: PLR2004 - yes and no
+    bins = {names[place]: bins_of(found[:, place].astype(np.float64)) for place in shown}
+    return Predictions(
+        rows=len(found),
+        labels={name: count for name, count in zip(names, counts, strict=True) if count},
+        probabilities={name: each for name, each in bins.items() if each is not None},
+    )
+
+
+def _importance(estimator: Any, names: Sequence[str]) -> tuple[dict[str, float], str]:  # noqa: ANN401 - same
+    """Read what the model itself says of its columns, added up by raw column."""
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][1] if steps else estimator
+    measured = next((name for name in ("feature_importances_", "coef_") if hasattr(last, name)), "")
+    if not measured:
+        return {}, ""
+    weights = np.abs(np.asarray(getattr(last, measured), np.float64))
+    weights = weights.mean(axis=0) if weights.ndim > 1 else weights
+    made = list(names)
+    if steps and len(steps) > 1:
+        made = [str(name) for name in estimator[:-1].get_feature_names_out()]
+    total = float(weights.sum())
+    if len(made) != len(weights) or not total:
+        return {}, ""
+    found: dict[str, float] = {}
+    for name, weight in zip(made, weights.tolist(), strict=True):
+        source = _source(name, names)
+        if source is None:
+            return {}, ""
+        found[source] = found.get(source, 0.0) + weight / total
+    return {name: _rounded(share) for name, share in found.items()}, measured
+
+
+def _source(made: str, names: Sequence[str]) -> str | None:
+    """Find the raw column that a feature was made of: ``onehot__town_Oslo`` of ``town``."""
+    ends = {made, made.partition("__")[2]}
+    likely = [name for name in names if any(end == name or end.startswith(f"{name}_") for end in ends if end)]
+    return max(likely, key=len, default=None)

@@ -1,0 +1,256 @@
+"""Register: a model of a run becomes a version that can be trusted, or none at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlops_magics.artifact import manifest, proof, shipped
+from mlops_magics.artifact.card import Card
+from mlops_magics.artifact.loading import LoadedModel, load
+from mlops_magics.artifact.request import split_body
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.names import ModelAddress, checked_name
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.register import example as examples
+from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of, reference_of
+from mlops_magics.steps.register.files import files_of
+from mlops_magics.targets.standby import Standby
+from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
+from mlops_magics.tracking.evaluations import Summary
+from mlops_magics.tracking.recall import Recalled, recall
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store, open_store
+from mlops_magics.tracking.subject import Subject
+
+_TAG_CHARACTERS = 50_000  # half of what MLflow lets a tag hold; a wider example is read from the files
+
+Checks = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Consents:
+    """What the caller agreed to run in this call."""
+
+    pickle: bool
+    code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Proved:
+    """A model that was loaded here and in a fresh process.
+
+    Attributes:
+        model: The model as it was loaded here.
+        digest: Of its manifest.
+        tags: What is to be said of the version.
+        checks: What was checked, and how.
+    """
+
+    model: LoadedModel
+    digest: str
+    tags: Mapping[str, str]
+    checks: Checks
+
+
+def register(
+    model: object,
+    name: str | None = None,
+    *,
+    example: object = None,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
+    settings: Settings | None = None,
+    standby: Standby | None = None,
+) -> ModelVersion:
+    """Make a model of a run a version of a registered model, after proving that it can be served.
+
+    Before the version exists its files are read back from the store, each type in them is looked up
+    on our own trust list, and a fresh process that never saw the notebook loads them and predicts the
+    stored example rows: classes must be the same, numbers and probabilities to six digits. The sha256
+    manifest of all files is tagged on the version, and each later load checks it. A model card of
+    recorded facts becomes the version's description; card, slice and evaluation are kept beside the
+    model's files. The new version becomes the ``candidate``.
+
+    A version that plain MLflow made is completed in place: ``register models:/flights/3``, with
+    ``--example ROWS`` where it was logged without an example.
+
+    Args:
+        model: A run, or an address: a run's id or name, ``models:/m-<id>``, ``models:/flights/3``.
+        name: The registered model's name; needed unless a version is completed.
+        example: A few rows to prove it with: a table or the path of one. Five of them are kept with the
+            version, what looks personal in them masked.
+        allow_pickle: Accept a model that is kept in pickle. Loading one executes code; the consent is
+            tagged on the version.
+        allow_code: Accept code of the author that the model brings along (``%%mlops_track --allow-code``).
+            Loading it executes that code; the consent is tagged on the version.
+        settings: Where the store is; found from the current folder by default.
+        standby: The process that waits for a deployment; it is started when all went well.
+
+    Returns:
+        The version, with what was checked.
+
+    Raises:
+        NotFoundError: There is no such model.
+        RefusedError: It cannot be trusted, or a fresh process cannot load it or answers otherwise.
+        UsageError: The name is missing or not allowed, or the estimator was never logged.
+        UnavailableError: The store cannot be reached. No version was made.
+    """
+    settings = settings or Settings.discover()
+    if name is not None:
+        checked_name(name, "model")
+    store = open_store(settings)
+    found = subject.find(store, model)
+    if name is None and found.version is None:
+        raise UsageError(
+            f"Which model shall {found.shown} be a version of?", "Name it: %mlops_register RUN NAME."
+        )
+    summary = evaluations.read(store, found.version or ModelVersion("", "", model_id=found.model_id))
+    run = _run(store, found)
+    with subject.files(store, found) as folder, tempfile.TemporaryDirectory(prefix="mlops-") as copy:
+        private = Path(copy, "model")
+        shutil.copytree(folder, private, symlinks=True)
+        consents = _Consents(allow_pickle, allow_code)
+        proved = _proved(private, example, found.shown, consents)
+        known = _known(private, proved, run, summary, settings.root)
+        written = card(name or (found.version.model if found.version else ""), _now(), known)
+    contract = None if known.contract is None else known.contract[0]
+    kept = belongings.put(store, found, files_of(store, run, written, contract))
+    if contract is not None:
+        kept["mlops.contract"] = contract.name
+    tags = {**proved.tags, **kept, **({} if summary is None else evaluations.as_tags(summary))}
+    version = _written(store, found, name, tags)
+    _described(store, version, written)
+    if standby is not None and settings.standby:
+        standby.start()
+    return replace(
+        version, checks=(*known.checks, ("card", "recorded facts only, as the version's description"))
+    )
+
+
+def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:
+    reference = reference_of(folder)
+    return Known(
+        folder=folder,
+        model=proved.model,
+        digest=proved.digest,
+        checks=(*proved.checks, _evaluated(summary)),
+        consents=tuple(kind for kind in ("pickle", "code") if f"mlops.consent.{kind}" in proved.tags),
+        run=run,
+        summary=summary,
+        evaluation=evaluation_of(run),
+        reference=reference,
+        contract=contract_of(root, reference),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _run(store: Store, found: Subject) -> Recalled | None:
+    """Read the run that made a model; None where MLflow does not know it, or it was deleted."""
+    try:
+        return None if found.run_id is None else recall(store, None, found.run_id)
+    except NotFoundError:
+        return None
+
+
+def _described(store: Store, version: ModelVersion, written: Card) -> None:
+    room = belongings.DESCRIBED - len(belongings.OURS) - 2
+    belongings.describe(store, version, written.to_markdown(room))
+
+
+def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Proved:
+    """Load a private copy here and in a fresh process, and describe it."""
+    digest = manifest.write(folder)
+    here = load(folder, allow_pickle=consents.pickle, allow_code=consents.code)
+    table = here.example if rows is None else examples.given(here, rows)
+    if table is None:
+        raise RefusedError(
+            f"{shown} was logged without example rows: nothing shows that a fresh process answers alike.",
+            "Give a few rows that it was made for: --example ROWS, a table or the path of one.",
+        )
+    told, there = _compared(folder, here, table, consents, given=rows is not None)
+    kept, answers = (table, told["predictions"]) if rows is None else examples.keepable(here, rows, table)
+    form = str(here.metadata["format"])
+    tags = {"mlops.manifest": digest, "mlops.format": form}
+    if kept is not None:
+        tags["mlops.example.predictions"] = json.dumps(answers)
+        request = split_body(Frame.of(kept, "the stored example")).decode()
+        if len(request) <= _TAG_CHARACTERS:
+            tags["mlops.example.request"] = request
+    brought = shipped.find(folder)
+    if form != "skops":
+        tags["mlops.consent.pickle"] = "yes"
+    if brought is not None:
+        tags["mlops.consent.code"] = "yes"
+    files = sum(1 for path in folder.rglob("*") if path.is_file()) - 1
+    columns = 0 if here.schema is None else len(here.schema.columns)
+    trust = "pickle, by your consent" if form != "skops" else "skops, every type on the trust list"
+    if brought is not None:
+        trust = f"skops, with code of its author by your consent: {', '.join(brought.names)}"
+    probable = "" if there.probabilities is None else ", probabilities too"
+    checks = (
+        ("format", trust),
+        ("fresh process", f"{there.rows} example rows predicted alike{probable}"),
+        ("signature", f"{columns} columns" if columns else "none: the endpoint cannot check what it is sent"),
+        ("manifest", f"sha256 of {files} files"),
+    )
+    return _Proved(here, digest, tags, checks)
+
+
+def _compared(
+    folder: Path,
+    here: LoadedModel,
+    table: Any,  # noqa: ANN401 - a pandas frame
+    consents: _Consents,
+    *,
+    given: bool,
+) -> tuple[Mapping[str, Any], proof.Proof]:
+    """Answer rows here and in a fresh process.
+
+    Raises:
+        RefusedError: The answers differ.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlops-") as place:
+        file = examples.written(table, Path(place, "rows.parquet")) if given else None
+        there = proof.prove(folder, allow_pickle=consents.pickle, allow_code=consents.code, rows=file)
+        told = proof.answers(here, table if file is None else proof.read_rows(file))
+    for what, found in (("predict", there.predictions), ("give probabilities for", there.probabilities)):
+        if not proof.alike(found, told.get("predictions" if what == "predict" else "probabilities")):
+            raise RefusedError(
+                f"A fresh process does not {what} the example as this one does.",
+                "The model depends on something outside its files (a global, the clock, a random state).",
+            )
+    return told, there
+
+
+def _evaluated(summary: Summary | None) -> tuple[str, str]:
+    """Say how the newest evaluation of this model went."""
+    if summary is None:
+        return ("evaluation", "none yet: %mlops_evaluate makes one, and promoting needs it")
+    failed = ", ".join(gate.name for gate in summary.failed)
+    passed = sum(gate.outcome == "pass" for gate in summary.gates)
+    return ("evaluation", f"failed: {failed}" if failed else f"{passed} gates passed")
+
+
+def _written(store: Store, found: Subject, name: str | None, tags: dict[str, str]) -> ModelVersion:
+    """Create the version, or complete the one that was meant, and make it the candidate."""
+    if found.version is not None and name in {None, found.version.model}:
+        registry.tag_version(store, found.version, tags)
+        model, number = found.version.model, found.version.version
+    else:
+        model = str(name)
+        number = registry.create_version(
+            store, model, source=str(found.uri), run_id=found.run_id, model_id=found.model_id, tags=tags
+        )
+    moves.point(store, model, "candidate", number, reason="registered", kind="registration")
+    return registry.resolve(store, ModelAddress(model, number))
