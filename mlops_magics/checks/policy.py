@@ -12,12 +12,15 @@ log_loss = { max = 0.5 }
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+import xxhash
 
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
 from mlops_magics.checks.paired import ALPHA, MARGIN
@@ -124,6 +127,19 @@ class Policy:
         checked: dict[str, Any] = {name: _checked(name, value, source) for name, value in values.items()}
         return cls(gates=gates, thresholds=thresholds, **checked)
 
+    def table(self) -> dict[str, Any]:
+        """Return the policy as a table that :meth:`of` reads; what is not set is left out."""
+        told = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "thresholds"}
+        bounds = {
+            name: {side: end for side, end in one._asdict().items() if end is not None}
+            for name, one in self.thresholds.items()
+        }
+        return {
+            **{name: value for name, value in told.items() if value is not None},
+            "gates": list(self.gates),
+            "metrics": bounds,
+        }
+
     def with_thresholds(self, extra: Mapping[str, Any] | None) -> Policy:
         """Make a copy with more thresholds, which win over those of the same metric.
 
@@ -134,6 +150,15 @@ class Policy:
         if not extra:
             return self
         return replace(self, thresholds={**self.thresholds, **thresholds_of(extra, "thresholds")})
+
+
+def digest(table: Mapping[str, Any]) -> str:
+    """Digest a policy as ``Policy.table`` writes it.
+
+    Returns:
+        32 hexadecimal digits that stand for all gates and bounds.
+    """
+    return str(xxhash.xxh3_128_hexdigest(json.dumps(table, sort_keys=True).encode()))
 
 
 def checked_gates(names: object, known: Iterable[str], source: str) -> tuple[str, ...]:

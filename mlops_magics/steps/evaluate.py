@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.checks import policy
 from mlops_magics.checks.assess import Unloadable, assess
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.show import blocks
@@ -156,6 +157,7 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation) -> None:
             for item in evaluation.assessment.verdicts
         ),
         against=evaluation.against,
+        policy=policy.digest(evaluation.assessment.policy),
     )
     files = {
         "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),

@@ -49,6 +49,7 @@ class Summary:
         metrics: Metrics by name.
         gates: The verdicts.
         against: The version it was compared with, or None.
+        policy: Digest of the gates and bounds that it was judged by; "" where that was not kept.
     """
 
     when: str
@@ -58,6 +59,7 @@ class Summary:
     metrics: Mapping[str, float]
     gates: tuple[Gate, ...]
     against: str | None = None
+    policy: str = ""
 
     @property
     def failed(self) -> tuple[Gate, ...]:
