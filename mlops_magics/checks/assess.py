@@ -223,4 +223,5 @@ def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessmen
         margin=facts.policy.margin,
         seconds=time.perf_counter() - started,
         search=facts.search,
+        policy=facts.policy.table(),
     )

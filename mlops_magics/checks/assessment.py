@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mlops_magics.checks.base import Verdict
@@ -36,6 +36,7 @@ class Assessment:
         margin: How much worse than the champion was still "not worse".
         seconds: How long it took.
         search: Portions that nobody named and in which it is worse; None where none were looked for.
+        policy: The gates and bounds that it was judged by, as ``Policy.table`` writes them.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Assessment:
     margin: float
     seconds: float
     search: Search | None = None
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

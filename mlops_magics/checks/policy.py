@@ -12,7 +12,6 @@ log_loss = { max = 0.5 }
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import tomllib
@@ -20,6 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+import xxhash
 
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
 from mlops_magics.checks.paired import ALPHA, MARGIN
@@ -77,13 +78,9 @@ class Policy:
     @property
     def digest(self) -> str:
         """Tells these gates and bounds from others; what is left at its default is of no account."""
-        usual = Policy()
-        told = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if getattr(self, item.name) != getattr(usual, item.name)
-        }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        usual = Policy().table()
+        told = {name: value for name, value in self.table().items() if value != usual.get(name)}
+        return xxhash.xxh3_128_hexdigest(json.dumps(told, sort_keys=True).encode())
 
     @classmethod
     def read(cls, path: str | Path, known: Iterable[str]) -> Policy:
@@ -136,6 +133,19 @@ class Policy:
                 )
         checked: dict[str, Any] = {name: _checked(name, value, source) for name, value in values.items()}
         return cls(gates=gates, thresholds=thresholds, **checked)
+
+    def table(self) -> dict[str, Any]:
+        """Return the policy as a table that :meth:`of` reads; what is not set is left out."""
+        told = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "thresholds"}
+        bounds = {
+            name: {side: end for side, end in one._asdict().items() if end is not None}
+            for name, one in self.thresholds.items()
+        }
+        return {
+            **{name: value for name, value in told.items() if value is not None},
+            "gates": list(self.gates),
+            "metrics": bounds,
+        }
 
     def with_thresholds(self, extra: Mapping[str, Any] | None) -> Policy:
         """Make a copy with more thresholds, which win over those of the same metric.

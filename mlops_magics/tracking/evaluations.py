@@ -49,7 +49,7 @@ class Summary:
         metrics: Metrics by name.
         gates: The verdicts.
         against: The version it was compared with, or None.
-        policy: Tells the gates and bounds that were asked for from others; "" where that is not known.
+        policy: Digest of the gates and bounds that it was judged by; "" where that was not kept.
     """
 
     when: str

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_magics.checks import CHECKS
 from mlops_magics.checks.policy import Bounds, Policy
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UsageError
 
@@ -58,3 +61,29 @@ def test_files_that_are_no_policy(tmp_path: Path) -> None:
     path.write_bytes(b"gates = [\xff")
     with pytest.raises(UsageError):
         Policy.read(path, KNOWN)
+
+
+def test_the_file_in_the_docs_is_understood_and_shows_the_defaults() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs" / "evaluate.md"
+    example = docs.read_text(encoding="utf-8").split("## gates.toml")[1].split("```toml\n")[1].split("```")[0]
+    found, default = Policy.of(tomllib.loads(example), CHECKS), Policy()
+    shown = {item.name for item in fields(Policy)}
+    assert all(name in example for name in shown - {"thresholds"})
+    for name in shown - {"gates", "require", "top", "thresholds", "primary", "slice_drop"}:
+        assert getattr(found, name) == getattr(default, name), name
+    gates = docs.read_text(encoding="utf-8").split("## The gates")[1].split("##")[0]
+    assert [line.split(" | ")[0] for line in gates.splitlines() if line.startswith("| ")][2:] == [
+        f"| {name}" for name in CHECKS.table
+    ]
+
+
+def test_a_policy_is_written_down_and_told_apart() -> None:
+    policy = Policy.of(
+        {"gates": ["quality"], "margin": 0.02, "top": 5, "metrics": {"roc_auc": {"min": 0.8}}}, KNOWN
+    )
+    assert Policy.of(policy.table(), KNOWN) == policy
+    assert Policy.of(Policy().table(), KNOWN) == Policy()
+    others = [policy, Policy(), Policy(margin=0.02), policy.with_thresholds({"roc_auc": 0.7})]
+    assert len({other.digest for other in others}) == 4
+    assert Policy.of(policy.table(), KNOWN).digest == policy.digest
+    assert Policy(margin=Policy().margin).digest == Policy().digest

@@ -171,6 +171,15 @@ def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> 
     found = book("%mlops_evaluate run test --target late --gates gates.toml")
     assert not found.passed
     assert "quality" in found.assessment.failed
+    assert found.assessment.policy["metrics"] == {"roc_auc": {"min": 0.999}}
+    book("%mlops_register run flights")
+    kept = evaluations.of_tags(book("%mlops_promote flights").versions[0])
+    book("%mlops_evaluate flights/1 test --target late")
+    other = evaluations.of_tags(book("%mlops_promote flights").versions[0])
+    assert kept is not None
+    assert other is not None
+    assert len(kept.policy) == 32
+    assert kept.policy != other.policy
 
 
 def test_what_cannot_be_used_is_said_with_the_nearest_name(book: Book, fitted: Run) -> None:
