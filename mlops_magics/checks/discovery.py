@@ -20,7 +20,7 @@ from mlops_magics.checks.intervals import Z, wilson
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
 from mlops_magics.checks.model import Numbers, Predictions
 from mlops_magics.checks.problem import Problem
-from mlops_magics.checks.slicing import allowed_drop, levels
+from mlops_magics.checks.slicing import allowed_drop, levels, part_of
 
 Codes = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -63,8 +63,8 @@ class Portion:
 
     @property
     def words(self) -> str:
-        """What is in it: ``hour = > 17 and carrier = UA``."""
-        return " and ".join(f"{column} = {level}" for column, level in self.where)
+        """What is in it: ``hour > 17 and carrier = UA``."""
+        return " and ".join(part_of(column, level) for column, level in self.where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from html import escape
 
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.drawing import Scale, framed, padded, round_ticks, ticked
+from mlops_magics.checks.slicing import part_of
 from mlops_magics.foundation.blocks import Figure, shown
 
 _WIDTH, _LABELS, _ROW, _TOP, _BELOW = 620, 250, 20, 44, 26
@@ -43,7 +44,7 @@ def maps(assessment: Assessment) -> list[Figure]:
     slices = [one for one in assessment.slices if one.drop is not None]
     slices.sort(key=lambda one: (not one.worse, -(one.drop or 0.0)))
     asked = [
-        _Line(f"{one.column} = {one.level}", one.rows, one.value, one.low, one.high, one.worse)
+        _Line(part_of(one.column, one.level), one.rows, one.value, one.low, one.high, one.worse)
         for one in slices
         if one.value is not None and one.low is not None and one.high is not None
     ]

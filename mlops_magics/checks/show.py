@@ -14,7 +14,7 @@ from mlops_magics.checks.curves import figures
 from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.maps import maps
 from mlops_magics.checks.paired import Comparison
-from mlops_magics.checks.slicing import Slice
+from mlops_magics.checks.slicing import Slice, part_of
 from mlops_magics.foundation.blocks import Block, Note, Table, Title, Tone, shown
 
 _KINDS = {
@@ -150,7 +150,7 @@ def _slices(slices: Sequence[Slice]) -> list[Block]:
     order = sorted(slices, key=lambda one: (not one.worse, one.drop is None, -(one.drop or 0.0)))
     rows = [
         (
-            f"{one.column} = {one.level}",
+            part_of(one.column, one.level),
             one.rows,
             one.value,
             _interval(one.low, one.high),

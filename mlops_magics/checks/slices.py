@@ -7,7 +7,7 @@ from dataclasses import replace
 from mlops_magics.checks.base import Verdict, failed, not_applicable, passed
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.metrics import HIGHER_IS_BETTER
-from mlops_magics.checks.slicing import Slice, allowed_drop
+from mlops_magics.checks.slicing import Slice, allowed_drop, part_of
 from mlops_magics.foundation.blocks import shown
 
 
@@ -53,7 +53,7 @@ class Slices:
         bad = [one for one in tested if one.worse]
         worst = max(bad or tested, key=_depth)
         words = (
-            f"{worst.column} = {worst.level}: {worst.metric} {shown(worst.value)} "
+            f"{part_of(worst.column, worst.level)}: {worst.metric} {shown(worst.value)} "
             f"({shown(worst.low)} to {shown(worst.high)}, {worst.rows:,} rows)"
         )
         far = shown(allowed) if HIGHER_IS_BETTER[worst.metric] else f"{shown(100 * allowed)} %"

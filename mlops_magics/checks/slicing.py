@@ -23,8 +23,14 @@ _SCARCE = 10  # rows of the rarer class that a ranking needs
 _LEVELS = 20  # the most frequent ones; the others are one slice together
 _QUARTERS = 4  # numbers with more distinct values than levels are cut at their quartiles
 _LABEL_CHARACTERS = 40
+_SIGNS = frozenset(">≥<≤")
 _RANKED = frozenset({"roc_auc", "average_precision", "ndcg", "precision_at_k"})
 _DROP, _LOSS_DROP = 0.05, 0.5
+
+
+def part_of(column: str, level: str) -> str:
+    """Name a part of a column: ``hour > 17``, ``carrier = UA``."""
+    return f"{column} {level}" if level[:1] in _SIGNS else f"{column} = {level}"
 
 
 @dataclass(frozen=True, slots=True)

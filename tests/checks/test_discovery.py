@@ -94,7 +94,7 @@ def test_what_is_found_is_named_once_with_its_numbers() -> None:
     found = assess(Wide(), planted(), "late", gates=["slices"])
     assert found.search is not None
     (portion,) = found.search.portions
-    assert portion.words == "town = Rome and hour = ≤ 5"
+    assert portion.words == "town = Rome and hour ≤ 5"
     assert portion.value < 0.4
     assert portion.expected > 0.6
     assert portion.low < portion.value < portion.high
@@ -106,7 +106,7 @@ def test_what_is_found_warns_or_fails_as_the_policy_says() -> None:
     frame = planted()
     warned = judged("slices", Wide(), frame)
     assert warned.outcome == "pass"
-    assert "town = Rome and hour = ≤ 5 has accuracy 0." in warned.evidence
+    assert "town = Rome and hour ≤ 5 has accuracy 0." in warned.evidence
     failed = judged("slices", Wide(), frame, gates=Policy(gates=("slices",), found_slices="fail"))
     assert (failed.outcome, failed.threshold) == ("fail", 0.05)
     off = judged("slices", Wide(), frame, gates=Policy(gates=("slices",), found_slices="off"))

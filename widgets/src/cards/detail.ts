@@ -91,7 +91,9 @@ function gateTable(gates: Gate[]): Node[] {
     h("th", { scope: "col", class: "mlp-number" }, "Threshold"),
     h("th", { scope: "col", class: "mlp-wide" }, "Evidence"),
   ];
-  const rows = table("Gates", head, gates.map(gateRow));
+  // What holds the version back comes first; the others keep their order.
+  const ordered = [...gates].sort((one, other) => Number(other.verdict === "fail") - Number(one.verdict === "fail"));
+  const rows = table("Gates", head, ordered.map(gateRow));
   rows.className = "mlp-gates";
   return [heading("Gates", h("span", { class: failed ? "mlp-bad" : "mlp-good" }, standing)), rows];
 }
