@@ -44,6 +44,12 @@ def write(folder: Path) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    """List the files of a folder with their bytes, as the manifest that `write` has just put there does."""
+    listed = orjson.loads((folder / NAME).read_bytes())["files"]
+    return {entry["path"]: entry["size"] for entry in listed}
+
+
 def verify(folder: Path, digest: str) -> None:
     """Compare a folder with the digest that `write` returned.
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def answers(model: LoadedModel, table: Any) -> dict[str, Any]:  # noqa: ANN401 -
     """Let a model answer rows as it would at the endpoint: one thread, so that sums have one order.
 
     Args:
-        model: The model; its ``n_jobs`` are set to 1.
+        model: The model; its ``n_jobs`` are 1 meanwhile.
         table: The rows, as a pandas frame.
 
     Returns:
@@ -193,9 +193,8 @@ def answers(model: LoadedModel, table: Any) -> dict[str, Any]:  # noqa: ANN401 -
     try:
         rows = typed(table, schema, model.null) if schema else table
         rows = rows if framed else rows.to_numpy()
-        with threadpool_limits(1), warnings.catch_warnings():
+        with threadpool_limits(1), warnings.catch_warnings(), _one_thread(asked):
             warnings.simplefilter("ignore")
-            _one_thread(asked)
             told: dict[str, Any] = {"predictions": as_json(asked.predict(rows))}
             if hasattr(asked, "predict_proba"):
                 told["probabilities"] = as_json(asked.predict_proba(rows))
@@ -219,8 +218,16 @@ def alike(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _one_thread(estimator: Any) -> None:  # noqa: ANN401 - any estimator
+@contextlib.contextmanager
+def _one_thread(estimator: Any) -> Iterator[None]:  # noqa: ANN401 - any estimator
     """Let each part of an estimator work alone; a class of the user's own may have no parameters."""
+    before: dict[str, Any] = {}
     with contextlib.suppress(AttributeError, TypeError, ValueError):
         parameters = estimator.get_params(deep=True)
-        estimator.set_params(**{name: 1 for name in parameters if name.rpartition("__")[2] == "n_jobs"})
+        before = {name: value for name, value in parameters.items() if name.rpartition("__")[2] == "n_jobs"}
+        estimator.set_params(**dict.fromkeys(before, 1))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            estimator.set_params(**before)

@@ -89,10 +89,12 @@ class Brought:
     Attributes:
         path: Its file.
         names: What it defines.
+        content: What was in the file when it was looked at.
     """
 
     path: Path
     names: tuple[str, ...]
+    content: bytes
 
     @property
     def types(self) -> frozenset[str]:
@@ -113,7 +115,7 @@ class Brought:
         module = importlib.util.module_from_spec(spec)
         sys.modules[self.path.stem] = module
         try:
-            exec(compile(self.path.read_bytes(), str(self.path), "exec"), vars(module))  # noqa: S102 - consented
+            exec(compile(self.content, str(self.path), "exec"), vars(module))  # noqa: S102 - consented
         except Exception as error:
             del sys.modules[self.path.stem]
             raise RefusedError(
@@ -144,7 +146,11 @@ def find(folder: Path) -> Brought | None:
     content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
     if _named(content) != path.stem:
         raise RefusedError(f"The model's code {path.name} was changed: its digest differs.", _AGAIN)
-    return Brought(path, tuple(node.name for node in ast.parse(content).body if isinstance(node, _DEFINED)))
+    try:
+        nodes = ast.parse(content).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise RefusedError(f"The model's code {path.name} is no Python of this version.", _AGAIN) from error
+    return Brought(path, tuple(node.name for node in nodes if isinstance(node, _DEFINED)), content)
 
 
 _DEFINED: Final = (ast.FunctionDef, ast.ClassDef)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -58,12 +59,16 @@ def kept_of(data: object, estimator: Any) -> dict[str, bytes]:  # noqa: ANN401 -
         Its content by its path in the model's folder; nothing where there is no such table, or where a
         column or the model is so strange that none can be made: no fit is lost for it.
     """
+    plain, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's own generators
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = reference_of(data, estimator)
     except Exception:  # noqa: BLE001 - a stranger's estimator and data
         return {}
+    finally:  # an estimator may draw when it is asked
+        random.setstate(plain)
+        np.random.set_state(numbers)  # noqa: NPY002 - same
     return {} if found is None else {NAME: found.to_json()}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops_magics.artifact.manifest import BESIDE
-from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, door, fetching
 from mlops_magics.tracking.subject import Subject
@@ -44,10 +44,16 @@ def put(store: Store, found: Subject, files: Mapping[str, bytes]) -> dict[str, s
     with tempfile.TemporaryDirectory(prefix="mlops-") as place, door(f"The files of {found.shown}"):
         for name, content in files.items():
             Path(place, name).write_bytes(content)
-        if found.model_id is not None:
-            store.client.log_model_artifacts(found.model_id, place, folder)
-        else:
-            _repository(store, str(found.uri)).log_artifacts(place, folder)
+        try:
+            if found.model_id is not None:
+                store.client.log_model_artifacts(found.model_id, place, folder)
+            else:
+                _repository(store, str(found.uri)).log_artifacts(place, folder)
+        except OSError as error:  # a folder of files that is full or may not be written
+            raise UnavailableError(
+                f"The files of {found.shown} cannot be written: {error.strerror or error}.",
+                "Make room, or make the store's files writable. No version was made.",
+            ) from error
     return {TAG: json.dumps({"folder": folder, "files": digests})}
 
 

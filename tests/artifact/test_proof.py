@@ -11,6 +11,7 @@ from flights import frame, save
 from sklearn.dummy import DummyClassifier
 
 from mlops_magics.artifact import proof
+from mlops_magics.artifact.loading import load
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 
 
@@ -64,6 +65,16 @@ def test_a_child_that_crashes_is_quoted(said: bytes, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(MLOpsError, match="ended with -11: Segmentation fault"):
         proof.prove(saved)
+
+
+def test_asking_leaves_the_parameters_as_they_were(tmp_path: Path) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    data = frame()[["hour"]]
+    forest = RandomForestClassifier(3, n_jobs=2).fit(data, data["hour"] > 12)
+    model = load(save(forest, tmp_path / "m", data))
+    assert proof.answers(model, data.head(3))["predictions"] == forest.predict(data.head(3)).tolist()
+    assert model.estimator.n_jobs == 2
 
 
 @pytest.mark.parametrize(

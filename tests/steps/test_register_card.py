@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlops_magics.artifact.reference import NAME, Reference
-from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import belongings, subject
+from mlops_magics.tracking import belongings, registry, subject
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import open_store
 
@@ -40,7 +40,8 @@ def test_the_card_has_what_was_recorded(registered: ModelVersion, shell: Any) ->
         ["town", "string"], ["size", "double"], ["age", "double"],
     ]  # fmt: skip
     assert {row[0]: row[2] for row in card["Data"]["rows"]}["train"] == run.datasets[0].digest
-    assert ["max_iter", "10"] in card["Parameters that differ from their defaults"]["rows"]
+    changed = {name for name, _ in card["Parameters that differ from their defaults"]["rows"]}
+    assert changed == set(run.chosen) - {"depth"}  # the cell's own constant
     assert any(row[0].startswith("scikit-learn==") for row in card["Packages"]["rows"])
     assert "of" in dict(card["Code"]["rows"])["cells that made it"]
 
@@ -130,6 +131,9 @@ def test_a_second_version_of_the_same_model_leaves_the_first_whole(
 ) -> None:
     second = book("%mlops_register run flights")
     assert second.digest == registered.digest
+    assert dict(second.checks)["manifest"] == dict(registered.checks)["manifest"] == "sha256 of 8 files"
+    model = dict(_card(second)["Model"]["rows"])
+    assert model["bytes"] == dict(_card(registered)["Model"]["rows"])["bytes"]
     store = open_store(Settings.discover())
     assert belongings.get(store, registered, "card.json") != belongings.get(store, second, "card.json")
     again = book("%mlops_register models:/flights/1")
@@ -144,6 +148,15 @@ def test_a_file_that_was_changed_is_refused(registered: ModelVersion, project: P
         belongings.get(store, registered, "card.json")
     with pytest.raises(NotFoundError, match=r"has no contract\.json"):
         belongings.get(store, registered, "contract.json")
+
+
+def test_files_that_cannot_be_written_leave_no_version(book: Book, fitted: Run, project: Path) -> None:
+    assert fitted
+    (model,) = project.glob("mlartifacts/**/MLmodel")
+    (model.parent / "mlops" / "kept").write_text("in the way")
+    with pytest.raises(UnavailableError, match="The files of"):
+        book("%mlops_register run flights")
+    assert registry.models(open_store(Settings.discover())) == {}
 
 
 def test_names_of_columns_are_text_in_the_card(book: Book) -> None:

@@ -124,6 +124,20 @@ def test_code_that_was_changed_is_refused_with_consent_too(own: Book) -> None:
         load(_files(made), allow_code=True)
 
 
+@pytest.mark.parametrize(
+    "source", ["def broken(:\n", "x = '\\0'\n\0", "(" * 5_000, "raise ValueError('no')\n"]
+)
+def test_code_that_cannot_be_run_is_refused(own: Book, source: str) -> None:
+    own(FIT)
+    made = own("%mlops_register run flights --allow-code")
+    (file,) = _files(made).glob("mlops/shipped/*.py")
+    file.unlink()
+    ((name, content),) = shipped.Shipped.of(source, {}).files.items()
+    (_files(made) / name).write_bytes(content)
+    with pytest.raises(RefusedError, match=r"is no Python|cannot be run here: ValueError: no"):
+        load(_files(made), allow_code=True)
+
+
 def test_a_class_of_an_own_module_goes_along(book: Book, project: Path) -> None:
     (project / "my_parts_of_shipping.py").write_text(
         "from sklearn.linear_model import LogisticRegression\n"

@@ -192,7 +192,7 @@ def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Pro
         tags["mlops.consent.pickle"] = "yes"
     if brought is not None:
         tags["mlops.consent.code"] = "yes"
-    files = sum(1 for path in folder.rglob("*") if path.is_file()) - 1
+    files = len(manifest.sizes(folder))
     columns = 0 if here.schema is None else len(here.schema.columns)
     trust = "pickle, by your consent" if form != "skops" else "skops, every type on the trust list"
     if brought is not None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from mlops_magics.artifact import shelf
+from mlops_magics.artifact import manifest, shelf
 from mlops_magics.artifact.card import Card, Section
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.loading import LoadedModel
@@ -83,7 +83,7 @@ def card(name: str, made: str, known: Known) -> Card:
 
 def _model(known: Known) -> Section:
     told = known.model.metadata
-    size = sum(path.stat().st_size for path in known.folder.rglob("*") if path.is_file())
+    size = sum(manifest.sizes(known.folder).values())
     rows: list[tuple[str, str | int | None]] = [
         ("kind", kind_of_model(known.model.estimator)),
         ("answers with", known.model.predict_fn),

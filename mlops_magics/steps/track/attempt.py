@@ -151,9 +151,7 @@ class Outcome:
         """Save the model in a folder; return its format, "" where there is none, and what is to be said."""
         if self.fit is None:
             return "", ()
-        state = _states()
         files = kept_of(self.fit.data, self.fit.estimator)
-        _restore(state)
         try:
             form = models.save(
                 self.fit.estimator,
