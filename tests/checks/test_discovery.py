@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from cases import Number, Said, judged, said_table
 
 from mlops_magics.checks.assess import assess
+from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.discovery import Search, discover
 from mlops_magics.checks.model import Predictions
 from mlops_magics.checks.policy import Policy
@@ -100,6 +102,14 @@ def test_what_is_found_is_named_once_with_its_numbers() -> None:
     assert portion.low < portion.value < portion.high
     assert portion.drop == pytest.approx(portion.expected - portion.value)
     assert portion.rows == pytest.approx(500, rel=0.15)
+
+
+def test_what_is_found_survives_being_written_down() -> None:
+    found = assess(Wide(), planted(), "late", gates=["slices"])
+    again = Assessment.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    assert again.search == found.search
+    older = {name: value for name, value in found.to_dict().items() if name not in {"search", "policy"}}
+    assert Assessment.from_dict(older).search is None
 
 
 def test_what_is_found_warns_or_fails_as_the_policy_says() -> None:
