@@ -84,6 +84,7 @@ def evaluate(
     gates: Path | None = None,
     slices: tuple[str, ...] = (),
     allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
 ) -> Evaluation:
     """Evaluate a model on rows that it has not seen: metrics with 95 % intervals, gates, curves.
@@ -101,6 +102,7 @@ def evaluate(
             own, or that of ``against``), else sensible ones.
         slices: Columns whose values are also judged one by one.
         allow_pickle: Load models that are kept in pickle, which executes code.
+        allow_code: Load models that bring code of their own, which is executed.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -111,19 +113,20 @@ def evaluate(
     Raises:
         NotFoundError: The model, the target or a column is not there.
         UsageError: The rows cannot be used: none of them, or targets are missing.
-        RefusedError: The model is kept in pickle, and that was not allowed.
+        RefusedError: The model is kept in pickle, or brings code, and that was not allowed.
     """
     store = open_store(settings or Settings.discover())
     found = subject.find(store, model)
     frame = Frame.of(data, "the test data")
     rival = None if against is None else subject.find(store, against)
-    opened = subject.opened(store, found, allow_pickle=allow_pickle)
+    consent = {"allow_pickle": allow_pickle, "allow_code": allow_code}
+    opened = subject.opened(store, found, **consent)
     policy = _asked(store, found, rival) if gates is None else policy_of(gates)
     assessment = assess(
         opened.estimator,
         frame,
         target,
-        champion=None if rival is None else _champion(store, rival, allow_pickle=allow_pickle),
+        champion=_champion(store, rival, **consent),
         gates=policy,
         slices=slices,
         trained_on=opened.rows,
@@ -133,15 +136,21 @@ def evaluate(
         model=found.shown,
         run_id=found.run_id,
         target=target,
-        # Its own name: MLflow keeps one context a name and digest, and the cell may have read these rows too.
-        data=Dataset("evaluation", frame.rows, len(frame.names), digest(frame)),
+        data=_rows(frame),
         assessment=assessment,
         against=None if rival is None else rival.shown,
         kept=found.run_id is not None or found.version is not None,
     )
-    if evaluation.kept:
-        _keep(store, found, evaluation, policy)
+    _keep(store, found, evaluation, policy)
     return evaluation
+
+
+def _rows(frame: Frame) -> Dataset:
+    """Tell of the rows; under a name of their own.
+
+    MLflow keeps one context a name and digest, and the cell may have read these rows too.
+    """
+    return Dataset("evaluation", frame.rows, len(frame.names), digest(frame))
 
 
 def _asked(store: Store, found: Subject, rival: Subject | None) -> Policy:
@@ -151,15 +160,19 @@ def _asked(store: Store, found: Subject, rival: Subject | None) -> Policy:
     return Policy() if asked is None else Policy.of(asked.gates, CHECKS)
 
 
-def _champion(store: Store, rival: Subject, *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
+def _champion(store: Store, rival: Subject | None, **consent: bool) -> Any:  # noqa: ANN401 - any estimator
     """Load the version to compare with: that it is lost is a verdict, as what it stands for is in use."""
+    if rival is None:
+        return None
     try:
-        return subject.loaded(store, rival, allow_pickle=allow_pickle)
+        return subject.loaded(store, rival, **consent)
     except MLOpsError as error:
         return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
 def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> None:
+    if not evaluation.kept:
+        return
     summary = Summary(
         when=evaluations.moment(),
         target=evaluation.target,

@@ -161,7 +161,7 @@ class Opened:
     loadback: LoadBack | None = None
 
 
-def opened(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Opened:
+def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_code: bool = False) -> Opened:
     """Return a subject's estimator as :func:`loaded` does, and what was kept beside it.
 
     Raises:
@@ -170,7 +170,7 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False) -> Ope
     if subject.estimator is not None:
         return Opened(subject.estimator)
     with files(store, subject) as folder:
-        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle)
+        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
         return Opened(model.estimator, rows.read(folder), loadback.compare(folder, model))
 
 

@@ -87,13 +87,14 @@ def test_a_champion_whose_files_are_gone_fails_its_gate_only(
 
 
 def test_a_champion_in_pickle_needs_consent_and_fails_its_gate_without(
-    book: Book, fitted: Run, project: Path
+    book: Book, fitted: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fitted
+    monkeypatch.syspath_prepend(project)
     (project / "own.py").write_text(
         "from sklearn.linear_model import LogisticRegression\nclass Own(LogisticRegression): pass\n"
     )
-    book("import sys; sys.path.insert(0, '.')\nfrom own import Own\nfilled = train[['age']]")
+    book("from own import Own\nfilled = train[['age']]")
     kept = "%%mlops_track --name own -o pickled --allow-pickle\nowned = Own().fit(filled, train['late'])"
     book(kept)
     found = book("%mlops_evaluate run test --target late --against own")

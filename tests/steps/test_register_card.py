@@ -131,7 +131,7 @@ def test_a_second_version_of_the_same_model_leaves_the_first_whole(
 ) -> None:
     second = book("%mlops_register run flights")
     assert second.digest == registered.digest
-    assert dict(second.checks)["manifest"] == dict(registered.checks)["manifest"] == "sha256 of 8 files"
+    assert dict(second.checks)["manifest"] == dict(registered.checks)["manifest"]
     model = dict(_card(second)["Model"]["rows"])
     assert model["bytes"] == dict(_card(registered)["Model"]["rows"])["bytes"]
     store = open_store(Settings.discover())

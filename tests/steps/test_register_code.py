@@ -78,6 +78,17 @@ def test_code_goes_along_with_consent_only(own: Book, shell: Any) -> None:
     assert type(back.steps[0][1]).__module__.startswith("mlops_shipped_")
 
 
+def test_it_is_evaluated_and_promoted_with_consent_only(own: Book) -> None:
+    own(FIT)
+    own("%mlops_register run flights --allow-code")
+    own('ages = test[["age", "late"]]')
+    with pytest.raises(RefusedError, match="--allow-code"):
+        own("%mlops_evaluate flights/1 ages --target late")
+    judged = own("%mlops_evaluate flights/1 ages --target late --allow-code")
+    assert judged.metrics["roc_auc"] > 0.5
+    assert own('%mlops_promote flights --to champion --reason "beats guessing"').version == "1"
+
+
 def test_the_module_holds_what_is_needed_and_nothing_else(own: Book) -> None:
     own("secret_of_mine = 'never asked for'\ndef unused():\n    return 1")
     own(FIT)
@@ -146,12 +157,13 @@ def test_a_class_of_an_own_module_goes_along(book: Book, project: Path) -> None:
         "class Strict(LogisticRegression):\n"
         "    def predict(self, X):\n        return strict(self.predict_proba(X))\n"
     )
-    book("import sys\nsys.path.insert(0, '.')\nfrom my_parts_of_shipping import Strict")
+    sys.path.insert(0, str(project))
+    book("from my_parts_of_shipping import Strict")
     try:
         book("%%mlops_track --allow-code -o run\nmodel = Strict().fit(train[['age']], train['late'])")
         made = book("%mlops_register run flights --allow-code")
     finally:
-        sys.path.remove(".")
+        sys.path.remove(str(project))
         del sys.modules["my_parts_of_shipping"]
     assert dict(made.checks)["format"].endswith("strict, Strict")
 
