@@ -17,9 +17,9 @@ _UNSEEN = ("tensorflow", "jax")  # loaded, they may draw without a state that ca
 def states() -> dict[str, str]:
     """Digest the state of each global generator that this process has.
 
-    Only libraries that are imported already are asked.
+    Only libraries that are imported already are asked. What comes is to be compared within this process.
     """
-    found = {"random": _hashed(repr(random.getstate()).encode())}
+    found = {"random": str(hash(random.getstate()))}
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         state = numpy.random.get_state(legacy=False)
