@@ -11,6 +11,7 @@ VERBS = {
     "track": "mlops_magics.steps.track:track",
     "tune": "mlops_magics.steps.tune:tune",
     "evaluate": "mlops_magics.steps.evaluate:evaluate",
+    "test": "mlops_magics.steps.test:test",
     "register": "mlops_magics.steps.register:register",
     "promote": "mlops_magics.steps.promote:promote",
     "deploy": "mlops_magics.steps.deploy:deploy",
@@ -25,6 +26,7 @@ VERBS = {
 # Verbs that take a cell: ``%%mlops_<verb>`` above the code that it executes.
 CELLS = {
     "track": "mlops_magics.steps.track:record",
+    "test": "mlops_magics.steps.test:examine",
 }
 
 # Magics whose name is not ``mlops_<verb>``: ``%mlops`` alone is the state of everything.

@@ -36,6 +36,8 @@ class Settings:
         standby: Whether a warm process may wait for a deployment.
         verify: Whether the cells that made a run are executed once more in the background, as its proof;
             not by default where ``CI`` says that nobody is there.
+        tested: The model that behaviour tests are run on in place of the one that each names, where a
+            runner of ours says so.
     """
 
     root: Path
@@ -46,6 +48,7 @@ class Settings:
     state: Path
     standby: bool = True
     verify: bool = True
+    tested: str | None = None
 
     @classmethod
     def discover(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -88,6 +91,7 @@ class Settings:
                 or table.get("verify")
                 or ("false" if environ.get("CI") else "true"),
             ),
+            tested=environ.get("MLOPS_TESTED"),
         )
 
     def with_(self, **changes: object) -> Settings:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ class ModelPolicy:
         promoters: Who may promote; empty for whoever MLflow lets.
         grants: What MLflow is to let others do with the registered model: READ, EDIT, MANAGE by user.
         places: Where each approver's approvals are: the experiment's id by user.
+        tests: Behaviour tests that must have been run, by name.
     """
 
     gates: Mapping[str, Any] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class ModelPolicy:
     promoters: tuple[str, ...] = ()
     grants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,7 @@ def write(store: Store, model: str, policy: ModelPolicy) -> ModelPolicy:
     _managing(store, who, model)
     home = _own(store, who, _home(model))
     places = {name: _place(store, who, model, name) for name in policy.approvers}
-    whole = ModelPolicy(
-        policy.gates, policy.approvals, policy.approvers, policy.promoters, policy.grants, places
-    )
+    whole = replace(policy, places=places)
     text = json.dumps(asdict(whole), ensure_ascii=False)
     if who.verified:
         for name, permission in policy.grants.items():
@@ -205,8 +205,8 @@ def _experiment(store: Store, name: str) -> Any:  # noqa: ANN401 - MLflow's Expe
 def _read(text: str, model: str) -> ModelPolicy:
     try:
         content: dict[str, Any] = json.loads(text)
-        for name in ("approvers", "promoters"):
-            content[name] = tuple(content[name])
+        for name in ("approvers", "promoters", "tests"):
+            content[name] = tuple(content.get(name, ()))
         return ModelPolicy(**content)
     except (ValueError, TypeError, KeyError) as error:
         # A policy that cannot be read must not be taken for none.

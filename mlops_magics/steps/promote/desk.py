@@ -10,7 +10,7 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageErr
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Review, Rules, Spoken
-from mlops_magics.tracking import evaluations, history, moves, policies, registry, rights
+from mlops_magics.tracking import behaviours, evaluations, history, moves, policies, registry, rights
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.history import OVERTAKEN, Event
 from mlops_magics.tracking.policies import ModelPolicy
@@ -40,7 +40,7 @@ class Desk:
         held = next((each for each in versions if each.version == holders.get(self.alias)), None)
         mine = evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
-        rules = self._rules(item)
+        rules = self._rules(item, held)
         gates = judged(item, self.alias, mine, held, rules)
         done = registry.moves_of(self.store, self.model)
         return Review(
@@ -135,10 +135,17 @@ class Desk:
             raise
         return _promotion(self.model, record, review.gates if kind == "promotion" else ())
 
-    def _rules(self, item: ModelVersion) -> Rules:
+    def _rules(self, item: ModelVersion, held: ModelVersion | None) -> Rules:
         policy, who = policies.read(self.store, self.model), rights.current(self.store)
         said = () if policy is None else policies.approvals(self.store, item, policy)
-        return Rules(policy, said, who, rights.right(self.store, who, "registered_model", self.model))
+        return Rules(
+            policy,
+            said,
+            who,
+            rights.right(self.store, who, "registered_model", self.model),
+            behaviours.read(self.store, item),
+            () if held is None else tuple(one for one in behaviours.read(self.store, held) if one.passed),
+        )
 
     def _version(self, version: str | None) -> ModelVersion:
         if version is None and "candidate" in registry.aliases_of(self.store, self.model):

@@ -15,7 +15,7 @@ from mlops_magics.tracking import policies, rights
 from mlops_magics.tracking.policies import ModelPolicy
 from mlops_magics.tracking.store import Store
 
-_FIELDS: Final = ("approvals", "approvers", "promoters", "grants", "gates")
+_FIELDS: Final = ("approvals", "approvers", "promoters", "tests", "grants", "gates")
 _GRANTED: Final = ("READ", "EDIT", "MANAGE")
 
 
@@ -57,7 +57,14 @@ def read(path: Path) -> ModelPolicy:
             f"{path} asks for {approvals} approvals, and names {len(approvers)} approvers.",
             'Name them: approvers = ["ann", "bob"].',
         )
-    return ModelPolicy(dict(gates), approvals, approvers, promoters, _grants(table, path))
+    return ModelPolicy(
+        dict(gates),
+        approvals,
+        approvers,
+        promoters,
+        _grants(table, path),
+        tests=_names(table, "tests", path, "names"),
+    )
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -71,10 +78,10 @@ def _table(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read as TOML: {error}.", "Correct the file.") from error
 
 
-def _names(table: Mapping[str, Any], name: str, path: Path) -> tuple[str, ...]:
+def _names(table: Mapping[str, Any], name: str, path: Path, what: str = "users") -> tuple[str, ...]:
     found = table.get(name, [])
     if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
-        raise UsageError(f"{path}: {name} is no list of users.", f'Write {name} = ["ann", "bob"].')
+        raise UsageError(f"{path}: {name} is no list of {what}.", f'Write {name} = ["one", "two"].')
     return tuple(dict.fromkeys(one.strip() for one in found))
 
 

@@ -15,6 +15,8 @@ from mlops_magics.tracking.rights import suffices
 _NEEDED: Final = "EDIT"  # what MLflow's server asks for, for tags and aliases
 _POLICY: Final = "policy"
 _APPROVALS: Final = "approvals"
+_TESTS: Final = "tests"
+_LISTED: Final = 3
 _CHAMPION: Final = "champion"  # the alias, and the gate that compares with its holder
 
 
@@ -24,8 +26,8 @@ def judged(
     """Judge a version by its evaluation, and by whether that compared it with the champion of today.
 
     A comparison is paired: both models on the same rows, with a test. Two numbers of two evaluations are
-    none, and neither is a comparison with a version that is not the champion any more. Where the model has a
-    policy, its gates must have been asked for, and its approvers must have spoken.
+    none, and neither is a comparison with a version that is not the champion any more. Behaviour tests must
+    hold. Where the model has a policy, its gates must have been asked for, and its approvers have spoken.
 
     Args:
         item: The version.
@@ -42,7 +44,7 @@ def judged(
     if alias != _CHAMPION or (held is not None and held.version == item.version):
         return mine.gates
     rest = tuple(gate for gate in mine.gates if gate.name != _CHAMPION)
-    return (*rest, *_against(item, mine, held), *_asked(item, mine, rules))
+    return (*rest, *_against(item, mine, held), *_tested(item, held, rules), *_asked(item, mine, rules))
 
 
 def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None) -> Iterator[Gate]:
@@ -55,6 +57,30 @@ def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None) -> It
     else:
         told = f"not compared with version {held.version}, which is the champion"
         yield Gate(_CHAMPION, "fail", None, None, told)
+
+
+def _tested(item: ModelVersion, held: ModelVersion | None, rules: Rules) -> Iterator[Gate]:
+    """Judge the behaviour tests: none may fail, and none that is asked for may be left out.
+
+    What today's champion was seen to do, its successor is to be seen to do as well; a test whose source is
+    another one since is still the test of that name.
+    """
+    same = held is not None and item.digest is not None and item.digest == held.digest
+    asked = () if rules.policy is None else rules.policy.tests
+    wanted = {*asked, *(() if same else (one.name for one in rules.promised))}
+    run = {one.name: one for one in (*(rules.promised if same else ()), *rules.tests)}
+    failed = [one for one in run.values() if not one.passed]
+    missing = sorted(wanted - run.keys())
+    if not wanted and not run:
+        return
+    passed = len(run) - len(failed)
+    told = [f"{one.name} fails: {one.evidence}" for one in failed[:_LISTED]]
+    told += [f"never run on this version: {', '.join(missing[:_LISTED])}"] if missing else []
+    more = max(0, len(failed) - _LISTED) + max(0, len(missing) - _LISTED)
+    told += [f"{more} more"] if more else []
+    evidence = "; ".join(told) or f"passes {', '.join(sorted(run)[:_LISTED])}"
+    outcome = "fail" if failed or missing else "pass"
+    yield Gate(_TESTS, outcome, float(passed), float(len(run) + len(missing)), evidence)
 
 
 def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
@@ -130,6 +156,8 @@ def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[G
     if len(failed) == len(names) and names <= {_CHAMPION, _POLICY}:
         against = f" --against {item.model}@{_CHAMPION}" if _CHAMPION in names else ""
         remedy = f"{again}{against} {'compares them on the same rows' if against else 'asks for them'}."
+    elif [gate.name for gate in failed] == [_TESTS]:
+        remedy = f"Run them on it: pytest --mlops-tests --mlops-model {address} NOTEBOOK."
     elif [gate.name for gate in failed] == [_APPROVALS]:
         remedy = f"An approver says so with %mlops_promote {item.model} --version {item.version} --approve."
     return Refusal(f"{address} fails {'; '.join(map(_bounds, failed))}.", remedy)
@@ -146,4 +174,4 @@ def _bounds(gate: Gate) -> str:
         return f"the gate {gate.name} ({gate.evidence})"
     told = f"the gate {gate.name}: {gate.value:.4g} against a threshold of {gate.threshold:.4g}"
     # There the interval counts, not the number: it may look better than the threshold and not surely be.
-    return f"{told} ({gate.evidence.rstrip('.')})" if gate.name in {_CHAMPION, _APPROVALS} else told
+    return f"{told} ({gate.evidence.rstrip('.')})" if gate.name in {_CHAMPION, _APPROVALS, _TESTS} else told

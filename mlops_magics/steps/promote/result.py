@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Tone
 from mlops_magics.foundation.result import Result, live
+from mlops_magics.tracking.behaviours import Tested
 from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.moves import Outside
@@ -78,12 +79,16 @@ class Rules:
         said: What its approvers say of the version.
         who: Who would promote.
         right: What MLflow lets them do with the model; None where it has no permissions.
+        tests: The behaviour tests that were run on the version.
+        promised: Those that the holder of the alias passed.
     """
 
     policy: ModelPolicy | None
     said: tuple[Approval, ...]
     who: User
     right: str | None
+    tests: tuple[Tested, ...] = ()
+    promised: tuple[Tested, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ class Governed(Result):
                 ("gates", ", ".join(sorted(policy.gates)) or "the usual ones, with their usual bounds"),
                 ("approvals", f"{policy.approvals} of {', '.join(policy.approvers) or 'nobody'}"),
                 ("promoters", ", ".join(policy.promoters) or anyone),
+                ("tests", ", ".join(policy.tests) or "those that the champion passed"),
             ]
         )
         if policy.grants:
