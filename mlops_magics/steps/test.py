@@ -166,14 +166,10 @@ def examine(
         try:
             with _called(body.namespace, estimator):
                 body.run()
+            _check_can_fail(title, heard, body.code)
         except Exception as error:
             _keep(store, found, _outcome(title, heard, body, error), body)
             raise
-    if not heard and not _asserts(body.code):
-        raise UsageError(
-            f"The test '{title}' asserts nothing, so it can never fail.",
-            "Write assert ..., or an expectation of mlops_magics.checks.behaviour.",
-        )
     _keep(store, found, _outcome(title, heard, body, None), body)
     return Behaviour(title, found.shown, found.run_id, tuple(heard), kept=found.uri is not None)
 
@@ -208,8 +204,18 @@ def _called(names: MutableMapping[str, Any], estimator: object) -> Iterator[None
             names.pop(_MODEL, None)
 
 
+def _check_can_fail(title: str, heard: list[Expectation], code: str) -> None:
+    """Refuse a cell that cannot fail by its own word."""
+    if heard or _asserts(code):
+        return
+    raise UsageError(
+        f"The test '{title}' asserts nothing, so it can never fail.",
+        "Write assert ..., or an expectation of mlops_magics.checks.behaviour.",
+    )
+
+
 def _asserts(code: str) -> bool:
-    """Tell whether a cell can fail by its own word: it asserts, raises, or calls what is named so."""
+    # What is only named so counts, too: numpy.testing.assert_allclose, self.assertEqual.
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Assert | ast.Raise):
             return True
