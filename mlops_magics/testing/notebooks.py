@@ -57,7 +57,8 @@ class Notebook(pytest.File):
         import nbformat
         from nbclient import NotebookClient
 
-        book: Any = nbformat.from_dict(json.loads(self.path.read_text(encoding="utf-8")))  # type: ignore[no-untyped-call]
+        text = self.path.read_text(encoding="utf-8")
+        book = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
         self._client = NotebookClient(
             book, timeout=None, resources={"metadata": {"path": str(self.path.parent)}}, allow_errors=False
         )

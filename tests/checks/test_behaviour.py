@@ -60,7 +60,7 @@ def test_the_class_that_is_meant() -> None:
     assert direction(three, ROWS, {"age": older}, "up", of="c", slack=1e-3).what.startswith(
         "The probability of c"
     )
-    with pytest.raises(UsageError, match=r"There are 3 classes.\n→ Say which one is meant: of='c'"):
+    with pytest.raises(UsageError, match=r"There are 3 classes\.\nSay which one is meant: of='c'"):
         direction(three, ROWS, {"age": older}, "up")
     with pytest.raises(NotFoundError, match="no class 'd'"):
         direction(three, ROWS, {"age": older}, "up", of="d")
