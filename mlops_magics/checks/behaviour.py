@@ -55,9 +55,6 @@ class Expectation:
     def _ipython_display_(self) -> None:
         """Show nothing at the end of a cell: the test's own result shows what was expected."""
 
-    def _ipython_display_(self) -> None:
-        """Show nothing at the end of a cell: the test's own result shows what was expected."""
-
 
 class BrokenExpectationError(AssertionError):
     """A model does not do what was expected; ``.expectation`` says of what and how far."""

@@ -185,6 +185,7 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) 
         ),
         against=evaluation.against,
         policy=policy.digest,
+        readings={one.metric: one.better for one in evaluation.assessment.comparisons},
     )
     files = {
         "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),

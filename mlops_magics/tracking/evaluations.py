@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,8 @@ class Summary:
         gates: The verdicts.
         against: The version it was compared with, or None.
         policy: Digest of the gates and bounds that it was judged by; "" where that was not kept.
+        readings: By metric, whether it is surely better than ``against`` or surely worse; None where the
+            difference is inside the noise.
     """
 
     when: str
@@ -60,11 +62,16 @@ class Summary:
     gates: tuple[Gate, ...]
     against: str | None = None
     policy: str = ""
+    readings: Mapping[str, bool | None] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Gate, ...]:
         """The gates that failed."""
         return tuple(gate for gate in self.gates if gate.outcome == "fail")
+
+    def read_against(self, held: ModelVersion) -> Mapping[str, bool | None]:
+        """Return the readings where they are of a comparison with that very version, else none."""
+        return self.readings if self.against == f"{held.model}/{held.version}" else {}
 
 
 def write(store: Store, subject: Subject, summary: Summary, files: Mapping[str, str], data: Dataset) -> None:

@@ -65,6 +65,11 @@ class MemoryDesk:
             "busy": False,
         }
 
+    def details(self, version: str, alias: str) -> dict[str, Any]:
+        held = self.holders.get(alias, "")
+        blocks = [{"kind": "note", "text": f"auc {_AUC[version]}"}]
+        return {"details": {"version": version, "alias": alias, "holder": held, "blocks": blocks}}
+
     def promote(self, version: str, alias: str, reason: str) -> dict[str, Any]:
         if "forbidden" in reason:
             raise RefusedError("The policy of churn asks for a second approval.", "Ask a reviewer.")

@@ -33,6 +33,17 @@ RUN_DOWN = """() => {
 LOOKED = "(request) => ({ selected: request.version, to: request.alias, message: null })"
 
 
+FOUND = """(request, state) => ({ details: {
+  version: request.version, alias: request.alias, holder: state.holders[request.alias] ?? "", blocks: [
+    { kind: "title", text: "churn/3, beside churn/2", note: "all 3 gates pass" },
+    { kind: "table", headings: ["metric", "difference", "95 % interval"],
+      rows: [["auc", 0.0181, "0.0181 (0.0074 to 0.0288)"]] },
+    { kind: "code", lines: ["--- v2", "+++ v3", "-depth = 3", "+depth = 4"] },
+    { kind: "facts", pairs: [["commit", "1a2b and 3c4d"]] },
+    { kind: "note", text: `<img src=x onerror="window.hacked=1">` },
+  ] } })"""
+
+
 def confirm(page: Page) -> Locator:
     return page.get_by_role("button", name="Promote v")
 
@@ -194,6 +205,49 @@ def test_another_alias_is_another_question(new_card: NewCard) -> None:
     ]
 
 
+def test_what_the_evaluation_found_is_read_when_it_is_opened(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    summary = page.get_by_text("What the evaluation of v3 found, and what differs from v2")
+    assert card.sent == []
+    card.answer(FOUND)
+    summary.click()
+    expect(page.get_by_role("cell", name="0.0074 to 0.0288")).to_be_visible()
+    expect(page.get_by_text("+depth = 4")).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+    assert [(one["do"], one["version"], one["alias"]) for one in card.sent] == [("details", "3", "champion")]
+    # Another version is another question: it stays open, and is read anew.
+    card.answer(
+        f"(request, state) => request.do === 'details' ? ({FOUND})(request, state) : ({LOOKED})(request)"
+    )
+    row(page).nth(2).click()
+    expect(page.get_by_text("What the evaluation of v1 found, and what differs from v2")).to_be_visible()
+    expect(page.get_by_text("+depth = 4")).to_be_visible()
+    assert [one["do"] for one in card.sent] == ["details", "select", "details"]
+    row(page).nth(1).click()
+    expect(page.get_by_text("What the evaluation of v2 found", exact=True)).to_be_visible()
+
+
+def test_an_evaluation_that_cannot_be_read_is_asked_for_once(new_card: NewCard) -> None:
+    card = new_card(ready())
+    card.answer("() => ({ message: { tone: 'bad', what: 'The store is away.', remedy: 'Wait.' } })")
+    summary = card.page.get_by_text("What the evaluation of v3 found")
+    summary.click()
+    expect(card.page.get_by_role("status")).to_contain_text("The store is away.")
+    assert [one["do"] for one in card.sent] == ["details"]
+    card.answer(FOUND)
+    summary.click()
+    summary.click()
+    expect(card.page.get_by_text("+depth = 4")).to_be_visible()
+    assert [one["do"] for one in card.sent] == ["details", "details"]
+
+
+def test_noise_is_called_noise(new_card: NewCard) -> None:
+    even = {"metric": "auc", "candidate": 0.9124, "champion": 0.9119, "better": None, "noise": True}
+    page = new_card(ready(compare=[even])).page
+    expect(page.get_by_text("+0.0005 inside the noise")).to_be_visible()
+
+
 @pytest.mark.parametrize("how", ["disconnect()", "model.answer = 'broken'"])
 def test_a_lost_kernel_closes_the_card(new_card: NewCard, how: str) -> None:
     card = new_card(ready())
@@ -264,7 +318,9 @@ def test_the_card_is_accessible(new_card: NewCard, violations: Scan, scheme: str
     assert violations(card.page) == []
     if state == ready():
         reason(card.page).fill("Better")
-        card.page.locator("details").evaluate("(details) => { details.open = true }")
+        card.answer(FOUND)
+        card.page.locator("details").evaluate_all("(all) => all.forEach((one) => { one.open = true })")
+        expect(card.page.get_by_text("0.0181 (0.0074 to 0.0288)")).to_be_visible()
         card.push(message={"tone": "bad", "what": "It failed.", "remedy": "Try again."})
         assert violations(card.page) == []
         card.page.evaluate("disconnect()")
@@ -344,7 +400,7 @@ def _roll_back(card: Locator) -> None:
     card.get_by_role("button", name="Roll back…").click()
     card.get_by_role("button", name="Yes, take champion back from v3").click()
     expect(card.get_by_role("status")).to_contain_text("champion is v2 again.")
-    card.locator("summary").click()
+    card.get_by_text("History (").click()
     expect(card.get_by_role("table", name="History")).to_contain_text("Complaints since noon")
 
 

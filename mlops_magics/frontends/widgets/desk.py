@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_magics.checks.metrics import HIGHER_IS_BETTER
 from mlops_magics.foundation.blocks import shown
 from mlops_magics.steps.promote import Desk, Promotion, Review
+from mlops_magics.steps.track.view import written
 from mlops_magics.tracking import evaluations
 from mlops_magics.tracking.evaluations import Gate
 from mlops_magics.tracking.history import Event
@@ -32,6 +32,12 @@ class StoreDesk:
     def look(self, version: str | None, alias: str | None = None) -> View:
         """Show how a version stands now before an alias."""
         return _view(replace(self._desk, alias=alias or self._desk.alias).review(version))
+
+    def details(self, version: str, alias: str) -> View:
+        """Show what the evaluation of a version found, and what differs from the alias's holder."""
+        found = replace(self._desk, alias=alias).beside(version)
+        about = {"version": version, "alias": alias, "holder": found.holder or ""}
+        return {"details": {**about, "blocks": written(found.blocks())}, "message": None}
 
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again, move the alias, and show how things stand then."""
@@ -94,16 +100,12 @@ def _compared(review: Review) -> list[View]:
             "metric": name,
             "candidate": value,
             "champion": None if same else review.champion_metrics.get(name),
-            "better": None if same else _better(name, value, review.champion_metrics.get(name)),
+            # A sign is no finding: better or worse is only what the paired test on the same rows said.
+            "better": None if same else review.readings.get(name),
+            "noise": not same and name in review.readings and review.readings[name] is None,
         }
         for name, value in review.metrics.items()
     ]
-
-
-def _better(name: str, candidate: float, champion: float | None) -> bool | None:
-    if champion is None or candidate == champion or name not in HIGHER_IS_BETTER:
-        return None
-    return (candidate > champion) is HIGHER_IS_BETTER[name]
 
 
 def _gate(gate: Gate) -> View:

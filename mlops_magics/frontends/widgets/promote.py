@@ -38,6 +38,12 @@ class PromotionDesk(Protocol):
     def look(self, version: str | None, alias: str | None = None) -> View:
         """Show how a version stands before an alias; None leaves the choice to the desk."""
 
+    def details(self, version: str, alias: str) -> View:
+        """Show what the evaluation of a version found, and what differs from the alias's holder.
+
+        The answer is the part of a view model that holds it: ``details``.
+        """
+
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again and move the alias."""
 
@@ -90,6 +96,9 @@ class PromotionCard(Card):
                 return self._desk.look(self._known(request.get("version")), self._before(request)), None
             case "refresh":
                 return self._desk.look(self.selected, self._before(request)), None
+            case "details":
+                version, alias = self._known(request.get("version")), self._alias(request.get("alias"))
+                return self._desk.details(version, alias), None
             case "promote":
                 return self._promote(request)
             case "roll_back":

@@ -10,6 +10,7 @@ from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
 from mlops_magics.steps.promote.governing import governed
+from mlops_magics.steps.promote.page import written
 from mlops_magics.steps.promote.result import Governed, Promotion, Refusal, Review, Spoken
 from mlops_magics.tracking.store import open_store
 
@@ -26,6 +27,7 @@ def promote(
     to: None = None,
     reason: None = None,
     rollback: Literal[False] = False,
+    page: Path | None = None,
     settings: Settings | None = None,
 ) -> Review: ...
 @overload
@@ -68,6 +70,7 @@ def promote(
     approve: bool = False,
     reject: bool = False,
     policy: Path | None = None,
+    page: Path | None = None,
     settings: Settings | None = None,
 ) -> Review | Promotion | Spoken | Governed:
     """Promote a version of a model, or look at what would be promoted.
@@ -86,7 +89,11 @@ def promote(
         approve: Say that you approve of the version instead; the policy must name you.
         reject: Say that you are against it instead; that stands until you approve.
         policy: A TOML file with what a promotion to champion takes from now on: ``approvals``,
-            ``approvers``, ``promoters``, ``[grants]`` and ``[gates]``. Only managers of the model may set it.
+            ``approvers``, ``promoters``, ``tests``, ``[grants]`` and ``[gates]``. Only managers of the model
+            may set it.
+        page: Write the review as one HTML page that can be sent and opened offline: the gates, the version
+            beside the holder of the alias with intervals, slices and curves, what differs between their
+            parameters, data and code, and the history.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -107,7 +114,11 @@ def promote(
     store = open_store(settings or Settings.discover())
     if policy is not None:
         return governed(store, model, policy)
+    if page is not None and (reason is not None or rollback or approve or reject):
+        raise UsageError("--page writes what is there, and moves nothing.", "Say it in a line of its own.")
     desk = Desk(store, model, to or "champion")
+    if page is not None:
+        return written(desk, version, page)
     if reason is None:
         if rollback or approve or reject or to is not None:
             raise UsageError(

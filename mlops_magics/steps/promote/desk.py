@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.steps.promote.beside import Beside, beside
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Review, Rules, Spoken
 from mlops_magics.tracking import behaviours, evaluations, history, moves, policies, registry, rights
@@ -52,13 +53,21 @@ class Desk:
             gates=gates,
             refusal=not_allowed(rules, self.model) or refusal(item, self.alias, mine, gates),
             metrics={} if mine is None else mine.metrics,
-            champion_metrics=_beside(mine, theirs),
+            champion_metrics=_same_rows(mine, theirs),
+            readings={} if mine is None or held is None else mine.read_against(held),
             history=tuple(reversed(done)),
             previous=_previous(done, self.alias, holders.get(self.alias)),
             outside=moves.outside(holders, done),
             rules=rules,
             desk=self,
         )
+
+    def beside(self, version: str | None = None) -> Beside:
+        """Put a version beside the holder: the whole evaluation, and what differs between the runs."""
+        item = self._version(version)
+        holder = registry.aliases_of(self.store, self.model).get(self.alias)
+        held = None if holder is None else registry.resolve(self.store, ModelAddress(self.model, holder))
+        return beside(self.store, item, held)
 
     def move(self, version: str | None, alias: str, reason: str) -> Promotion:
         """Promote a version to an alias; of two who do so at once one wins.
@@ -169,7 +178,7 @@ def _promotion(model: str, event: Event, gates: tuple[Gate, ...]) -> Promotion:
     )
 
 
-def _beside(mine: Summary | None, theirs: Summary | None) -> Mapping[str, float]:
+def _same_rows(mine: Summary | None, theirs: Summary | None) -> Mapping[str, float]:
     """Return the holder's metrics where they can stand beside the version's: on the same rows."""
     if mine is None or theirs is None or mine.data != theirs.data:
         return {}

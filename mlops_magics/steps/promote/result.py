@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Tone
@@ -170,6 +170,8 @@ class Review(Result):
         refusal: Why it cannot be promoted; None where it can.
         metrics: The selected version's metrics.
         champion_metrics: Those of the alias's holder now.
+        readings: By metric, whether the version is surely better (True) than the holder on the same rows, or
+            surely worse (False); None where it is inside the noise. Empty where they were not compared.
         history: The moves so far, newest first.
         previous: The version that a rollback would bring back, or None.
         rules: The model's policy, what its approvers say, and who looks.
@@ -190,6 +192,7 @@ class Review(Result):
     previous: str | None
     rules: Rules
     outside: tuple[Outside, ...] = ()
+    readings: Mapping[str, bool | None] = field(default_factory=dict)
     desk: Any = live(default=None)
 
     volatile: ClassVar[bool] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Table, Title, shown
@@ -83,7 +83,12 @@ def rows(table: RunTable, view: View, first: int) -> Json:
 
 def comparison(result: Result) -> list[Json]:
     """Write a result's blocks as JSON, each text a text."""
-    return [_block(block) for block in result.blocks()]
+    return written(result.blocks())
+
+
+def written(blocks: Iterable[Block]) -> list[Json]:
+    """Write blocks as JSON, each text a text; drawings are left out."""
+    return [_block(block) for block in blocks if isinstance(block, Title | Facts | Table | Code | Note)]
 
 
 def plain(value: Value) -> str | float | None:

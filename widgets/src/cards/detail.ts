@@ -69,7 +69,7 @@ function comparison(view: View, rival: string | undefined): Node[] {
 function compared(row: Comparison, beside: boolean): HTMLElement {
   const name = h("th", { scope: "row" }, row.metric);
   if (!beside) return h("tr", {}, name, number(row.candidate));
-  const verdict = row.better === null ? "" : row.better ? "better" : "worse";
+  const verdict = row.noise ? "inside the noise" : row.better === null ? "" : row.better ? "better" : "worse";
   const tone = row.better === null ? "mlp-quiet" : row.better ? "mlp-good" : "mlp-bad";
   return h(
     "tr",

@@ -1,6 +1,7 @@
 // The view model that the kernel sends, and the little of anywidget's model that a card uses.
 
 import type { Live } from "./kernel";
+import type { Block } from "./runs_model";
 
 export type Verdict = "pass" | "fail" | "not applicable";
 export type Tone = "good" | "bad" | "plain";
@@ -20,6 +21,16 @@ export interface Comparison {
   candidate: Value;
   champion: Value;
   better: boolean | null;
+  /** Both were compared on the same rows, and the difference may be chance. */
+  noise?: boolean;
+}
+
+/** What the evaluation found, and what differs between two versions. */
+export interface Details {
+  version: string;
+  alias: string;
+  holder: string;
+  blocks: Block[];
 }
 
 export interface Gate {
@@ -53,6 +64,7 @@ export interface View {
   compare: Comparison[];
   gates: Gate[];
   history: Move[];
+  details: Details | null;
   can: { promote: boolean; roll_back: boolean };
   why_not: string;
   message: Message | null;
@@ -70,7 +82,7 @@ export interface Model extends Live {
 }
 
 export interface Request {
-  do: "select" | "promote" | "roll_back" | "refresh";
+  do: "select" | "details" | "promote" | "roll_back" | "refresh";
   click: string;
   version?: string;
   alias?: string;
@@ -87,6 +99,7 @@ const EMPTY: View = {
   compare: [],
   gates: [],
   history: [],
+  details: null,
   can: { promote: false, roll_back: false },
   why_not: "",
   message: null,

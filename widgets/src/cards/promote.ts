@@ -7,9 +7,11 @@ import { Action } from "./action";
 import { Detail, History } from "./detail";
 import { fill, fresh, h, say } from "./dom";
 import { keepKeys, lost } from "./kernel";
+import { Evidence } from "./evidence";
 import { type Model, type Request, type View, readView } from "./model";
 import { VersionList } from "./versions";
 
+const LOOKS: ReadonlySet<Request["do"]> = new Set(["select", "details"]); // change nothing, and may be overtaken
 const SETTLE = 120; // ms: running through the list with the arrow keys asks once, at the end
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
 
@@ -20,6 +22,7 @@ class Card {
   private readonly refresh = h("button", { type: "button", class: "mlp-icon", "aria-label": "Refresh", title: "Refresh" }, "↻");
   private readonly versions = new VersionList((version) => this.choose(version));
   private readonly detail = new Detail();
+  private readonly evidence = new Evidence(() => this.show());
   private readonly history = new History();
   private readonly action = new Action({
     promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, "Promoting…"),
@@ -47,6 +50,7 @@ class Card {
       h("div", { class: "mlp-head" }, this.title, this.refresh),
       this.body,
       this.status,
+      this.evidence.element,
       this.history.element,
     );
     keepKeys(this.element);
@@ -61,7 +65,7 @@ class Card {
     if (view && this.asked && view.click === this.asked.click && !view.busy) {
       const { act } = this.asked;
       this.settled();
-      if (view.message?.tone === "good" && act !== "select") this.action.clear();
+      if (view.message?.tone === "good" && !LOOKS.has(act)) this.action.clear();
     }
     if (view && !this.asked && !this.settle) this.chosen = view.selected;
     if (this.gone) this.settled();
@@ -81,7 +85,7 @@ class Card {
 
   /** An alias is being moved, on behalf of this page or another. */
   private acting(view: View | undefined): boolean {
-    return view?.busy === true || (this.asked !== undefined && this.asked.act !== "select");
+    return view?.busy === true || (this.asked !== undefined && !LOOKS.has(this.asked.act));
   }
 
   private idle(): boolean {
@@ -113,7 +117,7 @@ class Card {
   }
 
   private ask(request: Omit<Request, "click">, words: string): void {
-    if (this.gone || (this.asked && this.asked.act !== "select")) return;
+    if (this.gone || (this.asked && !LOOKS.has(this.asked.act))) return;
     const click = fresh();
     this.asked = { click, act: request.do, words };
     clearTimeout(this.slow);
@@ -146,7 +150,7 @@ class Card {
     const view = readView(this.model.get("state"));
     this.element.toggleAttribute("data-gone", this.gone);
     if (!view) {
-      this.body.hidden = this.history.element.hidden = true;
+      this.body.hidden = this.evidence.element.hidden = this.history.element.hidden = true;
       fill(this.title, h("span", { class: "mlp-quiet" }, this.gone ? "Promotion" : "Loading the versions…"));
       this.tell(undefined);
       return;
@@ -161,6 +165,10 @@ class Card {
     this.detail.update(view);
     this.action.update({ view, chosen: this.chosen, waiting, acting, gone: this.gone });
     this.history.update(view.history);
+    this.evidence.update(view, this.gone);
+    if (!waiting && !this.gone && this.evidence.wants(view)) {
+      this.ask({ do: "details", version: view.selected, alias: view.to }, "Reading the evaluation…");
+    }
     this.tell(view);
   }
 

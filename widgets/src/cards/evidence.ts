@@ -1,0 +1,51 @@
+// What the choice rests on, in full: read from the store when somebody opens it, for that version and alias.
+
+import { blocks } from "./blocks";
+import { fill, h, say } from "./dom";
+import type { View } from "./model";
+
+export class Evidence {
+  private readonly title = h("summary", {});
+  private readonly body = h("div", { class: "mlp-evidence" });
+  readonly element = h("details", { class: "mlp-history" }, this.title, this.body);
+  private asked = ""; // a question that failed is not asked again by itself
+  private drawn = "";
+
+  /** `opened` is called when somebody opens or closes it. */
+  constructor(opened: () => void) {
+    this.element.addEventListener("toggle", () => {
+      if (!this.element.open) this.asked = "";
+      opened();
+    });
+  }
+
+  /** It is open, and what it shows is not there yet. */
+  wants(view: View): boolean {
+    const key = about(view);
+    if (!this.element.open || !view.selected || this.asked === key || has(view)) return false;
+    this.asked = key;
+    return true;
+  }
+
+  update(view: View, gone: boolean): void {
+    this.element.hidden = !view.selected;
+    const rival = view.holders[view.to];
+    const beside = rival !== undefined && rival !== view.selected ? `, and what differs from v${rival}` : "";
+    const words = `What the evaluation of v${view.selected} found${beside}`;
+    if (this.title.textContent !== words) say(this.title, words);
+    const key = has(view) ? `${about(view)} there` : gone ? "gone" : "";
+    if (key === this.drawn) return;
+    this.drawn = key;
+    fill(this.body, ...(has(view) ? blocks(view.details?.blocks ?? []) : [h("p", { class: "mlp-quiet" }, gone ? "The kernel is gone." : "Reading…")]));
+  }
+}
+
+function about(view: View): string {
+  return JSON.stringify([view.selected, view.to, view.holders[view.to] ?? ""]);
+}
+
+function has(view: View): boolean {
+  const found = view.details;
+  const rival = view.holders[view.to] ?? "";
+  return found !== null && found.version === view.selected && found.alias === view.to && found.holder === (rival === view.selected ? "" : rival);
+}
