@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from places import project_in, shell_in
-from prepared import Prepared, prepare
+from prepared import Prepared, again, prepare
 from servers import mlflow_on
 
 
@@ -68,6 +68,20 @@ def prepared(
     with project_in(parent) as folder, shell_in(parent) as made:
         shutil.copy(store_template, folder / "mlflow.db")
         return prepare(made, run, folder)
+
+
+@pytest.fixture(scope="session")
+def prepared_twice(
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    store_template: Path,
+    run: Callable[..., Any],
+) -> Prepared:
+    """The same with a second version of the model, to be copied."""
+    parent = tmp_path_factory.mktemp("prepared_twice")
+    with project_in(parent) as folder, shell_in(parent) as made:
+        shutil.copy(store_template, folder / "mlflow.db")
+        return again(made, run, folder, prepared)
 
 
 @pytest.fixture

@@ -87,3 +87,13 @@ def prepare(shell: Any, run: Callable[..., Any], project: Path) -> Prepared:
     run(shell, "%mlops_register run flights -o made")
     names = {name: shell.user_ns[name] for name in BOUND}
     return Prepared(project.rename(project.with_name("kept")), project, names)
+
+
+def again(shell: Any, run: Callable[..., Any], project: Path, prepared: Prepared) -> Prepared:
+    """Register the model of a copy once more, and put that away too."""
+    run(shell, "%config MLOps.standby = False")
+    run(shell, "%mlops_track e")
+    prepared.copy_into(project, shell.user_ns)
+    run(shell, "%mlops_register run flights")
+    names = {name: shell.user_ns[name] for name in BOUND}
+    return Prepared(project.rename(project.with_name("kept")), prepared.place, names)

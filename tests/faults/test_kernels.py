@@ -88,8 +88,9 @@ def test_two_kernels_write_to_one_store_and_lose_nothing(store_file: Path) -> No
     assert _statuses("e") == {f"k{number}r{i}": "FINISHED" for number in range(2) for i in range(5)}
 
 
-def test_fifty_runs_of_a_cell_leave_no_thread_file_process_or_handler(
-    shell: Any, run: Callable[..., Any], store_file: Path
+@pytest.mark.parametrize("times", [12, pytest.param(50, marks=pytest.mark.slow)])
+def test_many_runs_of_a_cell_leave_no_thread_file_process_or_handler(
+    shell: Any, run: Callable[..., Any], store_file: Path, times: int
 ) -> None:
     assert store_file
     shell.run_cell("%config MLOps.standby = False")
@@ -104,7 +105,7 @@ def test_fifty_runs_of_a_cell_leave_no_thread_file_process_or_handler(
     for i in range(3):
         run(shell, FIT.format(name=f"w{i}", more=""))
     before = counts()
-    for i in range(50):
+    for i in range(times):
         run(shell, FIT.format(name=f"r{i}", more=""))
     grown = [name for name, now, then in zip(WATCHED, counts(), before, strict=True) if now > then]
     assert not grown

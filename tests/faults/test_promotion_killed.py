@@ -45,13 +45,14 @@ promote("flights", version=version or None, to="champion", reason="killed", roll
 
 
 @pytest.fixture
-def store(shell: Any, run: Callable[..., Any], store_file: Path, project: Path, prepared: Prepared) -> Store:
+def store(
+    shell: Any, run: Callable[..., Any], store_file: Path, project: Path, prepared_twice: Prepared
+) -> Store:
     """Two versions of which the first was champion, and the second is compared with it."""
     assert store_file.is_file()
     begin(shell, run)
-    prepared.copy_into(project, shell.user_ns)
-    run(shell, '%mlops_promote flights --to champion --reason "first"')
-    run(shell, "%mlops_register run flights")
+    prepared_twice.copy_into(project, shell.user_ns)
+    run(shell, '%mlops_promote flights --version 1 --to champion --reason "first"')
     run(shell, "%mlops_evaluate flights/2 test --target late --against flights@champion")
     return open_store(Settings.discover())
 

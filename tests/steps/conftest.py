@@ -47,3 +47,15 @@ def registered(book: Callable[[str], Any], shell: Any, project: Path, prepared: 
     made = shell.user_ns["made"]
     assert isinstance(made, ModelVersion)
     return made
+
+
+@pytest.fixture
+def registered_twice(
+    book: Callable[[str], Any], shell: Any, project: Path, prepared_twice: Prepared
+) -> ModelVersion:
+    """The same with ``flights/2``, made of the same run; the first version is returned."""
+    assert book
+    prepared_twice.copy_into(project, shell.user_ns)
+    made = shell.user_ns["made"]
+    assert isinstance(made, ModelVersion)
+    return made

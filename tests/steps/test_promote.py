@@ -87,16 +87,12 @@ def test_a_clearly_worse_model_does_not_replace_the_champion(book: Book, registe
     assert registry.aliases_of(open_store(Settings.discover()), "flights")["champion"] == "1"
 
 
-def test_rollback_brings_the_last_good_one_back(
-    book: Book, fit: Callable[..., Any], registered: ModelVersion
-) -> None:
-    assert registered
-    book('%mlops_promote flights --to champion --reason "first"')
+def test_rollback_brings_the_last_good_one_back(book: Book, registered_twice: ModelVersion) -> None:
+    assert registered_twice
+    book('%mlops_promote flights --version 1 --to champion --reason "first"')
     with pytest.raises(NotFoundError, match="no earlier champion"):
         book('%mlops_promote flights --rollback --reason "why not"')
-    fit("second", depth=4)
-    book("%mlops_evaluate run test --target late --against flights@champion")
-    book("%mlops_register run flights")
+    book("%mlops_evaluate flights/2 test --target late --against flights@champion")
     assert book('%mlops_promote flights --to champion --reason "as good"').before == "1"
     back = book('%mlops_promote flights --rollback --reason "complaints"')
     assert (back.version, back.before, back.kind) == ("1", "2", "rollback")
@@ -139,10 +135,9 @@ def test_what_was_not_compared_with_the_champion_of_today_does_not_replace_it(
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
-    book: Book, registered: ModelVersion, monkeypatch: pytest.MonkeyPatch
+    registered_twice: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert registered
-    book("%mlops_register run flights")
+    assert registered_twice
     both = threading.Barrier(2)
     move = moves.move
 
@@ -173,11 +168,10 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(
     assert not [key for key in registry.tags_of(store, "flights") if "intent" in key]
 
 
-def test_an_alias_that_was_moved_around_us_is_shown(book: Book, registered: ModelVersion) -> None:
-    assert registered
-    book('%mlops_promote flights --to champion --reason "first"')
+def test_an_alias_that_was_moved_around_us_is_shown(book: Book, registered_twice: ModelVersion) -> None:
+    assert registered_twice
+    book('%mlops_promote flights --version 1 --to champion --reason "first"')
     assert promote("flights").outside == ()
-    book("%mlops_register run flights")
     store = open_store(Settings.discover())
     store.client.set_registered_model_alias("flights", "champion", "2")
     seen = promote("flights")

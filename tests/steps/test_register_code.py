@@ -1,6 +1,7 @@
 """Classes and functions of a notebook go along with a model as source, where that is agreed to."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import project_in, shell_in
+from prepared import begin
 
 from mlops_magics.artifact import shipped
 from mlops_magics.artifact.loading import load
@@ -41,12 +44,34 @@ FIT = (
     "model = make_pipeline(Larger(), FunctionTransformer(larger), Bare()).fit(train[['age']], train['late'])"
 )
 
+NOT_NEEDED = "secret_of_mine = 'never asked for'\ndef unused():\n    return 1"
+
 
 @pytest.fixture
 def own(book: Book) -> Book:
     book(IMPORTS)
     book(CLASSES)
     return book
+
+
+@pytest.fixture(scope="module")
+def shipped_once(
+    tmp_path_factory: pytest.TempPathFactory, store_template: Path, run: Callable[..., Any]
+) -> Path:
+    """The files of a version that brings code; a notebook with more in it than the model needs made them."""
+    parent = tmp_path_factory.mktemp("shipped")
+    with project_in(parent) as folder, shell_in(parent) as made:
+        shutil.copy(store_template, folder / "mlflow.db")
+        begin(made, run)
+        for source in (IMPORTS, CLASSES, NOT_NEEDED, FIT):
+            run(made, source)
+        return _files(run(made, "%mlops_register run flights --allow-code").result)
+
+
+@pytest.fixture
+def files(shipped_once: Path, tmp_path: Path) -> Path:
+    """A copy of those files, to be changed."""
+    return shutil.copytree(shipped_once, tmp_path / "files")
 
 
 def _store() -> Store:
@@ -89,10 +114,8 @@ def test_it_is_evaluated_and_promoted_with_consent_only(own: Book) -> None:
     assert own('%mlops_promote flights --to champion --reason "beats guessing"').version == "1"
 
 
-def test_the_module_holds_what_is_needed_and_nothing_else(own: Book) -> None:
-    own("secret_of_mine = 'never asked for'\ndef unused():\n    return 1")
-    own(FIT)
-    (file,) = _files(own("%mlops_register run flights --allow-code")).glob("mlops/shipped/*.py")
+def test_the_module_holds_what_is_needed_and_nothing_else(files: Path) -> None:
+    (file,) = files.glob("mlops/shipped/*.py")
     source = file.read_text()
     assert "FACTOR = 3" in source
     assert "from sklearn.linear_model" in source
@@ -123,30 +146,27 @@ def test_nothing_of_it_runs_before_the_consent(own: Book, project: Path) -> None
     assert not mark.exists()
 
 
-def test_code_that_was_changed_is_refused_with_consent_too(own: Book) -> None:
-    own(FIT)
-    made = own("%mlops_register run flights --allow-code")
-    (file,) = _files(made).glob("mlops/shipped/*.py")
+def test_code_that_was_changed_is_refused_with_consent_too(files: Path) -> None:
+    assert load(files, allow_code=True)
+    (file,) = files.glob("mlops/shipped/*.py")
     file.write_text(file.read_text().replace("FACTOR = 3", "FACTOR = 4"))
     with pytest.raises(RefusedError, match="was changed: its digest differs"):
-        load(_files(made), allow_code=True)
+        load(files, allow_code=True)
     (file.parent / "more.py").write_text("")
     with pytest.raises(RefusedError, match="not one module of ours"):
-        load(_files(made), allow_code=True)
+        load(files, allow_code=True)
 
 
 @pytest.mark.parametrize(
     "source", ["def broken(:\n", "x = '\\0'\n\0", "(" * 5_000, "raise ValueError('no')\n"]
 )
-def test_code_that_cannot_be_run_is_refused(own: Book, source: str) -> None:
-    own(FIT)
-    made = own("%mlops_register run flights --allow-code")
-    (file,) = _files(made).glob("mlops/shipped/*.py")
+def test_code_that_cannot_be_run_is_refused(files: Path, source: str) -> None:
+    (file,) = files.glob("mlops/shipped/*.py")
     file.unlink()
     ((name, content),) = shipped.Shipped.of(source, {}).files.items()
-    (_files(made) / name).write_bytes(content)
+    (files / name).write_bytes(content)
     with pytest.raises(RefusedError, match=r"is no Python|cannot be run here: ValueError: no"):
-        load(_files(made), allow_code=True)
+        load(files, allow_code=True)
 
 
 def test_a_class_of_an_own_module_goes_along(book: Book, project: Path) -> None:

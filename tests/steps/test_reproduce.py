@@ -50,6 +50,7 @@ def cell(shell: Any, store_file: Path, run: Callable[..., Any]) -> Cell:
     def executed(source: str) -> Any:
         return run(shell, source).result
 
+    executed("%config MLOps.standby = False")
     executed("%mlops_track e")
     shell.mlops_magics_extension.watch().off()
     return executed
@@ -70,14 +71,19 @@ def _files(run_id: str, folder: Path) -> Path:
 def test_a_run_is_made_again(cell: Cell, shell: Any, tmp_path: Path) -> None:
     for source in (IMPORTS, DATA, "unused = X.describe()", FIT):
         cell(source)
-    for named in ("first", "run", shell.user_ns["run"].id):
-        found = cell(f"%mlops_reproduce {named}")
-        assert isinstance(found, Reproduction)
-        assert found.reproduced, found
-        assert found.because == "The same parameters, metrics and answers of the model."
-        assert found.cells == 3
-        assert [(item.name, item.same) for item in found.metrics] == [("accuracy", True)]
-        assert found.environment == "the same packages"
+    run_id = shell.user_ns["run"].id
+    for named in ("run", run_id):  # a name leads to the run; one execution, below, is enough
+        found = cell(f"%mlops_reproduce {named} --timeout 0.01")
+        assert (found.run_id, found.because) == (run_id, "It did not end within 0.01 seconds.")
+        assert _tags("first")["mlops.reproduced"].startswith("no: It did not end")
+    found = cell("%mlops_reproduce first")
+    assert isinstance(found, Reproduction)
+    assert found.run_id == run_id
+    assert found.reproduced, found
+    assert found.because == "The same parameters, metrics and answers of the model."
+    assert found.cells == 3
+    assert [(item.name, item.same) for item in found.metrics] == [("accuracy", True)]
+    assert found.environment == "the same packages"
     assert "reproduced" in str(found)
     tags = _tags("first")
     assert tags["mlops.reproducible"] == "yes"
@@ -146,7 +152,8 @@ def test_a_changed_parquet_file_is_named_though_no_event_tells_of_it(
     cell(f"X = pd.read_parquet({said})\ny = X.pop('y')")
     cell(FIT)
     assert [item.path for item in shell.user_ns["run"].recipe.files] == ["data.parquet"]
-    assert cell("%mlops_reproduce first").reproduced
+    begun = cell("%mlops_reproduce first --timeout 0.01")  # the file as it was keeps no cell from running
+    assert begun.because == "It did not end within 0.01 seconds."
     table.assign(a=1).to_parquet(project / "data.parquet")
     found = cell("%mlops_reproduce first")
     assert found.because == "The file data.parquet has another content than when the run was made."

@@ -47,6 +47,7 @@ def visits(store_file: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 
 FEATURES = ["mark", "age"]
+FEW_TREES = "max_iter=5|10"  # how rows are divided does not hang on how many trees see them
 
 
 def tuned(rows: pd.DataFrame, **options: Any) -> Study:
@@ -137,14 +138,14 @@ def test_numbers_are_predicted_by_groups_and_by_time(visits: pd.DataFrame) -> No
     for split, by in (("group", "patient"), ("time", visits["day"])):
         rows = visits[["mark", "patient", "age"]] if split == "group" else visits[["mark", "age"]]
         options: dict[str, Any] = {"split": split, "by": by, "folds": 3, "trials": 1, "workers": 1}
-        study = tune("boosting", rows, "age", **options)
+        study = tune("boosting", rows, "age", space=FEW_TREES, **options)
         assert (study.metric, study.split, study.folds) == ("rmse", split, 3)
 
 
 @pytest.mark.parametrize(("how", "by"), [("time", "day"), ("group", "patient")])
 def test_what_prepare_divided_is_tuned_as_it_was_divided(visits: pd.DataFrame, how: Any, by: str) -> None:
     prepared = prepare(visits, target="ill", split=how, by=by)
-    options: dict[str, Any] = {"trials": 1, "folds": 3, "workers": 1}
+    options: dict[str, Any] = {"trials": 1, "folds": 3, "workers": 1, "space": FEW_TREES}
     study = tune(prepared, prepared.train[prepared.features], prepared.train["ill"], **options)
     assert (study.split, study.by) == (how, by)
     whole = tune(prepared, prepared.train, "ill", **options)
@@ -159,7 +160,7 @@ def test_what_prepare_divided_is_tuned_as_it_was_divided(visits: pd.DataFrame, h
 def test_rows_that_do_not_hold_what_prepare_divided_by_are_told(visits: pd.DataFrame) -> None:
     prepared = prepare(visits, target="ill", split="group", by="patient")
     fewer = prepared.train.iloc[9:]
-    options: dict[str, Any] = {"trials": 1, "folds": 3, "workers": 1}
+    options: dict[str, Any] = {"trials": 1, "folds": 3, "workers": 1, "space": FEW_TREES}
     study = tune(prepared, fewer[prepared.features], fewer["ill"], **options)
     assert study.split == "random"
     assert "prepare divided by patient, which these rows do not hold" in str(study)
@@ -214,7 +215,7 @@ def test_it_is_an_option_of_the_magic_and_of_the_command(
 ) -> None:
     # A name of the notebook that is called as the column is not what is meant.
     shell.user_ns |= {"visits": visits, "rows": visits[[*FEATURES, "ill"]], "day": 3, "days": visits["day"]}
-    line = "%mlops_tune {} ill --split time --by {} --trials 1 --folds 3 --workers 1"
+    line = f"%mlops_tune {{}} ill --split time --by {{}} --trials 1 --folds 3 --workers 1 --space {FEW_TREES}"
     study = run(shell, line.format("boosting visits", "day")).result
     assert (study.split, study.by) == ("time", "day")
     study = run(shell, line.format("boosting rows", "days")).result
