@@ -19,6 +19,7 @@ CHECKS: Room[Check] = Room(
             "latency",
             "size",
             "loadback",
+            "format",
         )
     },
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact.loadback import LoadBack
+from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assessment import Assessment
@@ -59,7 +59,7 @@ def assess(
     slices: Sequence[str] = (),
     features: Sequence[str] | None = None,
     trained_on: RowSample | None = None,
-    loadback: LoadBack | None = None,
+    kept: Kept | None = None,
 ) -> Assessment:
     """Assess a fitted model.
 
@@ -73,7 +73,7 @@ def assess(
         slices: Columns whose parts are looked at one by one.
         features: The columns that the model takes, where it does not say so itself.
         trained_on: Which rows it was fitted on, where that is known.
-        loadback: How it answers its example, against when it was logged, where that is known.
+        kept: How its files hold it, and how it answers, read back from them, where it was logged.
 
     Returns:
         The assessment; a gate that fails is a verdict, not an exception.
@@ -105,7 +105,7 @@ def assess(
         policy=policy,
         champion=None if rival is None else rival.trouble,
         trained_on=trained_on,
-        loadback=loadback,
+        kept=kept,
     )
     facts = _compared(facts, rival)
     return _assessment(_sliced(facts, table, slices), rival, started)

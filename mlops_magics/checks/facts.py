@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_magics.artifact.loadback import LoadBack
+from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.metrics import Measured, Metric
@@ -44,7 +44,7 @@ class Facts:
         slices: The slices that were asked for, measured.
         search: The portions that nobody named and in which it is worse; None where none were looked for.
         trained_on: The rows that the model was fitted on; None where they are not known.
-        loadback: How the model that was read back answers, against when it was logged; None where unknown.
+        kept: How its files hold it, and how it answers, read back from them; None where it was never logged.
     """
 
     model: Model
@@ -61,7 +61,7 @@ class Facts:
     slices: tuple[Slice, ...] = ()
     search: Search | None = None
     trained_on: RowSample | None = None
-    loadback: LoadBack | None = None
+    kept: Kept | None = None
 
     @property
     def primary(self) -> str:

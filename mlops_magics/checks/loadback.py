@@ -17,7 +17,7 @@ class Loadback:
 
     def judge(self, facts: Facts) -> Verdict:
         """Judge what was found when the model was read."""
-        found = facts.loadback
+        found = None if facts.kept is None else facts.kept.loadback
         if found is None:
             return not_applicable(self.name, "What the model answered when it was logged is not known.")
         rows = f"{found.rows} row{'s' if found.rows > 1 else ''}"

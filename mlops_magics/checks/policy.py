@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import xxhash
 
@@ -28,6 +28,8 @@ from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 
 Require = Literal["not worse", "better"]
 Search = Literal["warn", "fail", "off"]
+
+_WORDS: Mapping[str, tuple[str, ...]] = {"require": get_args(Require), "found_slices": get_args(Search)}
 
 
 class Bounds(NamedTuple):
@@ -58,6 +60,7 @@ class Policy:
         overlap_share: The largest share of rows that were trained on.
         latency_ms: The time within which 95 % of single rows are answered.
         size_mb: The largest size of the model, pickled.
+        allow_pickle: Whether a model that is kept in pickle may go further.
     """
 
     gates: tuple[str, ...] = ()
@@ -74,6 +77,7 @@ class Policy:
     overlap_share: float = 0.01
     latency_ms: float = 250.0
     size_mb: float = 500.0
+    allow_pickle: bool = False
 
     @property
     def digest(self) -> str:
@@ -217,14 +221,15 @@ def _checked(name: str, value: object, source: str) -> str | float:
             what = f"{source}: primary is {value!r}, which is no metric."
             raise NotFoundError(what, nearest(str(value), HIGHER_IS_BETTER))
         return str(value)
-    if name == "require":
-        if value not in {"not worse", "better"}:
-            raise UsageError(f"{source}: require is {value!r}.", 'Write "not worse" or "better".')
+    if name in _WORDS:
+        if value not in _WORDS[name]:
+            *others, last = (f'"{word}"' for word in _WORDS[name])
+            raise UsageError(f"{source}: {name} is {value!r}.", f"Write {', '.join(others)} or {last}.")
         return str(value)
-    if name == "found_slices":
-        if value not in {"warn", "fail", "off"}:
-            raise UsageError(f"{source}: found_slices is {value!r}.", 'Write "warn", "fail" or "off".')
-        return str(value)
+    if name == "allow_pickle":
+        if not isinstance(value, bool):
+            raise UsageError(f"{source}: allow_pickle is {value!r}.", "Write true or false.")
+        return value
     if name == "top":
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{source}: top is {value!r}.", "Write a whole number of rows, as in top = 100.")

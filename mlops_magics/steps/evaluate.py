@@ -130,7 +130,7 @@ def evaluate(
         gates=policy,
         slices=slices,
         trained_on=opened.rows,
-        loadback=opened.loadback,
+        kept=opened.kept,
     )
     evaluation = Evaluation(
         model=found.shown,

@@ -225,6 +225,12 @@ def _dumped(estimator: Any, path: Path) -> tuple[tuple[str, ...], tuple[str, ...
     return found.foreign, found.ours
 
 
+def unsafe(estimator: Any) -> tuple[str, ...]:  # noqa: ANN401 - any fitted estimator
+    """Name what keeps an estimator out of the safe format; nothing where it can be kept so."""
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+        return _dumped(estimator, Path(folder, "model.skops"))[0]
+
+
 def kind_of_model(estimator: Any) -> str:  # noqa: ANN401 - any estimator
     """Name the class that predicts: a pipeline is named after its last step."""
     steps = getattr(estimator, "steps", None)

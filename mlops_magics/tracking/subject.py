@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import loadback, rows
-from mlops_magics.artifact.loadback import LoadBack
+from mlops_magics.artifact import loadback, rows, shipped
+from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
 from mlops_magics.artifact.rows import RowSample
@@ -19,7 +19,7 @@ from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
 from mlops_magics.tracking import registry
 from mlops_magics.tracking.drafts import OFFLINE, written
-from mlops_magics.tracking.models import fetch
+from mlops_magics.tracking.models import fetch, unsafe
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.spool import Spool, replayed
 from mlops_magics.tracking.store import Store, door
@@ -153,12 +153,12 @@ class Opened:
     Attributes:
         estimator: The estimator.
         rows: Which rows it was fitted on; None where that was not kept.
-        loadback: How it answers its example, against when it was logged; None where that was not kept.
+        kept: How its files hold it, and how it answers, read back from them; None where it was never logged.
     """
 
     estimator: Any
     rows: RowSample | None = None
-    loadback: LoadBack | None = None
+    kept: Kept | None = None
 
 
 def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_code: bool = False) -> Opened:
@@ -171,7 +171,14 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
         return Opened(subject.estimator)
     with files(store, subject) as folder:
         model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
-        return Opened(model.estimator, rows.read(folder), loadback.compare(folder, model))
+        return Opened(model.estimator, rows.read(folder), _kept(folder, model))
+
+
+def _kept(folder: Path, model: LoadedModel) -> Kept:
+    form, brought = str(model.metadata["format"]), shipped.find(folder)
+    code = () if brought is None else brought.names
+    kept = Kept(form, code=code, loadback=loadback.compare(folder, model))
+    return kept if kept.safe else replace(kept, foreign=unsafe(model.estimator))
 
 
 def _named(store: Store, text: str) -> Subject:

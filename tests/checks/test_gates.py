@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from cases import Number, Said, fitted, judged, said_table, table
 
+from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.loadback import LoadBack
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
@@ -377,10 +378,26 @@ def test_a_model_that_came_back_as_another_fails() -> None:
     frame = said_table(50)
     unknown = judged("loadback", Said(), frame)
     assert (unknown.outcome, "not known" in unknown.evidence) == ("not applicable", True)
-    same = judged("loadback", Said(), frame, loadback=LoadBack(5, 1e-16))
+    same = judged("loadback", Said(), frame, kept=Kept("skops", loadback=LoadBack(5, 1e-16)))
     assert (same.outcome, same.evidence) == ("pass", "5 rows are answered as when it was logged.")
     for found in (LoadBack(5, 0.25), LoadBack(1, math.inf), LoadBack(5, math.inf, "KeyError: 'a'")):
-        assert judged("loadback", Said(), frame, loadback=found).outcome == "fail"
+        assert judged("loadback", Said(), frame, kept=Kept("skops", loadback=found)).outcome == "fail"
+
+
+def test_pickle_goes_further_only_where_the_policy_says_so() -> None:
+    frame = said_table(50)
+    assert judged("format", Said(), frame).outcome == "not applicable"
+    assert judged("format", Said(), frame, kept=Kept("skops")).evidence == "It is kept in the safe format."
+    shipped = judged("format", Said(), frame, kept=Kept("skops", code=("Own", "twice")))
+    assert shipped.outcome == "pass"
+    assert shipped.evidence.endswith("with code of its author: Own, twice.")
+    own = Kept("cloudpickle", foreign=("own.A", "own.B", "own.C", "own.D"))
+    refused = judged("format", Said(), frame, kept=own)
+    assert (refused.outcome, "own.A, own.B, own.C and 1 more" in refused.evidence) == ("fail", True)
+    assert "The safe format can hold it." in judged("format", Said(), frame, kept=Kept("pickle")).evidence
+    agreed = Policy(gates=("format",), allow_pickle=True)
+    allowed = judged("format", Said(), frame, gates=agreed, kept=own)
+    assert (allowed.outcome, "own.A" in allowed.evidence) == ("pass", True)
 
 
 def test_bounds_may_leave_a_side_open() -> None:

@@ -45,6 +45,9 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         ({"alpha": 0}, UsageError, "above 0"),
         ({"require": "luck"}, UsageError, "not worse"),
         ({"primary": "auc"}, NotFoundError, "primary"),
+        ({"found_slices": "on"}, UsageError, "found_slices is 'on'"),
+        ({"allow_pickle": "yes"}, UsageError, "true or false"),
+        ({"allow_pickle": 1}, UsageError, "true or false"),
     ],
 )
 def test_what_is_not_understood_is_refused(table: dict[str, Any], kind: type[MLOpsError], words: str) -> None:

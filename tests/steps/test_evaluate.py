@@ -156,6 +156,50 @@ def test_the_model_in_the_store_answers_as_the_one_that_was_fitted(
     assert loadback_gate(swapped).value > 1e-3
 
 
+def format_gate(found: Any) -> Any:
+    return next(item for item in found.assessment.verdicts if item.name == "format")
+
+
+PICKLED = (
+    "%%mlops_track --name custom -o custom --allow-pickle\n"
+    "from sklearn.linear_model import LogisticRegression\n"
+    "from sklearn.pipeline import make_pipeline\n"
+    "from sklearn.preprocessing import FunctionTransformer\n"
+    "filled = train[['age']]\n"
+    "odd = make_pipeline(FunctionTransformer({function}), LogisticRegression()).fit(filled, train['late'])"
+)
+
+
+def test_a_model_in_pickle_is_held_back_unless_the_policy_allows_it(
+    book: Book, fitted: Run, project: Path
+) -> None:
+    assert fitted
+    assert format_gate(book("%mlops_evaluate model test --target late")).outcome == "not applicable"
+    safe = format_gate(book("%mlops_evaluate run test --target late"))
+    assert (safe.outcome, safe.evidence) == ("pass", "It is kept in the safe format.")
+    book("def double(rows):\n    return rows * 2")
+    book(PICKLED.format(function="double"))
+    found = book("%mlops_evaluate custom test --target late --allow-pickle")
+    assert "format" in found.assessment.failed
+    assert "The safe format cannot hold __main__.double." in format_gate(found).evidence
+    book("%mlops_register custom flights --allow-pickle")
+    with pytest.raises(RefusedError, match="format"):
+        book('%mlops_promote flights --to champion --reason "it is in pickle"')
+    (project / "gates.toml").write_text('gates = ["format"]\nallow_pickle = true\n')
+    found = book("%mlops_evaluate flights/1 test --target late --allow-pickle --gates gates.toml")
+    assert found.passed
+    assert "as the policy allows. The safe format cannot hold __main__.double." in format_gate(found).evidence
+    made = book('%mlops_promote flights --to champion --reason "agreed to"')
+    assert [(gate.name, gate.outcome) for gate in made.gates] == [("format", "pass")]
+
+
+def test_a_lambda_in_a_model_is_named(book: Book) -> None:
+    book(PICKLED.format(function="lambda rows: rows * 2"))
+    found = format_gate(book("%mlops_evaluate custom test --target late --allow-pickle"))
+    assert found.outcome == "fail"
+    assert "lambda" in found.evidence
+
+
 def test_a_model_that_only_scores_is_evaluated_as_a_ranking(book: Book) -> None:
     book(
         "%%mlops_track --name odd -o odd\nfrom sklearn.ensemble import IsolationForest\n"

@@ -27,6 +27,18 @@ def live(book: Book, registered: ModelVersion) -> Iterator[ModelVersion]:
     book("%mlops_deploy flights --remove")
 
 
+def test_what_tells_of_a_run_is_no_run_to_prove(
+    book: Book, monkeypatch: pytest.MonkeyPatch, shell: Any
+) -> None:
+    book("%%mlops_track --name told\nfilled = train[['age']]\ntotal = float(filled['age'].sum())")
+    monkeypatch.setenv("MLOPS_VERIFY", "true")
+    found = book("%mlops_why told")
+    assert isinstance(found, Why)
+    assert found.recipe is not None
+    assert found.recipe.steps
+    assert shell.mlops_magics_extension.verifying()._thread is None
+
+
 def test_an_answer_leads_to_its_cell_and_data(book: Book, live: ModelVersion, shell: Any) -> None:
     book("%mlops_predict flights test -o answer")
     found = book("%mlops_why answer")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.road import CELLS, VERBS, magic_name
 
 if TYPE_CHECKING:
     from mlops_magics.frontends.signature import Signature
+    from mlops_magics.tracking.records import Run
 
 _IPYTHONS = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open"})
 _HOME = "mlops_magics_extension"  # the attribute of the shell that holds what belongs to this kernel
@@ -180,7 +181,7 @@ class LineMagic:
         except (NotFoundError, UsageError) as error:
             _suggest(error, missed, shell.user_ns)
             raise
-        if getattr(result, "recipe", None) is not None:
+        if _is_run(result) and result.recipe is not None:
             self._extension.verifying().later(result)
         shown = _presented(result, shell)
         if asked.keep is not None:
@@ -236,6 +237,15 @@ def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported
     from mlops_magics.foundation.settings import Settings
 
     return Settings.discover()
+
+
+def _is_run(result: Any) -> TypeGuard[Run]:  # noqa: ANN401 - any result
+    """Tell a run from what only tells of one: a Why has a recipe too, and nothing to prove."""
+    if not hasattr(result, "recipe"):
+        return False  # most results: nothing is imported to look at them
+    from mlops_magics.tracking.records import Run
+
+    return isinstance(result, Run)
 
 
 def _presented(result: Any, shell: Any) -> Any:  # noqa: ANN401 - a Result, or its card

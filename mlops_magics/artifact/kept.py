@@ -1,0 +1,32 @@
+"""How a model is kept: in which format, what made that needful, and whether it is what was logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mlops_magics.artifact.loadback import LoadBack
+
+SAFE: Final = "skops"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How the files of a model hold it.
+
+    Attributes:
+        format: "skops", "pickle" or "cloudpickle".
+        foreign: Of a pickle, the types that the safe format does not take; none where it would take it.
+        code: The names that code of its author, which goes along, defines.
+        loadback: How it answers its example, against when it was logged; None where that was not kept.
+    """
+
+    format: str
+    foreign: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    loadback: LoadBack | None = None
+
+    @property
+    def safe(self) -> bool:
+        """Whether nothing that the file holds is run when it is loaded."""
+        return self.format == SAFE
