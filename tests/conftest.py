@@ -13,6 +13,10 @@ from places import project_in, shell_in
 from prepared import Prepared, again, prepare
 from servers import mlflow_on
 
+# Two workers and the processes that they start share two cores: OpenMP's threads wait asleep, they do not
+# spin on a core that another one needs. It is read when the first library with OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
