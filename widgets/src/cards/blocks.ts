@@ -6,6 +6,8 @@ import { scroller } from "./sections";
 import { shown } from "./shown";
 import { whole } from "./text";
 
+const LONG = 160; // characters of a cell, beyond which it opens
+
 export function blocks(parts: Block[]): HTMLElement[] {
   return parts.map(block);
 }
@@ -34,6 +36,7 @@ function table(headings: string[], rows: Value[][]): HTMLElement {
   const numeric = headings.map((_, at) => rows.some((row) => typeof row[at] === "number") && rows.every((row) => typeof row[at] === "number" || row[at] === "-"));
   const side = (at: number) => (numeric[at] ? "mlp-number" : "");
   const head = headings.map((text, at) => h("th", { scope: "col", class: side(at) }, text));
-  const body = rows.map((row) => h("tr", {}, ...row.map((value, at) => (at ? h("td", { class: side(at) }, typeof value === "number" ? shown(value) : whole(value, 60)) : h("th", { scope: "row" }, whole(value, 60))))));
+  const cell = (value: Value) => (value === "" ? "" : typeof value === "number" ? shown(value) : whole(value, LONG));
+  const body = rows.map((row) => h("tr", {}, ...row.map((value, at) => (at ? h("td", { class: side(at) }, cell(value)) : h("th", { scope: "row" }, cell(value))))));
   return scroller(headings[0] ?? "", h("table", { "aria-label": headings[0] ?? "" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...body)));
 }
