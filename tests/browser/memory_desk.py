@@ -80,6 +80,9 @@ class MemoryDesk:
         words = f"v{version} is {alias} now."
         return self._moved(version, alias, words, f"v{version} → {alias}", reason)
 
+    def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> dict[str, Any]:
+        raise RefusedError(f"Nobody asks for {approved} of {version} before {alias}: {reason}", "Go on.")
+
     def roll_back(self, alias: str, reason: str) -> dict[str, Any]:
         self.holders[alias] = self.before.pop()
         words = f"{alias} is v{self.holders[alias]} again."

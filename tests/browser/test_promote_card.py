@@ -242,6 +242,49 @@ def test_an_evaluation_that_cannot_be_read_is_asked_for_once(new_card: NewCard) 
     assert [one["do"] for one in card.sent] == ["details", "details"]
 
 
+def test_an_approver_says_so_with_a_reason(new_card: NewCard) -> None:
+    asked = failing() | {"can": {"promote": False, "roll_back": False, "approve": True}}
+    card = new_card(asked)
+    page = card.page
+    approve, back = (page.get_by_role("button", name=name) for name in ("Approve v3", "Send v3 back"))
+    expect(approve).to_be_disabled()
+    approve.click(force=True)
+    expect(reason(page)).to_be_focused()
+    reason(page).fill("Looked at Newark myself")
+    card.answer("() => ({ message: { tone: 'good', what: 'You approve of version 3.', remedy: '' } })")
+    approve.click()
+    expect(page.get_by_role("status")).to_contain_text("You approve of version 3.")
+    expect(reason(page)).to_have_value("")
+    reason(page).fill("Too few rows in winter")
+    back.click()
+    assert [(one["do"], one["version"], one["reason"]) for one in card.sent] == [
+        ("approve", "3", "Looked at Newark myself"),
+        ("reject", "3", "Too few rows in winter"),
+    ]
+    card.push(can={"promote": False, "roll_back": False, "approve": False})
+    expect(approve).to_be_hidden()
+
+
+def test_it_looks_whether_the_registry_changed_elsewhere(new_card: NewCard) -> None:
+    card = new_card()
+    page = card.page
+    page.clock.install()
+    card.mount(ready())
+    reason(page).fill("half a thought")
+    page.clock.run_for(60_000)
+    assert [one["do"] for one in card.sent] == ["watch"], "a look that is not answered is not repeated"
+    assert [one["alias"] for one in card.sent] == ["champion"]
+    card.push(click=card.sent[0]["click"], holders={"champion": "3"})
+    expect(page.get_by_text("champion is v3 now")).to_be_visible()
+    expect(reason(page)).to_have_value("half a thought")
+    page.clock.run_for(20_000)
+    assert len(card.sent) == 2
+    card.push(click=card.sent[1]["click"])
+    page.evaluate("document.querySelector('main').style.marginTop = '5000px'")
+    page.clock.run_for(60_000)
+    assert len(card.sent) == 2, "nobody sees it"
+
+
 def test_noise_is_called_noise(new_card: NewCard) -> None:
     even = {"metric": "auc", "candidate": 0.9124, "champion": 0.9119, "better": None, "noise": True}
     page = new_card(ready(compare=[even])).page

@@ -44,6 +44,7 @@ class Desk:
     fails: Exception | None = None
     seen_busy: list[bool] = field(default_factory=list)
     card: Any = None
+    approver: bool = True
 
     def look(self, version: str | None, alias: str | None = None) -> dict[str, Any]:
         self.asked.append(("look", version, alias))
@@ -54,7 +55,7 @@ class Desk:
             "holders": dict(self.holders),
             "versions": [{"version": "2", "metrics": {"auc": float("nan")}}, {"version": "1", "metrics": {}}],
             "selected": version or "2",
-            "can": {"promote": version != "1", "roll_back": True},
+            "can": {"promote": version != "1", "roll_back": True, "approve": self.approver},
             "why_not": "",
             "message": None,
             "busy": False,
@@ -62,6 +63,17 @@ class Desk:
 
     def promote(self, version: str, alias: str, reason: str) -> dict[str, Any]:
         return self._move(("promote", version, alias, reason), alias, version)
+
+    def details(self, version: str, alias: str) -> dict[str, Any]:
+        self.asked.append(("details", version, alias))
+        if self.fails:
+            raise self.fails
+        return {"details": {"version": version, "alias": alias, "holder": "1", "blocks": []}}
+
+    def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> dict[str, Any]:
+        self.asked.append(("speak", version, alias, reason, approved))
+        self.seen_busy.append(self.card.state["busy"])
+        return {**self.look(version, alias), "message": {"tone": "good", "what": "Said.", "remedy": ""}}
 
     def roll_back(self, alias: str, reason: str) -> dict[str, Any]:
         return self._move(("roll_back", alias, reason), alias, "1")
@@ -246,6 +258,52 @@ def test_another_alias_is_looked_at_before_it_is_moved(card: Any, desk: Desk) ->
     assert card.state["to"] == "challenger"
     press(card, "select", click="c6", version="2", alias="king")
     assert "not among those of this card" in card.state["message"]["what"]
+
+
+def test_details_are_read_for_a_version_that_is_shown(card: Any, desk: Desk) -> None:
+    press(card, "details", version="2", alias="champion")
+    assert card.state["details"]["version"] == "2"
+    assert (card.state["click"], card.state["message"], card.result) == ("c1", None, None)
+    press(card, "details", click="c2", version="9", alias="champion")
+    assert "shows no version '9'" in card.state["message"]["what"]
+    assert desk.asked == [("details", "2", "champion")]
+    desk.fails = RefusedError("The store is away.", "Wait.")
+    press(card, "details", click="c3", version="2", alias="champion")
+    assert card.state["message"]["what"] == "The store is away."
+
+
+def test_an_approver_speaks_of_the_version_that_is_shown(card: Any, desk: Desk) -> None:
+    press(card, "approve", version="2", alias="champion", reason=" looked ")
+    assert ("speak", "2", "champion", "looked", True) in desk.asked
+    assert (desk.seen_busy, card.state["busy"]) == ([True], False)
+    assert card.result == {
+        "model": "churn",
+        "did": "approve",
+        "version": "2",
+        "alias": "champion",
+        "reason": "looked",
+    }
+    press(card, "reject", click="c2", version="2", alias="champion", reason="too few rows")
+    assert ("speak", "2", "champion", "too few rows", False) in desk.asked
+    before = len(desk.asked)
+    press(card, "approve", click="c3", version="1", alias="champion", reason="x")
+    press(card, "approve", click="c4", version="2", alias="champion", reason=" ")
+    desk.approver = False
+    press(card, "refresh", click="c5", alias="champion")
+    press(card, "approve", click="c6", version="2", alias="champion", reason="x")
+    assert [one for one in desk.asked[before:] if one[0] == "speak"] == []
+    assert "does not ask you" in card.state["message"]["what"]
+
+
+def test_a_look_that_finds_nothing_new_says_nothing(card: Any, desk: Desk) -> None:
+    promote(card)
+    assert card.state["message"]["what"] == "Done."
+    press(card, "watch", click="w1", version="2", alias="champion")
+    assert (card.state["message"]["what"], card.state["click"]) == ("Done.", "w1")
+    desk.holders["champion"] = "1"
+    press(card, "watch", click="w2", version="2", alias="champion")
+    assert card.state["message"]["what"] == "The registry was changed elsewhere."
+    assert card.state["holders"] == {"champion": "1"}
 
 
 def test_selected_goes_both_ways(card: Any, desk: Desk) -> None:

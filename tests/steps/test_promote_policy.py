@@ -11,7 +11,8 @@ import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.promote import Governed, Spoken, promote
+from mlops_magics.frontends.widgets.desk import StoreDesk
+from mlops_magics.steps.promote import Desk, Governed, Spoken, promote
 from mlops_magics.tracking import policies, registry, rights
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import open_store
@@ -49,6 +50,23 @@ def test_the_gates_of_the_policy_must_have_been_asked_for(
     book("%mlops_evaluate flights/1 test --target late")
     made = promote("flights", to="champion", reason="beats 0.6")
     assert [gate.outcome for gate in made.gates if gate.name == "policy"] == ["pass"]
+
+
+def test_the_card_lets_approvers_speak(
+    book: Book, registered: ModelVersion, project: Path, be: Callable[[str], None]
+) -> None:
+    assert registered
+    book(policy(project, 'approvals = 1\napprovers = ["ann"]\n'))
+    desk = StoreDesk(Desk(open_store(Settings.discover()), "flights", "champion"))
+    assert desk.look("1")["can"]["approve"] is False
+    with pytest.raises(RefusedError, match="asks ann to approve"):
+        desk.speak("1", "champion", "looks fine", approved=True)
+    be("ann")
+    assert desk.look("1")["can"]["approve"] is True
+    told = desk.speak("1", "champion", "too few rows", approved=False)
+    assert "You are against version 1" in told["message"]["what"]
+    told = desk.speak("1", "champion", "enough now", approved=True)
+    assert told["message"]["remedy"] == "1 of 1 approvals."
 
 
 def test_a_gate_of_the_policy_holds_back(book: Book, registered: ModelVersion, project: Path) -> None:

@@ -44,6 +44,14 @@ class StoreDesk:
         """Check every gate again, move the alias, and show how things stand then."""
         return self._after(self._desk.move(version, alias, reason), version)
 
+    def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> View:
+        """Approve of a version, or send it back, and show how things stand then."""
+        done = self._desk.speak(version, reason, approved=approved)
+        what = f"You approve of version {version}." if approved else f"You are against version {version}."
+        count = sum(one.approved for one in done.said)
+        remedy = f"{count} of {done.needed} approvals."
+        return self.look(version, alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
+
     def roll_back(self, alias: str, reason: str) -> View:
         """Give the alias back to the version before, and show how things stand then."""
         done = self._desk.back(alias, reason)
@@ -60,6 +68,7 @@ def _tells_gates(block: Block) -> bool:
 
 
 def _view(review: Review) -> View:
+    policy = review.rules.policy
     return {
         "model": review.model,
         "to": review.to,
@@ -73,6 +82,7 @@ def _view(review: Review) -> View:
         "can": {
             "promote": review.refusal is None,
             "roll_back": review.previous is not None and suffices(review.rules.right, "EDIT"),
+            "approve": policy is not None and review.rules.who.name in policy.places,
         },
         "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
         "message": None,

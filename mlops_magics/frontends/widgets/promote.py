@@ -21,6 +21,12 @@ from mlops_magics.frontends.widgets.page import LONGEST, ODD_REQUEST, checked_id
 
 _LONGEST_REASON = 2000  # characters; the page's field has the same limit
 _CLICKS_KEPT = 64  # far more than a person presses before the kernel answers the first
+_OF_AN_ACT = frozenset({"message", "busy", "click"})  # of what was done last, not of the registry
+_CHANGED = {
+    "tone": "plain",
+    "what": "The registry was changed elsewhere.",
+    "remedy": "This is how it stands now.",
+}
 _FAILED = ("Something went wrong in the kernel.", "Its log has the details; refresh, then try again.")
 _INTERRUPTED = ("The kernel was interrupted.", "Refresh the card to see how it stands.")
 
@@ -46,6 +52,9 @@ class PromotionDesk(Protocol):
 
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again and move the alias."""
+
+    def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> View:
+        """Approve of a version, or be against it."""
 
     def roll_back(self, alias: str, reason: str) -> View:
         """Give the alias back to the version that held it before."""
@@ -92,10 +101,13 @@ class PromotionCard(Card):
 
     def _answer(self, request: Mapping[str, Any]) -> Outcome:
         match request.get("do"):
-            case "select":
-                return self._desk.look(self._known(request.get("version")), self._before(request)), None
-            case "refresh":
-                return self._desk.look(self.selected, self._before(request)), None
+            case "select" | "refresh" as look:
+                version = self._known(request.get("version")) if look == "select" else self.selected
+                return self._desk.look(version, self._before(request)), None
+            case "watch":
+                return self._watched(request), None
+            case "approve" | "reject" as said:
+                return self._speak(request, said)
             case "details":
                 version, alias = self._known(request.get("version")), self._alias(request.get("alias"))
                 return self._desk.details(version, alias), None
@@ -125,6 +137,25 @@ class PromotionCard(Card):
             "before": before,
             "reason": reason,
         }
+
+    def _watched(self, request: Mapping[str, Any]) -> View:
+        """Look whether anything is another way than it is shown; if not, nothing is to be said."""
+        view = _plain(self._desk.look(self._known(request.get("version")), self._before(request)))
+        if all(self.state.get(name) == item for name, item in view.items() if name not in _OF_AN_ACT):
+            return {}
+        return {**view, "message": dict(_CHANGED)}
+
+    def _speak(self, request: Mapping[str, Any], said: str) -> Outcome:
+        version, reason = self._known(request.get("version")), _reason(request.get("reason"))
+        alias = self._alias(request.get("alias"))
+        if version != self.state.get("selected"):
+            raise RefusedError(
+                f"v{version} is not the version that was shown.", "Look at it, then say so again."
+            )
+        self._allowed("approve", "The policy of this model does not ask you.")
+        self._set(busy=True)
+        view = self._desk.speak(version, alias, reason, approved=said == "approve")
+        return view, {"did": said, "version": version, "alias": alias, "reason": reason}
 
     def _roll_back(self, request: Mapping[str, Any]) -> Outcome:
         alias, reason = self._alias(request.get("alias")), _reason(request.get("reason"))
@@ -184,7 +215,7 @@ class PromotionCard(Card):
 
     def _allowed(self, act: str, otherwise: str) -> None:
         if not self.state.get("can", {}).get(act):
-            why = self.state.get("why_not") or otherwise
+            why = otherwise if act == "approve" else self.state.get("why_not") or otherwise
             raise RefusedError(why, "Put that right, then refresh the card.")
 
     def _holders(self) -> Mapping[str, str]:

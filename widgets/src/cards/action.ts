@@ -16,6 +16,7 @@ export interface Standing {
 interface Acts {
   promote(alias: string, reason: string): void;
   rollBack(alias: string, reason: string): void;
+  speak(approved: boolean, reason: string): void;
 }
 
 const LONGEST = 2000; // characters of a reason, as in the kernel
@@ -33,6 +34,8 @@ export class Action {
     "aria-describedby": `${this.id}-hint`,
   });
   private readonly confirm = h("button", { type: "button", class: "mlp-main", "aria-describedby": `${this.id}-hint` });
+  private readonly approve = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
+  private readonly reject = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
   private readonly back = h("button", { type: "button", class: "mlp-plain" }, "Roll back…");
   private readonly sure = h("button", { type: "button", class: "mlp-plain mlp-danger" });
   private readonly keep = h("button", { type: "button", class: "mlp-plain" }, "Keep it");
@@ -47,7 +50,7 @@ export class Action {
       { class: "mlp-action" },
       h("div", { class: "mlp-field mlp-field-alias" }, h("label", { for: `${this.id}-alias` }, "Alias"), this.alias),
       h("div", { class: "mlp-field" }, h("label", { for: `${this.id}-reason` }, "Reason"), this.reason),
-      h("div", { class: "mlp-buttons" }, this.confirm, this.back, this.asking, this.hint),
+      h("div", { class: "mlp-buttons" }, this.confirm, this.approve, this.reject, this.back, this.asking, this.hint),
     );
     this.alias.addEventListener("change", () => {
       this.picked = this.alias.value;
@@ -63,6 +66,8 @@ export class Action {
       }
     });
     this.confirm.addEventListener("click", () => this.promote());
+    this.approve.addEventListener("click", () => this.speak(true));
+    this.reject.addEventListener("click", () => this.speak(false));
     this.back.addEventListener("click", () => !closed(this.back) && this.ask(true));
     this.keep.addEventListener("click", () => this.ask(false));
     this.sure.addEventListener("click", () => this.rollBack());
@@ -113,6 +118,11 @@ export class Action {
     close(this.back, stuck);
     close(this.sure, stuck || this.unsaid() !== null);
     this.confirm.hidden = !this.asking.hidden;
+    for (const [button, words] of [[this.approve, `Approve v${chosen}`], [this.reject, `Send v${chosen} back`]] as const) {
+      say(button, words);
+      button.hidden = !this.asking.hidden || !chosen || view.can.approve !== true;
+      close(button, this.stuck() !== null || this.unsaid() !== null);
+    }
     this.back.hidden = !this.asking.hidden || !(view.can.roll_back && holder);
     const hint = this.asking.hidden ? no : (this.stuck() ?? this.unsaid() ?? { tone: "plain", what: "" });
     say(this.hint, hint?.what ?? "Enter promotes; Shift+Enter starts a new line.");
@@ -149,6 +159,11 @@ export class Action {
       return;
     }
     this.acts.promote(this.target(this.now.view), this.reason.value.trim());
+  }
+
+  private speak(approved: boolean): void {
+    if (!closed(this.approve)) this.acts.speak(approved, this.reason.value.trim());
+    else if (!this.stuck()) this.reason.focus();
   }
 
   private rollBack(): void {

@@ -12,6 +12,7 @@ import { type Model, type Request, type View, readView } from "./model";
 import { VersionList } from "./versions";
 
 const LOOKS: ReadonlySet<Request["do"]> = new Set(["select", "details"]); // change nothing, and may be overtaken
+const WATCH = 20_000; // ms between two looks at whether the registry has changed elsewhere
 const SETTLE = 120; // ms: running through the list with the arrow keys asks once, at the end
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
 
@@ -27,6 +28,7 @@ class Card {
   private readonly action = new Action({
     promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, "Promoting…"),
     rollBack: (alias, reason) => this.ask({ do: "roll_back", alias, reason }, "Rolling back…"),
+    speak: (approved, reason) => this.ask({ do: approved ? "approve" : "reject", version: this.chosen, alias: this.alias(), reason }, "Writing it down…"),
   });
   private readonly pane: HTMLElement;
   private readonly body: HTMLElement;
@@ -37,6 +39,8 @@ class Card {
   private heard = 0;
   private gone = false;
   private note = "";
+  private watched = ""; // a look that the kernel has not answered
+  private readonly watching = window.setInterval(() => this.watch(), WATCH);
 
   constructor(
     private readonly model: Model,
@@ -67,6 +71,7 @@ class Card {
       this.settled();
       if (view.message?.tone === "good" && !LOOKS.has(act)) this.action.clear();
     }
+    if (view && view.click === this.watched) this.watched = "";
     if (view && !this.asked && !this.settle) this.chosen = view.selected;
     if (this.gone) this.settled();
     this.show();
@@ -81,6 +86,22 @@ class Card {
     clearTimeout(this.heard);
     clearTimeout(this.settle);
     clearTimeout(this.slow);
+    clearInterval(this.watching);
+  }
+
+  /** See whether the registry has changed elsewhere; only where somebody may be looking, and nothing else is asked. */
+  private watch(): void {
+    const view = readView(this.model.get("state"));
+    const { top, bottom } = this.element.getBoundingClientRect();
+    const seen = !document.hidden && bottom > 0 && top < window.innerHeight;
+    if (!view || !seen || this.watched || this.settle || !this.idle()) return;
+    this.watched = fresh();
+    try {
+      this.model.send({ do: "watch", version: view.selected, alias: this.alias(), click: this.watched });
+    } catch {
+      this.gone = true;
+      this.show();
+    }
   }
 
   /** An alias is being moved, on behalf of this page or another. */
