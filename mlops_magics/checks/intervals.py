@@ -102,18 +102,24 @@ def roc_auc(positive: npt.NDArray[np.bool_], score: Numbers) -> Influence | None
     Returns:
         The area, or None where a class has fewer than two rows.
     """
-    from scipy.stats import rankdata
-
     count, others = int(positive.sum()), int((~positive).sum())
     if count < 2 or others < 2:  # noqa: PLR2004 - a variance needs two
         return None
-    ranks = rankdata(score)
-    of_positive = (ranks[positive] - rankdata(score[positive])) / others
-    of_negative = 1 - (ranks[~positive] - rankdata(score[~positive])) / count
-    area = float(of_positive.mean())
+    order = np.argsort(score)
+    ranked, first = score[order], positive[order]
+    if math.isnan(ranked[-1]):  # they are sorted to the end
+        return Influence(math.nan, np.full(len(score), math.nan))
+    # One sort is enough: below each score lie so many positives, and the others are the rest.
+    begins = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    ends = np.append(begins[1:], len(ranked))
+    so_far = np.concatenate([[0], np.cumsum(first)])
+    positives = (so_far[begins] + so_far[ends]) / 2  # of equal scores half are counted
+    below = np.repeat(np.column_stack([positives, (begins + ends) / 2 - positives]), ends - begins, axis=0)
+    of_row = np.where(first, below[:, 1] / others, 1 - below[:, 0] / count)
+    area = float(of_row[first].mean())
     rows = np.empty(len(score))
-    rows[positive] = (of_positive - area) / math.sqrt(count * (count - 1))
-    rows[~positive] = (of_negative - area) / math.sqrt(others * (others - 1))
+    scale = np.where(first, math.sqrt(count * (count - 1)), math.sqrt(others * (others - 1)))
+    rows[order] = (of_row - area) / scale
     return Influence(area, rows)
 
 
