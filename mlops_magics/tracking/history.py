@@ -21,6 +21,7 @@ from mlops_magics.tracking.store import Store, door
 _PREFIX: Final = "mlops.promotion."
 _REASON_CHARACTERS: Final = 2000  # a tag holds 5,000
 OVERTAKEN: Final = "overtaken"
+COMMENT: Final = "comment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Event:
         new: The version it points to since, or None when it was taken away.
         reason: Why.
         kind: "promotion", "rollback" or "registration"; "overtaken" for one that came too late, and did not
-            move anything.
+            move anything; "comment" for what somebody said of the version ``new``.
         id: What tells it from any other.
     """
 
@@ -53,7 +54,7 @@ class Event:
     @property
     def moved(self) -> bool:
         """Whether the alias moved."""
-        return self.kind != OVERTAKEN
+        return self.kind not in {OVERTAKEN, COMMENT}
 
     @property
     def key(self) -> str:

@@ -83,6 +83,9 @@ class MemoryDesk:
     def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> dict[str, Any]:
         raise RefusedError(f"Nobody asks for {approved} of {version} before {alias}: {reason}", "Go on.")
 
+    def comment(self, version: str, alias: str, words: str) -> dict[str, Any]:
+        raise RefusedError(f"Nobody listens to {words} on {version} before {alias}.", "Go on.")
+
     def roll_back(self, alias: str, reason: str) -> dict[str, Any]:
         self.holders[alias] = self.before.pop()
         words = f"{alias} is v{self.holders[alias]} again."

@@ -265,6 +265,15 @@ def test_an_approver_says_so_with_a_reason(new_card: NewCard) -> None:
     expect(approve).to_be_hidden()
 
 
+def test_a_comment_takes_words(new_card: NewCard) -> None:
+    card = new_card(failing() | {"can": {"promote": False, "roll_back": False, "comment": True}})
+    comment = card.page.get_by_role("button", name="Comment")
+    expect(comment).to_be_disabled()
+    reason(card.page).fill("Ann, please look at Newark")
+    comment.click()
+    assert [(one["do"], one["reason"]) for one in card.sent] == [("comment", "Ann, please look at Newark")]
+
+
 def test_it_looks_whether_the_registry_changed_elsewhere(new_card: NewCard) -> None:
     card = new_card()
     page = card.page

@@ -55,7 +55,12 @@ class Desk:
             "holders": dict(self.holders),
             "versions": [{"version": "2", "metrics": {"auc": float("nan")}}, {"version": "1", "metrics": {}}],
             "selected": version or "2",
-            "can": {"promote": version != "1", "roll_back": True, "approve": self.approver},
+            "can": {
+                "promote": version != "1",
+                "roll_back": True,
+                "approve": self.approver,
+                "comment": self.approver,
+            },
             "why_not": "",
             "message": None,
             "busy": False,
@@ -73,6 +78,10 @@ class Desk:
     def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> dict[str, Any]:
         self.asked.append(("speak", version, alias, reason, approved))
         self.seen_busy.append(self.card.state["busy"])
+        return {**self.look(version, alias), "message": {"tone": "good", "what": "Said.", "remedy": ""}}
+
+    def comment(self, version: str, alias: str, words: str) -> dict[str, Any]:
+        self.asked.append(("comment", version, alias, words))
         return {**self.look(version, alias), "message": {"tone": "good", "what": "Said.", "remedy": ""}}
 
     def roll_back(self, alias: str, reason: str) -> dict[str, Any]:
@@ -291,8 +300,16 @@ def test_an_approver_speaks_of_the_version_that_is_shown(card: Any, desk: Desk) 
     desk.approver = False
     press(card, "refresh", click="c5", alias="champion")
     press(card, "approve", click="c6", version="2", alias="champion", reason="x")
-    assert [one for one in desk.asked[before:] if one[0] == "speak"] == []
     assert "does not ask you" in card.state["message"]["what"]
+    press(card, "comment", click="c7", version="2", alias="champion", reason="x")
+    assert "may not write" in card.state["message"]["what"]
+    assert [one for one in desk.asked[before:] if one[0] != "look"] == []
+
+
+def test_a_comment_moves_nothing(card: Any, desk: Desk) -> None:
+    press(card, "comment", version="2", alias="champion", reason=" Ann, please look ")
+    assert ("comment", "2", "champion", "Ann, please look") in desk.asked
+    assert card.state["holders"] == {"champion": "1"}
 
 
 def test_a_look_that_finds_nothing_new_says_nothing(card: Any, desk: Desk) -> None:

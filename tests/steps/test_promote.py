@@ -7,7 +7,8 @@ import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.promote import Promotion, Review, promote
+from mlops_magics.frontends.widgets.desk import StoreDesk
+from mlops_magics.steps.promote import Desk, Promotion, Remark, Review, promote
 from mlops_magics.steps.recover import recover
 from mlops_magics.tracking import evaluations, moves, registry
 from mlops_magics.tracking.evaluations import Gate
@@ -39,6 +40,31 @@ def test_without_a_reason_it_is_only_a_review(registered: ModelVersion) -> None:
         promote("flights", to="champion")  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="needs a reason"):
         promote("flights", to="champion", reason="  ")
+
+
+def test_a_comment_is_history_and_moves_nothing(registered: ModelVersion) -> None:
+    promote("flights", to="champion", reason="first")
+    secret = "ghp_" + "a1B2c3D4e5" * 4  # made up
+    said = promote("flights", version="1", comment=f" Ann, please look at Newark {secret} ")
+    assert isinstance(said, Remark)
+    assert (said.version, said.verified) == (registered.version, False)
+    assert "please look at Newark" in said.to_html()
+    store = open_store(Settings.discover())
+    last = registry.moves_of(store, "flights")[-1]
+    assert (last.kind, last.moved, last.new) == ("comment", False, "1")
+    assert secret not in last.reason
+    seen = promote("flights")
+    assert seen.previous is None, "a comment is nothing to go back to"
+    assert seen.outside == ()
+    assert "on version 1: Ann, please look" in seen.to_html()
+    shown = StoreDesk(Desk(store, "flights", "champion"))
+    assert shown.look("1")["history"][0]["what"] == "on v1"
+    told = shown.comment("1", "champion", "seen")
+    assert (told["message"]["tone"], told["history"][0]["reason"]) == ("good", "seen")
+    with pytest.raises(UsageError, match="The comment is empty"):
+        promote("flights", comment=" ")
+    with pytest.raises(UsageError, match="different things"):
+        promote("flights", comment="x", rollback=True)  # type: ignore[call-overload]
 
 
 def test_a_failed_gate_refuses_with_gate_number_and_threshold(registered: ModelVersion) -> None:

@@ -11,7 +11,7 @@ from mlops_magics.steps.promote import Desk, Promotion, Review
 from mlops_magics.steps.track.view import written
 from mlops_magics.tracking import evaluations
 from mlops_magics.tracking.evaluations import Gate
-from mlops_magics.tracking.history import Event
+from mlops_magics.tracking.history import COMMENT, Event
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.registry import ALIASES
 from mlops_magics.tracking.rights import suffices
@@ -52,6 +52,16 @@ class StoreDesk:
         remedy = f"{count} of {done.needed} approvals."
         return self.look(version, alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
+    def comment(self, version: str, alias: str, words: str) -> View:
+        """Say something of a version, and show how things stand then."""
+        done = self._desk.remark(version, words)
+        message = {
+            "tone": "good",
+            "what": f"Said of version {done.version}.",
+            "remedy": "It is in the history.",
+        }
+        return self.look(version, alias) | {"message": message}
+
     def roll_back(self, alias: str, reason: str) -> View:
         """Give the alias back to the version before, and show how things stand then."""
         done = self._desk.back(alias, reason)
@@ -82,6 +92,7 @@ def _view(review: Review) -> View:
         "can": {
             "promote": review.refusal is None,
             "roll_back": review.previous is not None and suffices(review.rules.right, "EDIT"),
+            "comment": suffices(review.rules.right, "EDIT"),
             "approve": policy is not None and review.rules.who.name in policy.places,
         },
         "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
@@ -136,6 +147,13 @@ def _gate(gate: Gate) -> View:
 
 def _move(event: Event) -> View:
     claimed = "" if event.verified else " (unverified)"
+    if event.kind == COMMENT:
+        return {
+            "when": event.when,
+            "who": f"{event.who}{claimed}",
+            "what": f"on v{event.new}",
+            "reason": event.reason,
+        }
     what = f"{event.alias}: {event.old or '-'} → {event.new or '-'}"
     if event.kind != "promotion":
         what = f"{what} · {event.kind}"

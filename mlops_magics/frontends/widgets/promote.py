@@ -56,6 +56,9 @@ class PromotionDesk(Protocol):
     def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> View:
         """Approve of a version, or be against it."""
 
+    def comment(self, version: str, alias: str, words: str) -> View:
+        """Say something of a version, in the model's history."""
+
     def roll_back(self, alias: str, reason: str) -> View:
         """Give the alias back to the version that held it before."""
 
@@ -106,7 +109,7 @@ class PromotionCard(Card):
                 return self._desk.look(version, self._before(request)), None
             case "watch":
                 return self._watched(request), None
-            case "approve" | "reject" as said:
+            case "approve" | "reject" | "comment" as said:
                 return self._speak(request, said)
             case "details":
                 version, alias = self._known(request.get("version")), self._alias(request.get("alias"))
@@ -152,9 +155,14 @@ class PromotionCard(Card):
             raise RefusedError(
                 f"v{version} is not the version that was shown.", "Look at it, then say so again."
             )
-        self._allowed("approve", "The policy of this model does not ask you.")
-        self._set(busy=True)
-        view = self._desk.speak(version, alias, reason, approved=said == "approve")
+        if said == "comment":
+            self._allowed("comment", "You may not write into the history of this model.")
+            self._set(busy=True)
+            view = self._desk.comment(version, alias, reason)
+        else:
+            self._allowed("approve", "The policy of this model does not ask you.")
+            self._set(busy=True)
+            view = self._desk.speak(version, alias, reason, approved=said == "approve")
         return view, {"did": said, "version": version, "alias": alias, "reason": reason}
 
     def _roll_back(self, request: Mapping[str, Any]) -> Outcome:
@@ -215,7 +223,7 @@ class PromotionCard(Card):
 
     def _allowed(self, act: str, otherwise: str) -> None:
         if not self.state.get("can", {}).get(act):
-            why = otherwise if act == "approve" else self.state.get("why_not") or otherwise
+            why = otherwise if act in {"approve", "comment"} else self.state.get("why_not") or otherwise
             raise RefusedError(why, "Put that right, then refresh the card.")
 
     def _holders(self) -> Mapping[str, str]:

@@ -11,10 +11,10 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
 from mlops_magics.steps.promote.governing import governed
 from mlops_magics.steps.promote.page import written
-from mlops_magics.steps.promote.result import Governed, Promotion, Refusal, Review, Spoken
+from mlops_magics.steps.promote.result import Governed, Promotion, Refusal, Remark, Review, Spoken
 from mlops_magics.tracking.store import open_store
 
-__all__ = ["Alias", "Desk", "Governed", "Promotion", "Refusal", "Review", "Spoken", "promote"]
+__all__ = ["Alias", "Desk", "Governed", "Promotion", "Refusal", "Remark", "Review", "Spoken", "promote"]
 
 Alias = Literal["candidate", "challenger", "champion"]
 
@@ -59,8 +59,12 @@ def promote(
     settings: Settings | None = None,
 ) -> Spoken: ...
 @overload
-def promote(model: str, *, policy: Path, settings: Settings | None = None) -> Governed: ...
 def promote(
+    model: str, *, version: str | None = None, comment: str, settings: Settings | None = None
+) -> Remark: ...
+@overload
+def promote(model: str, *, policy: Path, settings: Settings | None = None) -> Governed: ...
+def promote(  # noqa: PLR0913 - what a person at this desk can do
     model: str,
     *,
     version: str | None = None,
@@ -69,10 +73,11 @@ def promote(
     rollback: bool = False,
     approve: bool = False,
     reject: bool = False,
+    comment: str | None = None,
     policy: Path | None = None,
     page: Path | None = None,
     settings: Settings | None = None,
-) -> Review | Promotion | Spoken | Governed:
+) -> Review | Promotion | Spoken | Remark | Governed:
     """Promote a version of a model, or look at what would be promoted.
 
     Without a reason it shows the promotion widget: versions, what each alias points to now, gates,
@@ -88,6 +93,7 @@ def promote(
         rollback: Bring the alias's previous version back instead.
         approve: Say that you approve of the version instead; the policy must name you.
         reject: Say that you are against it instead; that stands until you approve.
+        comment: Say this of the version instead, or ask somebody to look at it; it stays in the history.
         policy: A TOML file with what a promotion to champion takes from now on: ``approvals``,
             ``approvers``, ``promoters``, ``tests``, ``[grants]`` and ``[gates]``. Only managers of the model
             may set it.
@@ -107,9 +113,10 @@ def promote(
         UsageError: The reason is missing, or options contradict each other.
     """
     checked_name(model, "model")
-    if sum((rollback, approve, reject, policy is not None)) > 1:
+    if sum((rollback, approve, reject, comment is not None, policy is not None)) > 1:
         raise UsageError(
-            "--rollback, --approve, --reject and --policy are different things.", "Say one of them a line."
+            "--rollback, --approve, --reject, --comment and --policy are different things.",
+            "Say one of them a line.",
         )
     store = open_store(settings or Settings.discover())
     if policy is not None:
@@ -119,6 +126,8 @@ def promote(
     desk = Desk(store, model, to or "champion")
     if page is not None:
         return written(desk, version, page)
+    if comment is not None:
+        return desk.remark(version, comment)
     if reason is None:
         if rollback or approve or reject or to is not None:
             raise UsageError(

@@ -10,7 +10,7 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageErr
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.steps.promote.beside import Beside, beside
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
-from mlops_magics.steps.promote.result import Promotion, Review, Rules, Spoken
+from mlops_magics.steps.promote.result import Promotion, Remark, Review, Rules, Spoken
 from mlops_magics.tracking import behaviours, evaluations, history, moves, policies, registry, rights
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.history import OVERTAKEN, Event
@@ -98,6 +98,28 @@ class Desk:
         policy = policies.read(self.store, self.model) or ModelPolicy()
         said = policies.approvals(self.store, item, policy)
         return Spoken(self.model, item.version, given, policy.approvals, said)
+
+    def remark(self, version: str | None, words: str) -> Remark:
+        """Say something of a version, or ask somebody to look at it: it stays in the model's history.
+
+        Raises:
+            RefusedError: MLflow does not let this user write there.
+            UsageError: There are no words.
+        """
+        if not words.strip():
+            raise UsageError("The comment is empty.", "Write what others should know, or whom you ask.")
+        item, who = self._version(version), rights.current(self.store)
+        right = rights.right(self.store, who, "registered_model", self.model)
+        if not rights.suffices(right, "EDIT"):
+            raise RefusedError(
+                f"{who.name} has {right} on {self.model}; a comment takes EDIT.",
+                f"Ask a manager of {self.model} for EDIT, or sign in as somebody who has it.",
+            )
+        said = history.event(
+            self.alias, item.version, item.version, words.strip(), kind=history.COMMENT, by=who
+        )
+        history.write(self.store, self.model, said)
+        return Remark(self.model, item.version, said.reason, who.name, who.verified)
 
     def back(self, alias: str, reason: str) -> Promotion:
         """Bring an alias's previous version back.

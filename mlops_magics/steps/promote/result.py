@@ -10,13 +10,12 @@ from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Ton
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.tracking.behaviours import Tested
 from mlops_magics.tracking.evaluations import Gate
-from mlops_magics.tracking.history import Event
+from mlops_magics.tracking.history import COMMENT, Event
 from mlops_magics.tracking.moves import Outside
 from mlops_magics.tracking.policies import Approval, ModelPolicy
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.rights import User
 
-_PRIMARY: Final = ("roc_auc", "accuracy", "r2")
 _SHOWN_EVENTS: Final = 5
 
 
@@ -123,6 +122,34 @@ class Spoken(Result):
 
 
 @dataclass(frozen=True)
+class Remark(Result):
+    """What somebody said of a version, in the model's history; nothing moved.
+
+    Attributes:
+        model: The registered model's name.
+        version: The version.
+        words: What was said.
+        who: Who said it.
+        verified: Whether MLflow authenticated who said it.
+    """
+
+    model: str
+    version: str
+    words: str
+    who: str
+    verified: bool
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what was said, of what, by whom."""
+        yield Title(f"{self.who} on {self.model}/{self.version}", "comment")
+        yield Note(self.words)
+        if not self.verified:
+            yield Note("The name is unverified: the store does not authenticate.", "quiet")
+
+
+@dataclass(frozen=True)
 class Governed(Result):
     """A policy that a model was given.
 
@@ -202,12 +229,11 @@ class Review(Result):
         holder = self.holders.get(self.to)
         now = f"{self.to} is version {holder}" if holder else f"no {self.to} yet"
         yield Title(f"Promote {self.model}", now)
-        names = [name for name in _PRIMARY if name in self.metrics]
         yield Table(
             ("version", "aliases", "made", "format"),
             [(item.version, ", ".join(item.aliases), item.made, item.format) for item in self.versions[:10]],
         )
-        yield Facts([(f"{name} of version {self.selected}", self.metrics[name]) for name in names])
+        yield from self._beside(holder)
         yield from _gate_blocks(self.gates)
         if self.refusal is not None:
             yield Note(f"{self.refusal.what} {self.refusal.remedy}", "bad")
@@ -215,6 +241,28 @@ class Review(Result):
             yield Note(_around(alias), "bad")
         for move in self.history[:_SHOWN_EVENTS]:
             yield Note(_told(move), "quiet")
+
+    def _beside(self, holder: str | None) -> Iterable[Block]:
+        """Put the version's metrics beside the holder's, where they are of the same rows."""
+        if not self.metrics:
+            return
+        mine = f"version {self.selected}"
+        if holder is None or holder == self.selected or not self.champion_metrics:
+            yield Table(("metric", mine), list(self.metrics.items()))
+            return
+        words = {True: "better", False: "worse", None: "inside the noise"}
+        yield Table(
+            ("metric", mine, f"{self.to}, version {holder}", "reading"),
+            [
+                (
+                    name,
+                    value,
+                    self.champion_metrics.get(name),
+                    words[self.readings[name]] if name in self.readings else "",
+                )
+                for name, value in self.metrics.items()
+            ],
+        )
 
 
 def _gate_blocks(gates: tuple[Gate, ...]) -> Iterable[Block]:
@@ -232,6 +280,8 @@ def _around(alias: Outside) -> str:
 
 
 def _told(move: Event) -> str:
+    if move.kind == COMMENT:
+        return f"{move.when[:16]} {move.who} on version {move.new}: {move.reason}"
     what = f"{move.alias} {move.old or '-'} → {move.new or '-'}"
     late = "" if move.moved else ", too late"
     return f"{move.when[:16]} {move.who}: {what}{late} ({move.reason})"

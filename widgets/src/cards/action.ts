@@ -13,10 +13,12 @@ export interface Standing {
   gone: boolean;
 }
 
+type Word = "approve" | "reject" | "comment";
+
 interface Acts {
   promote(alias: string, reason: string): void;
   rollBack(alias: string, reason: string): void;
-  speak(approved: boolean, reason: string): void;
+  speak(word: Word, reason: string): void;
 }
 
 const LONGEST = 2000; // characters of a reason, as in the kernel
@@ -36,6 +38,7 @@ export class Action {
   private readonly confirm = h("button", { type: "button", class: "mlp-main", "aria-describedby": `${this.id}-hint` });
   private readonly approve = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
   private readonly reject = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
+  private readonly remark = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
   private readonly back = h("button", { type: "button", class: "mlp-plain" }, "Roll back…");
   private readonly sure = h("button", { type: "button", class: "mlp-plain mlp-danger" });
   private readonly keep = h("button", { type: "button", class: "mlp-plain" }, "Keep it");
@@ -50,7 +53,7 @@ export class Action {
       { class: "mlp-action" },
       h("div", { class: "mlp-field mlp-field-alias" }, h("label", { for: `${this.id}-alias` }, "Alias"), this.alias),
       h("div", { class: "mlp-field" }, h("label", { for: `${this.id}-reason` }, "Reason"), this.reason),
-      h("div", { class: "mlp-buttons" }, this.confirm, this.approve, this.reject, this.back, this.asking, this.hint),
+      h("div", { class: "mlp-buttons" }, this.confirm, this.approve, this.reject, this.remark, this.back, this.asking, this.hint),
     );
     this.alias.addEventListener("change", () => {
       this.picked = this.alias.value;
@@ -66,8 +69,9 @@ export class Action {
       }
     });
     this.confirm.addEventListener("click", () => this.promote());
-    this.approve.addEventListener("click", () => this.speak(true));
-    this.reject.addEventListener("click", () => this.speak(false));
+    this.approve.addEventListener("click", () => this.speak("approve"));
+    this.reject.addEventListener("click", () => this.speak("reject"));
+    this.remark.addEventListener("click", () => this.speak("comment"));
     this.back.addEventListener("click", () => !closed(this.back) && this.ask(true));
     this.keep.addEventListener("click", () => this.ask(false));
     this.sure.addEventListener("click", () => this.rollBack());
@@ -118,9 +122,14 @@ export class Action {
     close(this.back, stuck);
     close(this.sure, stuck || this.unsaid() !== null);
     this.confirm.hidden = !this.asking.hidden;
-    for (const [button, words] of [[this.approve, `Approve v${chosen}`], [this.reject, `Send v${chosen} back`]] as const) {
-      say(button, words);
-      button.hidden = !this.asking.hidden || !chosen || view.can.approve !== true;
+    const words: [HTMLButtonElement, string, boolean | undefined][] = [
+      [this.approve, `Approve v${chosen}`, view.can.approve],
+      [this.reject, `Send v${chosen} back`, view.can.approve],
+      [this.remark, "Comment", view.can.comment],
+    ];
+    for (const [button, text, may] of words) {
+      say(button, text);
+      button.hidden = !this.asking.hidden || !chosen || may !== true;
       close(button, this.stuck() !== null || this.unsaid() !== null);
     }
     this.back.hidden = !this.asking.hidden || !(view.can.roll_back && holder);
@@ -161,8 +170,8 @@ export class Action {
     this.acts.promote(this.target(this.now.view), this.reason.value.trim());
   }
 
-  private speak(approved: boolean): void {
-    if (!closed(this.approve)) this.acts.speak(approved, this.reason.value.trim());
+  private speak(word: Word): void {
+    if (!closed(this.remark)) this.acts.speak(word, this.reason.value.trim());
     else if (!this.stuck()) this.reason.focus();
   }
 

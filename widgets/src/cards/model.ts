@@ -65,7 +65,7 @@ export interface View {
   gates: Gate[];
   history: Move[];
   details: Details | null;
-  can: { promote: boolean; roll_back: boolean; approve?: boolean };
+  can: { promote: boolean; roll_back: boolean; approve?: boolean; comment?: boolean };
   why_not: string;
   message: Message | null;
   busy: boolean;
@@ -82,7 +82,7 @@ export interface Model extends Live {
 }
 
 export interface Request {
-  do: "select" | "details" | "promote" | "roll_back" | "approve" | "reject" | "refresh" | "watch";
+  do: "select" | "details" | "promote" | "roll_back" | "approve" | "reject" | "comment" | "refresh" | "watch";
   click: string;
   version?: string;
   alias?: string;

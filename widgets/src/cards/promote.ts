@@ -28,7 +28,7 @@ class Card {
   private readonly action = new Action({
     promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, "Promoting…"),
     rollBack: (alias, reason) => this.ask({ do: "roll_back", alias, reason }, "Rolling back…"),
-    speak: (approved, reason) => this.ask({ do: approved ? "approve" : "reject", version: this.chosen, alias: this.alias(), reason }, "Writing it down…"),
+    speak: (word, reason) => this.ask({ do: word, version: this.chosen, alias: this.alias(), reason }, "Writing it down…"),
   });
   private readonly pane: HTMLElement;
   private readonly body: HTMLElement;
