@@ -57,12 +57,14 @@ def test_a_missing_right_is_named_and_nothing_is_tried(project: Path) -> None:
         assert seen.refusal is not None
         assert seen.refusal.what == told
         view = StoreDesk(seen.desk).look(None)
-        assert view["can"] == {"promote": False, "roll_back": False}
+        assert view["can"] == dict.fromkeys(("promote", "roll_back", "approve", "comment"), False)
         assert view["why_not"].startswith(told)
         with pytest.raises(RefusedError, match="Ask a manager of flights for EDIT"):
             promote("flights", to="champion", reason="please")
         with pytest.raises(RefusedError, match="moving an alias takes EDIT"):
             promote("flights", to="champion", reason="please", rollback=True)
+        with pytest.raises(RefusedError, match="a comment takes EDIT"):
+            promote("flights", comment="I was here")
         store = open_store(Settings.discover())
         with pytest.raises(RefusedError, match="refused"):
             registry.tag_version(store, seen.versions[0], {"a": "b"})
