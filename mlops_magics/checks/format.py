@@ -38,7 +38,7 @@ def _why(kept: Kept) -> str:
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return ", ".join(sorted(names)[:_NAMED]) + more
 
 
 GATE = Format()
