@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from mlops_magics.tracking.store import Store, door, raced
 
 ALIASES = ("candidate", "challenger", "champion")
 _MODEL_ID = "mlops.model_id"  # MLflow's SQL store takes a version's model id and forgets it
+_PAGE = 1_000  # things that one answer holds; of registered models MLflow gives no more at once
 
 
 def create_version(
@@ -45,7 +46,7 @@ def create_version(
 def models(store: Store) -> dict[str, dict[str, str]]:
     """List the registered models by name, each with its aliases and the version each points to."""
     with door("The registry"):
-        found = store.client.search_registered_models(max_results=1000)
+        found = list(paged(store.client.search_registered_models))
     return {item.name: {key: str(value) for key, value in item.aliases.items()} for item in found}
 
 
@@ -58,7 +59,14 @@ def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
     registered = _known(store, model)
     holders = _holders(registered)
     with door(f"The model '{model}'"):
-        found = store.client.search_model_versions(f"name = '{model}'", max_results=1000)
+        # By number: MLflow's own order, by the last change, may shift between two pages.
+        found = list(
+            paged(
+                store.client.search_model_versions,
+                filter_string=f"name = '{model}'",
+                order_by=["version_number ASC"],
+            )
+        )
     return tuple(
         _record(item, holders) for item in sorted(found, key=lambda item: int(item.version), reverse=True)
     )
@@ -67,7 +75,7 @@ def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
 def made_by(store: Store, run_id: str) -> tuple[ModelVersion, ...]:
     """List the versions that came of a run, newest first."""
     with door("The registry"):
-        found = store.client.search_model_versions(f"run_id = '{run_id}'", max_results=100)
+        found = list(paged(store.client.search_model_versions, filter_string=f"run_id = '{run_id}'"))
     holders = {item.name: _holders(_known(store, item.name)) for item in found}
     ordered = sorted(found, key=lambda item: item.creation_timestamp, reverse=True)
     return tuple(_record(item, holders[item.name]) for item in ordered)
@@ -90,12 +98,7 @@ def resolve(store: Store, address: ModelAddress) -> ModelVersion:
         )
     wanted = aliases.get(address.alias or "") or address.version
     if wanted is None:
-        newest = versions(store, address.model)
-        if not newest:
-            raise NotFoundError(
-                f"{address.model} has no versions.", f"%mlops_register RUN {address.model} makes one."
-            )
-        return newest[0]
+        return _newest(store, registered)
     try:
         with door(f"Version {wanted} of {address.model}"):
             item = store.client.get_model_version(address.model, wanted)
@@ -122,11 +125,41 @@ def moves_of(store: Store, model: str) -> tuple[Event, ...]:
     return history.of_tags(_known(store, model).tags)
 
 
+def paged(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:  # noqa: ANN401 - MLflow's own
+    """Go through all that one of MLflow's searches finds, a page at a time.
+
+    Args:
+        search: The client's method.
+        **asked: What it is asked for.
+
+    Yields:
+        What it found, in its order.
+    """
+    token: str | None = None
+    while True:
+        page = search(**asked, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token or None
+        if token is None:
+            return
+
+
 def tag_version(store: Store, version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Set tags of a version."""
     with door(f"{version.model}/{version.version}"):
         for key, value in masked_values(tags).items():
             store.client.set_model_version_tag(version.model, version.version, key, value)
+
+
+def _newest(store: Store, registered: Any) -> ModelVersion:  # noqa: ANN401 - MLflow's RegisteredModel
+    model = registered.name
+    with door(f"The model '{model}'"):
+        found = store.client.search_model_versions(
+            f"name = '{model}'", max_results=1, order_by=["version_number DESC"]
+        )
+    if not found:
+        raise NotFoundError(f"{model} has no versions.", f"%mlops_register RUN {model} makes one.")
+    return _record(found[0], _holders(registered))
 
 
 def _registered(store: Store, model: str) -> Any:  # noqa: ANN401 - MLflow's RegisteredModel

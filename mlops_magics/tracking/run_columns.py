@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.tracking.findings import TAG
 from mlops_magics.tracking.leaderboard import NO_FINDING, schema_is_known
+from mlops_magics.tracking.registry import paged
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
 
 _FIRST_PAGE = 200  # runs that a search reads at once; a server sends each with all that it has
@@ -288,9 +289,9 @@ def _registered(store: Store) -> dict[str, list[Origin]]:
     """Find what the registry's models were made of; a server that keeps them from this user shows none."""
     found: dict[str, list[Origin]] = {}
     with contextlib.suppress(MLOpsError), door("The registry"):
-        models = store.client.search_registered_models(max_results=1_000)
-        for item in store.client.search_model_versions(max_results=1_000):
-            aliases: dict[str, str] = next((model.aliases for model in models if model.name == item.name), {})
+        models = {item.name: item.aliases for item in paged(store.client.search_registered_models)}
+        for item in paged(store.client.search_model_versions, order_by=["name ASC", "version_number ASC"]):
+            aliases: dict[str, str] = models.get(item.name, {})
             held = tuple(
                 sorted(alias for alias, number in aliases.items() if str(number) == str(item.version))
             )

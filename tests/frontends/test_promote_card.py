@@ -214,9 +214,10 @@ def test_a_right_that_is_missing_is_missing_here_too(card: Any, desk: Desk) -> N
 
 
 def test_the_page_cannot_write_what_the_card_knows(card: Any) -> None:
-    before = dict(card.state)
-    _receive(card, {"method": "update", "state": {"state": {"can": {"promote": True}}, "_esm": "alert(1)"}})
-    assert card.state == before
+    before, versions = dict(card.state), list(card.versions)
+    forged = {"state": {"can": {"promote": True}}, "versions": [{"version": "9"}], "_esm": "alert(1)"}
+    _receive(card, {"method": "update", "state": forged})
+    assert (card.state, card.versions) == (before, versions)
     assert "alert" not in card._esm[:20]
 
 
@@ -334,8 +335,38 @@ def test_selected_goes_both_ways(card: Any, desk: Desk) -> None:
 
 
 def test_the_state_is_json(card: Any) -> None:
-    json.dumps(card.state, allow_nan=False)
-    assert card.state["versions"][0]["metrics"] == {"auc": None}
+    json.dumps([card.state, card.versions], allow_nan=False)
+    assert card.versions[0]["metrics"] == {"auc": None}
+
+
+def test_a_list_that_has_not_changed_is_not_sent_again(
+    card: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    rows = [{"version": str(number), "metrics": {"auc": number / 1000}} for number in range(500, 0, -1)]
+    look = desk.look
+    monkeypatch.setattr(
+        desk, "look", lambda *asked: {**look(*asked), "versions": [dict(row) for row in rows]}
+    )
+    monkeypatch.setattr(card, "_send", lambda message, **_: sent.append(message))
+    press(card, "refresh", "c1")
+    first = json.dumps(sent)
+    assert len(json.loads(first)[0]["state"]["versions"]) == 500
+    sent.clear()
+    press(card, "select", "c2", version="7")
+    press(card, "select", "c3", version="2")
+    promote(card, "c4", version="2")
+    press(card, "watch", "c5", version="2", alias="champion")
+    assert card.state["message"]["what"] == "Done."
+    assert len(sent) == 5, "a promotion sends that the card is busy, too"
+    assert all(set(message["state"]) == {"state"} for message in sent)
+    assert max(len(json.dumps(message)) for message in sent) < 1_000 < len(first) / 10
+    sent.clear()
+    rows.insert(0, {"version": "501", "metrics": {}})
+    press(card, "watch", "c6", version="2", alias="champion")
+    assert card.state["message"]["what"] == "The registry was changed elsewhere."
+    assert [set(message["state"]) for message in sent] == [{"state", "versions"}]
+    assert card.versions[0]["version"] == "501"
 
 
 def test_text_and_html_ride_along(card: Any) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from many_versions import fill_models, fill_versions
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError
 from mlops_magics.foundation.names import ModelAddress
@@ -80,3 +81,66 @@ def test_a_move_that_another_process_overtook_is_told(
 def test_fetching_files_that_are_gone_says_so(store: Store, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="not at"):
         models.fetch(store, str(tmp_path / "nowhere"), tmp_path)
+
+
+@pytest.fixture
+def asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Write down which searches the registry is asked for."""
+    found: list[str] = []
+    for name in ("search_registered_models", "search_model_versions"):
+        search = getattr(store.client, name)
+
+        def heard(*arguments: Any, _name: str = name, _search: Any = search, **named: Any) -> Any:
+            found.append(_name)
+            return _search(*arguments, **named)
+
+        monkeypatch.setattr(store.client, name, heard)
+    return found
+
+
+def test_all_pages_are_read_and_no_page_twice(
+    store: Store, store_file: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_PAGE", 4)
+    names = [f"m{number:02}" for number in range(9)]
+    fill_models(store_file, names)
+    fill_versions(store_file, "m03", [{}] * 12, ["r" * 32] * 12)
+    store.client.set_registered_model_alias("m03", "champion", "2")
+    # A version that was changed last is the first in MLflow's own order.
+    store.client.set_model_version_tag("m03", "1", "a", "b")
+    assert list(registry.models(store)) == names
+    assert asked == ["search_registered_models"] * 3
+    asked.clear()
+    found = registry.versions(store, "m03")
+    assert [item.version for item in found] == [str(number) for number in range(12, 0, -1)]
+    assert [item.version for item in found if item.aliases] == ["2"]
+    assert asked == ["search_model_versions"] * 3, "twelve are three full pages, and no fourth is asked for"
+    assert len(registry.made_by(store, "r" * 32)) == 12
+    monkeypatch.setattr(registry, "_PAGE", 1_000)
+    asked.clear()
+    assert len(registry.versions(store, "m03")) == 12
+    assert asked == ["search_model_versions"]
+
+
+def test_the_newest_version_is_found_without_reading_all(
+    store: Store, store_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_models(store_file, ["m", "none"])
+    fill_versions(store_file, "m", [{"a": str(number)} for number in range(12)])
+    monkeypatch.setattr(registry, "versions", None)
+    found = registry.resolve(store, ModelAddress("m"))
+    assert (found.version, found.tags["a"]) == ("12", "11")
+    with pytest.raises(NotFoundError, match="has no versions"):
+        registry.resolve(store, ModelAddress("none"))
+
+
+@pytest.mark.slow
+def test_more_than_a_page_of_models_and_of_versions(store: Store, store_file: Path, asked: list[str]) -> None:
+    names = [f"m{number:04}" for number in range(1_100)]
+    fill_models(store_file, names)
+    fill_versions(store_file, "m0500", [{"number": str(number)} for number in range(1, 1_101)])
+    assert list(registry.models(store)) == names
+    found = registry.versions(store, "m0500")
+    assert [item.version for item in found] == [str(number) for number in range(1_100, 0, -1)]
+    assert all(item.tags["number"] == item.version for item in found)
+    assert asked == ["search_registered_models"] * 2 + ["search_model_versions"] * 2

@@ -8,7 +8,7 @@ import pytest
 from many_runs import fill
 
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import findings, run_columns, runs
+from mlops_magics.tracking import findings, registry, run_columns, runs
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.run_columns import Origin, RunColumns, columns_of
@@ -40,6 +40,7 @@ def searched(store: Store, experiment: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_both_ways_say_the_same(store: Store, experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_PAGE", 1)  # the models and versions that the search reads at once
     ours = columns_of(store, experiment)
     theirs = searched(store, experiment, monkeypatch)
     assert not ours.more

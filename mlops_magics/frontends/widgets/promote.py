@@ -1,7 +1,8 @@
 """The promotion card: versions, gates, champion against candidate, a reason, confirm.
 
 The kernel holds the truth and the page only asks. A request from the page is checked here as if a
-stranger had sent it, acted on once a click, and answered with a whole new state.
+stranger had sent it, acted on once a click, and answered with a whole new state. The list of versions
+stands beside that state: of hundreds it would be nearly all of each answer, and it seldom changes.
 """
 
 from __future__ import annotations
@@ -71,11 +72,13 @@ class PromotionCard(Card):
         desk: What looks, promotes and rolls back.
 
     Attributes:
-        state: The view model that the page shows. The page cannot write it.
+        state: The view model that the page shows, without the versions. The page cannot write it.
+        versions: The versions that the page lists, newest first. The page cannot write it either.
         selected: The version looked at; setting it looks at another.
         result: What was last done here (``did, model, version, alias, before, reason``), or None.
     """
 
+    versions = traitlets.List().tag(sync=True)
     selected = traitlets.Unicode(allow_none=True, default_value=None)
     result = traitlets.Any(default_value=None, allow_none=True)
 
@@ -83,7 +86,10 @@ class PromotionCard(Card):
         self._desk = desk
         self._clicks: deque[str] = deque(maxlen=_CLICKS_KEPT)
         view = _plain(desk.look(None))
-        super().__init__(review, "promote", state=view, selected=view.get("selected") or None)
+        versions = view.pop("versions", [])
+        super().__init__(
+            review, "promote", state=view, versions=versions, selected=view.get("selected") or None
+        )
         self.observe(self._chosen, "selected")
         self.on_msg(self._heard)
 
@@ -144,7 +150,8 @@ class PromotionCard(Card):
     def _watched(self, request: Mapping[str, Any]) -> View:
         """Look whether anything is another way than it is shown; if not, nothing is to be said."""
         view = _plain(self._desk.look(self._known(request.get("version")), self._before(request)))
-        if all(self.state.get(name) == item for name, item in view.items() if name not in _OF_AN_ACT):
+        shown = {**self.state, "versions": self.versions}
+        if all(shown.get(name) == item for name, item in view.items() if name not in _OF_AN_ACT):
             return {}
         return {**view, "message": dict(_CHANGED)}
 
@@ -195,10 +202,13 @@ class PromotionCard(Card):
             self.result = {"model": self.state.get("model"), **done}
 
     def _set(self, **changes: Any) -> None:  # noqa: ANN401 - parts of the view model
-        self.state = {**self.state, **changes}
+        versions = changes.pop("versions", self.versions)
+        with self.hold_sync():  # one message, and nothing in it of what is as it was
+            self.versions = versions
+            self.state = {**self.state, **changes}
 
     def _known(self, version: object) -> str:
-        versions = {item.get("version") for item in self.state.get("versions", ())}
+        versions = {item.get("version") for item in self.versions}
         if not isinstance(version, str) or version not in versions:
             name = version[:LONGEST] if isinstance(version, str) else "?"
             raise UsageError(f"The card shows no version '{name}'.", "Refresh it, then choose a version.")

@@ -74,7 +74,9 @@ export interface View {
 }
 
 export interface Model extends Live {
-  get(name: "state"): Partial<View> | undefined;
+  get(name: "state"): Partial<Omit<View, "versions">> | undefined;
+  /** Beside the state: of hundreds they would be nearly all of each answer, and they seldom change. */
+  get(name: "versions"): Version[] | undefined;
   get(name: "layout"): ReturnType<Live["get"]>;
   on(event: string, listener: () => void): void;
   off(event: string, listener: () => void): void;
@@ -108,6 +110,8 @@ const EMPTY: View = {
 };
 
 /** Complete what the kernel sent; undefined while nothing has arrived yet. */
-export function readView(state: Partial<View> | undefined): View | undefined {
-  return state && state.model !== undefined ? { ...EMPTY, ...state } : undefined;
+export function readView(model: Model): View | undefined {
+  const state = model.get("state");
+  if (state?.model === undefined) return undefined;
+  return { ...EMPTY, ...state, versions: model.get("versions") ?? EMPTY.versions };
 }

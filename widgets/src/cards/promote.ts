@@ -64,7 +64,7 @@ class Card {
 
   /** The kernel sent a new state, or went away, or came back. */
   update = (): void => {
-    const view = readView(this.model.get("state"));
+    const view = readView(this.model);
     this.gone = lost(this.model, this.host);
     if (view && this.asked && view.click === this.asked.click && !view.busy) {
       const { act } = this.asked;
@@ -91,7 +91,7 @@ class Card {
 
   /** See whether the registry has changed elsewhere; only where somebody may be looking, and nothing else is asked. */
   private watch(): void {
-    const view = readView(this.model.get("state"));
+    const view = readView(this.model);
     const { top, bottom } = this.element.getBoundingClientRect();
     const seen = !document.hidden && bottom > 0 && top < window.innerHeight;
     if (!view || !seen || this.watched || this.settle || !this.idle()) return;
@@ -110,12 +110,12 @@ class Card {
   }
 
   private idle(): boolean {
-    return !this.gone && !this.asked && !this.acting(readView(this.model.get("state")));
+    return !this.gone && !this.asked && !this.acting(readView(this.model));
   }
 
   private choose(version: string): void {
     // While the kernel promotes, a change of mind would show one version and promote another.
-    if (this.acting(readView(this.model.get("state")))) return;
+    if (this.acting(readView(this.model))) return;
     this.chosen = version;
     clearTimeout(this.settle);
     this.settle = window.setTimeout(() => {
@@ -127,7 +127,7 @@ class Card {
 
   /** The alias in question. */
   private alias(): string {
-    const view = readView(this.model.get("state"));
+    const view = readView(this.model);
     return view ? this.action.target(view) : "";
   }
 
@@ -168,7 +168,7 @@ class Card {
   }
 
   private show(): void {
-    const view = readView(this.model.get("state"));
+    const view = readView(this.model);
     this.element.toggleAttribute("data-gone", this.gone);
     if (!view) {
       this.body.hidden = this.evidence.element.hidden = this.history.element.hidden = true;
@@ -235,6 +235,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   card.update();
   const listeners: [event: string, listener: () => void][] = [
     ["change:state", card.update],
+    ["change:versions", card.update],
     ["comm_live_update", card.soon],
     ["comm:close", card.soon],
   ];

@@ -55,7 +55,8 @@ export class VersionList {
   }
 
   update(view: View, chosen: string, closed: boolean): void {
-    const same = this.view?.versions === view.versions && this.chosen === chosen && this.closed === closed;
+    const known = this.view?.versions === view.versions && this.view.compare[0]?.metric === view.compare[0]?.metric;
+    const same = known && this.chosen === chosen && this.closed === closed;
     this.view = view;
     this.chosen = chosen;
     this.closed = closed;
