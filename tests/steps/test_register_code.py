@@ -113,7 +113,7 @@ def test_it_is_evaluated_and_promoted_with_consent_only(own: Book) -> None:
     assert judged.metrics["roc_auc"] > 0.5
     kept = next(item for item in judged.assessment.verdicts if item.name == "format")
     assert kept.outcome == "pass"
-    assert "with code of its author: Bare, Base, larger and 1 more" in kept.evidence
+    assert "with code of its author: Bare, Base, Larger and 1 more" in kept.evidence
     assert own('%mlops_promote flights --to champion --reason "beats guessing"').version == "1"
 
 
