@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote import Promotion, Review, promote
 from mlops_magics.steps.recover import recover
@@ -39,6 +40,23 @@ def test_without_a_reason_it_is_only_a_review(registered: ModelVersion) -> None:
         promote("flights", to="champion")  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="needs a reason"):
         promote("flights", to="champion", reason="  ")
+
+
+def test_a_review_reads_the_model_once(registered: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = promote("flights").desk
+    client, asked = desk.store.client, []
+    for name in ("get_registered_model", "search_model_versions", "get_model_version"):
+        ask = getattr(client, name)
+        monkeypatch.setattr(
+            client,
+            name,
+            lambda *given, _name=name, _ask=ask, **named: asked.append(_name) or _ask(*given, **named),
+        )
+    seen = desk.review()
+    assert asked == ["get_registered_model", "search_model_versions"], (
+        "each read costs more, the more versions"
+    )
+    assert seen.versions == (registry.resolve(desk.store, ModelAddress("flights", registered.version)),)
 
 
 def test_a_failed_gate_refuses_with_gate_number_and_threshold(registered: ModelVersion) -> None:
