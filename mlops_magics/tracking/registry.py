@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,21 @@ from mlops_magics.tracking.store import Store, door, raced
 ALIASES = ("candidate", "challenger", "champion")
 _MODEL_ID = "mlops.model_id"  # MLflow's SQL store takes a version's model id and forgets it
 _PAGE = 1_000  # things that one answer holds; of registered models MLflow gives no more at once
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A registered model as it stands.
+
+    Attributes:
+        versions: Its versions, newest first.
+        aliases: What each alias points to.
+        moves: The moves of its aliases, oldest first.
+    """
+
+    versions: tuple[ModelVersion, ...]
+    aliases: Mapping[str, str]
+    moves: tuple[Event, ...]
 
 
 def create_version(
@@ -47,7 +63,7 @@ def models(store: Store) -> dict[str, dict[str, str]]:
     """List the registered models by name, each with its aliases and the version each points to."""
     with door("The registry"):
         found = list(paged(store.client.search_registered_models))
-    return {item.name: {key: str(value) for key, value in item.aliases.items()} for item in found}
+    return {item.name: _aliases(item) for item in found}
 
 
 def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
@@ -56,20 +72,17 @@ def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
     Raises:
         NotFoundError: There is no such model.
     """
+    return _versions(store, _known(store, model))
+
+
+def standing(store: Store, model: str) -> Standing:
+    """Read how a model stands: its aliases and moves at one moment, then its versions.
+
+    Raises:
+        NotFoundError: There is no such model.
+    """
     registered = _known(store, model)
-    holders = _holders(registered)
-    with door(f"The model '{model}'"):
-        # By number: MLflow's own order, by the last change, may shift between two pages.
-        found = list(
-            paged(
-                store.client.search_model_versions,
-                filter_string=f"name = '{model}'",
-                order_by=["version_number ASC"],
-            )
-        )
-    return tuple(
-        _record(item, holders) for item in sorted(found, key=lambda item: int(item.version), reverse=True)
-    )
+    return Standing(_versions(store, registered), _aliases(registered), history.of_tags(registered.tags))
 
 
 def made_by(store: Store, run_id: str) -> tuple[ModelVersion, ...]:
@@ -90,7 +103,7 @@ def resolve(store: Store, address: ModelAddress) -> ModelVersion:
         NotFoundError: The model, the alias or the version is not there; the nearest one is named.
     """
     registered = _known(store, address.model)
-    aliases = {key: str(value) for key, value in registered.aliases.items()}
+    aliases = _aliases(registered)
     if address.alias and address.alias not in aliases:
         raise NotFoundError(
             f"{address.model} has no {address.alias} yet.",
@@ -112,7 +125,7 @@ def resolve(store: Store, address: ModelAddress) -> ModelVersion:
 
 def aliases_of(store: Store, model: str) -> dict[str, str]:
     """Return what each alias of a model points to now."""
-    return {key: str(value) for key, value in _known(store, model).aliases.items()}
+    return _aliases(_known(store, model))
 
 
 def tags_of(store: Store, model: str) -> dict[str, str]:
@@ -149,6 +162,26 @@ def tag_version(store: Store, version: ModelVersion, tags: Mapping[str, str]) ->
     with door(f"{version.model}/{version.version}"):
         for key, value in masked_values(tags).items():
             store.client.set_model_version_tag(version.model, version.version, key, value)
+
+
+def _versions(store: Store, registered: Any) -> tuple[ModelVersion, ...]:  # noqa: ANN401 - MLflow's RegisteredModel
+    holders = _holders(registered)
+    with door(f"The model '{registered.name}'"):
+        # By number: MLflow's own order, by the last change, may shift between two pages.
+        found = list(
+            paged(
+                store.client.search_model_versions,
+                filter_string=f"name = '{registered.name}'",
+                order_by=["version_number ASC"],
+            )
+        )
+    return tuple(
+        _record(item, holders) for item in sorted(found, key=lambda item: int(item.version), reverse=True)
+    )
+
+
+def _aliases(registered: Any) -> dict[str, str]:  # noqa: ANN401 - MLflow's RegisteredModel
+    return {key: str(value) for key, value in registered.aliases.items()}
 
 
 def _newest(store: Store, registered: Any) -> ModelVersion:  # noqa: ANN401 - MLflow's RegisteredModel

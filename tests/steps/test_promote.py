@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.widgets.desk import StoreDesk
 from mlops_magics.steps.promote import Desk, Promotion, Remark, Review, promote
@@ -65,6 +66,23 @@ def test_a_comment_is_history_and_moves_nothing(registered: ModelVersion) -> Non
         promote("flights", comment=" ")
     with pytest.raises(UsageError, match="different things"):
         promote("flights", comment="x", rollback=True)  # type: ignore[call-overload]
+
+
+def test_a_review_reads_the_model_once(registered: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = promote("flights").desk
+    client, asked = desk.store.client, []
+    for name in ("get_registered_model", "search_model_versions", "get_model_version"):
+        ask = getattr(client, name)
+        monkeypatch.setattr(
+            client,
+            name,
+            lambda *given, _name=name, _ask=ask, **named: asked.append(_name) or _ask(*given, **named),
+        )
+    seen = desk.review()
+    assert asked == ["get_registered_model", "search_model_versions"], (
+        "each read costs more, the more versions"
+    )
+    assert seen.versions == (registry.resolve(desk.store, ModelAddress("flights", registered.version)),)
 
 
 def test_a_failed_gate_refuses_with_gate_number_and_threshold(registered: ModelVersion) -> None:

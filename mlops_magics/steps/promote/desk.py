@@ -35,20 +35,21 @@ class Desk:
 
     def review(self, version: str | None = None) -> Review:
         """Look at a version as it stands now."""
-        versions = registry.versions(self.store, self.model)
-        item = self._version(version)
-        holders = registry.aliases_of(self.store, self.model)
-        held = next((each for each in versions if each.version == holders.get(self.alias)), None)
+        now = registry.standing(self.store, self.model)
+        versions = {each.version: each for each in now.versions}
+        wanted = now.aliases.get("candidate", "") if version is None else version
+        item = versions.get(wanted) or self._version(version)
+        holders, done = now.aliases, now.moves
+        held = versions.get(holders.get(self.alias, ""))
         mine = evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
         rules = self._rules(item, held)
         gates = judged(item, self.alias, mine, held, rules)
-        done = registry.moves_of(self.store, self.model)
         return Review(
             model=self.model,
             to=self.alias,
             selected=item.version,
-            versions=versions,
+            versions=now.versions,
             holders=holders,
             gates=gates,
             refusal=not_allowed(rules, self.model) or refusal(item, self.alias, mine, gates),
