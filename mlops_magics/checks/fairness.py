@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -157,32 +157,28 @@ def _measures(facts: Facts) -> Iterator[_Measure]:
 
 
 def _by_group(measure: _Measure, parts: Sequence[tuple[str, Mask]]) -> list[_Group]:
-    """Measure each group with fairlearn."""
-    from fairlearn.metrics import MetricFrame, count
+    """Measure each group with fairlearn; each number more that it is asked for takes as long again."""
+    from fairlearn.metrics import MetricFrame
 
     group = np.full(len(measure.truth), -1, dtype=np.int64)
     for place, (_, mask) in enumerate(parts):
         group[mask] = place
     taken = measure.rows & (group >= 0)
-    frame = MetricFrame(
-        metrics={"value": measure.rate, "rows": count, "variance": _variance},
+    values = MetricFrame(
+        metrics=measure.rate,
         y_true=measure.truth[taken],
         y_pred=measure.answer[taken],
         sensitive_features=group[taken],
     ).by_group
-    found = frame[["value", "rows", "variance"]].astype(np.float64).to_numpy()
-    return [
-        _group(words, value, rows, variance if measure.spreads else None)
-        for (words, _), (value, rows, variance) in zip(parts, found, strict=True)
-    ]
+    found = list[_Group]()
+    for place, (words, mask) in enumerate(parts):
+        own = measure.answer[mask & measure.rows]
+        variance = float(own.var(ddof=1)) if measure.spreads else None
+        found.append(_group(words, float(values.loc[place]), len(own), variance))
+    return found
 
 
-def _variance(truth: Any, answer: Any) -> float:  # noqa: ANN401 - arrays, as fairlearn hands them over
-    del truth
-    return float(np.var(np.asarray(answer, dtype=np.float64), ddof=1))
-
-
-def _group(words: str, value: float, rows: float, variance: float | None) -> _Group:
+def _group(words: str, value: float, rows: int, variance: float | None) -> _Group:
     """Say how sure a mean is; a proportion gets one success and one failure more: 0 of 30 is not certain.
 
     Agresti and Caffo, The American Statistician 54 (2000).
