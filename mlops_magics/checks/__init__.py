@@ -20,6 +20,7 @@ CHECKS: Room[Check] = Room(
             "size",
             "loadback",
             "format",
+            "fairness",
         )
     },
 )

@@ -85,7 +85,7 @@ def assess(
     started = time.perf_counter()
     policy = policy_of(gates).with_thresholds(thresholds)
     table = Frame.of(frame, "the test table")
-    truth_column = checked_target(_column(table, target), target)
+    truth_column, groups = checked_target(_column(table, target), target), _groups(policy, table, target)
     model = model_of(estimator, table.names, target, features)
     rows = _rows(table, model)
     problem = replace(problem_of(model, rows, truth_column, target), top=policy.top)
@@ -106,9 +106,9 @@ def assess(
         champion=None if rival is None else rival.trouble,
         trained_on=trained_on,
         kept=kept,
+        groups=groups,
     )
-    facts = _compared(facts, rival)
-    return _assessment(_sliced(facts, table, slices), rival, started)
+    return _assessment(_sliced(_compared(facts, rival), table, slices), rival, started)
 
 
 def policy_of(gates: Gates) -> Policy:
@@ -133,6 +133,18 @@ def _rows(table: Frame, model: Model) -> Any:  # noqa: ANN401 - a pandas table
 
 def _column(table: Frame, name: str) -> Any:  # noqa: ANN401 - a pandas column
     return table.select([table.position(name)]).to_pandas().iloc[:, 0]
+
+
+def _groups(policy: Policy, table: Frame, target: str) -> dict[str, Any]:
+    """Take the columns whose groups are compared, whether the model takes them or not."""
+    if policy.fairness is None or not policy.asks("fairness"):
+        return {}
+    if target in policy.fairness.columns:
+        raise UsageError(
+            f"The policy's fairness names '{target}', which is predicted.",
+            "Name columns that say who or what a row is of.",
+        )
+    return {name: _column(table, name) for name in policy.fairness.columns}
 
 
 def _rival(
@@ -191,8 +203,7 @@ def _sliced(facts: Facts, table: Frame, slices: Sequence[str]) -> Facts:
 def _searched(facts: Facts) -> Facts:
     """Look for portions that nobody named, where the gate that tells of them is asked."""
     policy = facts.policy
-    asked = not policy.gates or "slices" in policy.gates
-    if not asked or policy.found_slices == "off" or facts.measured is None:
+    if not policy.asks("slices") or policy.found_slices == "off" or facts.measured is None:
         return facts
     found = discover(
         facts.problem,
@@ -206,7 +217,7 @@ def _searched(facts: Facts) -> Facts:
 
 
 def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessment:
-    names = facts.policy.gates or tuple(CHECKS.table)
+    names = facts.policy.gates or tuple(filter(facts.policy.asks, CHECKS.table))
     verdicts = judge_all([CHECKS.get(name) for name in names], facts)
     return Assessment(
         kind=facts.problem.kind,

@@ -42,6 +42,7 @@ class Facts:
         comparisons: Candidate and champion, metric by metric; none without a champion.
         champion: "" where the champion was compared; why not, where it could not be; None without one.
         slices: The slices that were asked for, measured.
+        groups: The columns whose groups are to be treated alike, by name, as pandas columns.
         search: The portions that nobody named and in which it is worse; None where none were looked for.
         trained_on: The rows that the model was fitted on; None where they are not known.
         kept: How its files hold it, and how it answers, read back from them; None where it was never logged.
@@ -59,6 +60,7 @@ class Facts:
     comparisons: tuple[Comparison, ...] = ()
     champion: str | None = None
     slices: tuple[Slice, ...] = ()
+    groups: Mapping[str, Any] = field(default_factory=dict)
     search: Search | None = None
     trained_on: RowSample | None = None
     kept: Kept | None = None

@@ -5,6 +5,8 @@ margin = 0.01                     # how much worse than the champion is still "n
 require = "better"                # the champion gate asks for more than "not worse"
 found_slices = "fail"             # a portion that the search found holds the model back
 
+fairness = { columns = ["sex"], difference = 0.1 }
+
 [metrics]
 roc_auc = { min = 0.8 }
 log_loss = { max = 0.5 }
@@ -39,12 +41,19 @@ class Bounds(NamedTuple):
     max: float | None = None
 
 
+class Groups(NamedTuple):
+    """The columns whose groups are to be treated alike, and how much they may differ."""
+
+    columns: tuple[str, ...]
+    difference: float = 0.1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Which gates there are, and their bounds.
 
     Attributes:
-        gates: The gates by name; empty for all of our own.
+        gates: The gates by name; empty for all of our own that have something to look at.
         thresholds: Bounds by metric; the metric's value itself is held against them.
         primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
         top: Of a ranking, how many rows ``precision_at_k`` takes; None for as many as are sought.
@@ -61,6 +70,7 @@ class Policy:
         latency_ms: The time within which 95 % of single rows are answered.
         size_mb: The largest size of the model, pickled.
         allow_pickle: Whether a model that is kept in pickle may go further.
+        fairness: The columns whose groups are to be treated alike; None where none are named.
     """
 
     gates: tuple[str, ...] = ()
@@ -78,6 +88,13 @@ class Policy:
     latency_ms: float = 250.0
     size_mb: float = 500.0
     allow_pickle: bool = False
+    fairness: Groups | None = None
+
+    def asks(self, gate: str) -> bool:
+        """Say whether a gate of our own is asked: where none are named all are, fairness only of groups."""
+        if self.gates:
+            return gate in self.gates
+        return gate != "fairness" or self.fairness is not None
 
     @property
     def digest(self) -> str:
@@ -117,7 +134,8 @@ class Policy:
         """Make a policy from a table as it is read from TOML.
 
         Args:
-            table: Settings by name; ``metrics`` holds ``{metric: {min, max}}``.
+            table: Settings by name; ``metrics`` holds ``{metric: {min, max}}``, ``fairness``
+                ``{columns, difference}``.
             known: The gates that exist.
             source: What the table is called in sentences.
 
@@ -128,15 +146,16 @@ class Policy:
         values = dict(table)
         thresholds = thresholds_of(values.pop("metrics", {}), source)
         gates = checked_gates(values.pop("gates", ()), known, source)
-        settings = {item.name for item in fields(cls)} - {"gates", "thresholds"}
+        groups = groups_of(values.pop("fairness", None), source)
+        settings = {item.name for item in fields(cls)} - {"gates", "thresholds", "fairness"}
         for name in values:
             if name not in settings:
                 raise NotFoundError(
                     f"{source} sets '{name}', which is no setting.",
-                    nearest(name, {*settings, "gates", "metrics"}),
+                    nearest(name, {*settings, "gates", "metrics", "fairness"}),
                 )
         checked: dict[str, Any] = {name: _checked(name, value, source) for name, value in values.items()}
-        return cls(gates=gates, thresholds=thresholds, **checked)
+        return cls(gates=gates, thresholds=thresholds, fairness=groups, **checked)
 
     def table(self) -> dict[str, Any]:
         """Return the policy as a table that :meth:`of` reads; what is not set is left out."""
@@ -145,6 +164,11 @@ class Policy:
             name: {side: end for side, end in one._asdict().items() if end is not None}
             for name, one in self.thresholds.items()
         }
+        if self.fairness is not None:
+            told["fairness"] = {
+                "columns": list(self.fairness.columns),
+                "difference": self.fairness.difference,
+            }
         return {
             **{name: value for name, value in told.items() if value is not None},
             "gates": list(self.gates),
@@ -206,6 +230,35 @@ def thresholds_of(table: object, source: str) -> dict[str, Bounds]:
                 )
         found[name] = Bounds(**{key: _number(f"{name}.{key}", value, source) for key, value in given.items()})
     return found
+
+
+def groups_of(table: object, source: str) -> Groups | None:
+    """Accept the columns whose groups are to be treated alike; None where there is no such table.
+
+    Raises:
+        UsageError: It is no table, names no columns, or its difference is no number of 0 or more.
+        NotFoundError: It sets something else.
+    """
+    if table is None:
+        return None
+    form = 'Write fairness = { columns = ["sex"], difference = 0.1 }.'
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{source}: fairness is {table!r}, not a table.", form)
+    for key in table:
+        if key not in Groups._fields:
+            raise NotFoundError(f"{source}: fairness sets '{key}'.", nearest(str(key), Groups._fields))
+    columns = table.get("columns")
+    if (
+        not isinstance(columns, list | tuple)
+        or not columns
+        or not all(isinstance(one, str) for one in columns)
+    ):
+        raise UsageError(f"{source}: fairness.columns is {columns!r}, not a list of columns.", form)
+    usual = Groups(tuple(dict.fromkeys(columns)))
+    difference = _number("fairness.difference", table.get("difference", usual.difference), source)
+    if not 0 <= difference < math.inf:
+        raise UsageError(f"{source}: fairness.difference is {difference:g}.", "Write a number of 0 or more.")
+    return usual._replace(difference=difference)
 
 
 def _number(name: str, value: object, source: str) -> float:

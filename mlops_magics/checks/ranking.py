@@ -53,6 +53,26 @@ def _gain(grades: Numbers, score: Numbers) -> Influence:
     return Influence(float(gains @ mean), grades * mean[level] + own[level] + behind[level])
 
 
+def share_of_top(relevant: npt.NDArray[np.bool_], score: Numbers, top: int | None) -> Numbers:
+    """Say of each row with which part of it it is among those that are ranked first.
+
+    Args:
+        relevant: Which rows are sought.
+        score: What ranks them; rows that share the score at the cut count in part.
+        top: How many rows are taken; None for as many as are relevant.
+    """
+    taken = _taken(relevant, top)
+    if taken == 0:
+        return np.zeros(len(score))
+    cut = np.sort(score)[len(score) - taken]
+    above, level = score > cut, score == cut
+    return np.where(above, 1.0, np.where(level, (taken - above.sum()) / level.sum(), 0.0))
+
+
+def _taken(relevant: npt.NDArray[np.bool_], top: int | None) -> int:
+    return min(len(relevant), int(relevant.sum()) if top is None else top)
+
+
 def precision_at(relevant: npt.NDArray[np.bool_], score: Numbers, top: int | None) -> Influence | None:
     """Measure the share of relevant rows among those that are ranked first.
 
@@ -65,13 +85,10 @@ def precision_at(relevant: npt.NDArray[np.bool_], score: Numbers, top: int | Non
         The share, or None where no row would be taken.
     """
     rows = len(score)
-    taken = min(rows, int(relevant.sum()) if top is None else top)
+    taken = _taken(relevant, top)
     if taken == 0:
         return None
-    order = np.argsort(-score, kind="stable")
-    cut = score[order[taken - 1]]
-    above, level = score > cut, score == cut
-    part = np.where(above, 1.0, np.where(level, (taken - above.sum()) / level.sum(), 0.0))
+    part, order = share_of_top(relevant, score, top), np.argsort(-score, kind="stable")
     value, share = float(part @ relevant) / taken, taken / rows
     near = max(_NEAR, math.isqrt(rows))
     there = float(relevant[order[max(0, taken - near) : taken + near]].mean())

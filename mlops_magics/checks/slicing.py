@@ -18,7 +18,9 @@ from mlops_magics.foundation.blocks import shown
 
 Mask = npt.NDArray[np.bool_]
 
-_ROWS = 30  # fewer prove nothing
+ROWS = 30
+"""How many rows a part needs; fewer prove nothing."""
+
 _SCARCE = 10  # rows of the rarer class that a ranking needs
 _LEVELS = 20  # the most frequent ones; the others are one slice together
 _QUARTERS = 4  # numbers with more distinct values than levels are cut at their quartiles
@@ -113,7 +115,7 @@ def _measured(
 ) -> tuple[Slice, Numbers | None]:
     """Measure one slice, and how much each row moves the metric in it; None where rows are too few."""
     sought = problem.sought(truth)[mask]
-    if empty.rows < _ROWS or (empty.metric in _RANKED and min(sought.sum(), (~sought).sum()) < _SCARCE):
+    if empty.rows < ROWS or (empty.metric in _RANKED and min(sought.sum(), (~sought).sum()) < _SCARCE):
         return empty, None
     part = measure(problem, truth[mask], _part(given, mask))
     if empty.metric not in part.names():

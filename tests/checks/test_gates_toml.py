@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.checks import CHECKS
-from mlops_magics.checks.policy import Bounds, Policy
+from mlops_magics.checks.policy import Bounds, Groups, Policy
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UsageError
 
 KNOWN = ("quality", "champion")
@@ -46,6 +46,13 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         ({"require": "luck"}, UsageError, "not worse"),
         ({"primary": "auc"}, NotFoundError, "primary"),
         ({"found_slices": "on"}, UsageError, "found_slices is 'on'"),
+        ({"fairness": ["sex"]}, UsageError, "not a table"),
+        ({"fairness": {"columns": "sex"}}, UsageError, "not a list of columns"),
+        ({"fairness": {"difference": 0.1}}, UsageError, "not a list of columns"),
+        ({"fairness": {"column": ["sex"]}}, NotFoundError, "Did you mean 'columns'?"),
+        ({"fairness": {"columns": ["sex"], "difference": -0.1}}, UsageError, "0 or more"),
+        ({"fairness": {"columns": ["sex"], "difference": "some"}}, UsageError, "not a number"),
+        ({"fairnes": {"columns": ["sex"]}}, NotFoundError, "Did you mean 'fairness'?"),
         ({"allow_pickle": "yes"}, UsageError, "true or false"),
         ({"allow_pickle": 1}, UsageError, "true or false"),
     ],
@@ -72,7 +79,7 @@ def test_the_file_in_the_docs_is_understood_and_shows_the_defaults() -> None:
     found, default = Policy.of(tomllib.loads(example), CHECKS), Policy()
     shown = {item.name for item in fields(Policy)}
     assert all(name in example for name in shown - {"thresholds"})
-    for name in shown - {"gates", "require", "top", "thresholds", "primary", "slice_drop"}:
+    for name in shown - {"gates", "require", "top", "thresholds", "primary", "slice_drop", "fairness"}:
         assert getattr(found, name) == getattr(default, name), name
     gates = docs.read_text(encoding="utf-8").split("## The gates")[1].split("##")[0]
     assert [line.split(" | ")[0] for line in gates.splitlines() if line.startswith("| ")][2:] == [
@@ -82,8 +89,16 @@ def test_the_file_in_the_docs_is_understood_and_shows_the_defaults() -> None:
 
 def test_a_policy_is_written_down_and_told_apart() -> None:
     policy = Policy.of(
-        {"gates": ["quality"], "margin": 0.02, "top": 5, "metrics": {"roc_auc": {"min": 0.8}}}, KNOWN
+        {
+            "gates": ["quality"],
+            "margin": 0.02,
+            "top": 5,
+            "metrics": {"roc_auc": {"min": 0.8}},
+            "fairness": {"columns": ["sex", "region"], "difference": 0.2},
+        },
+        KNOWN,
     )
+    assert policy.fairness == Groups(("sex", "region"), 0.2)
     assert Policy.of(policy.table(), KNOWN) == policy
     assert Policy.of(Policy().table(), KNOWN) == Policy()
     others = [policy, Policy(), Policy(margin=0.02), policy.with_thresholds({"roc_auc": 0.7})]

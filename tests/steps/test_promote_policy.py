@@ -52,6 +52,28 @@ def test_the_gates_of_the_policy_must_have_been_asked_for(
     assert [gate.outcome for gate in made.gates if gate.name == "policy"] == ["pass"]
 
 
+def test_groups_that_the_policy_names_hold_a_version_back(
+    book: Book, registered: ModelVersion, project: Path
+) -> None:
+    assert registered
+    asked = 'gates = ["fairness"]\nfairness = { columns = ["group"], difference = 0.2 }\n'
+    book(policy(project, f"[gates]\n{asked}"))
+    with pytest.raises(NotFoundError, match="'group'"):
+        book("%mlops_evaluate flights/1 test --target late")
+    book("unlike = test.assign(group=(test.age > 45).map({True: 'old', False: 'young'}))")
+    found = book("%mlops_evaluate flights/1 unlike --target late")
+    assert found.assessment.failed == ("fairness",)
+    assert "group = old" in found.to_html()
+    with pytest.raises(RefusedError, match="fairness"):
+        promote("flights", to="champion", reason="please")
+    book("alike = test.assign(group=['odd', 'even'] * (len(test) // 2) + ['odd'] * (len(test) % 2))")
+    found = book("%mlops_evaluate flights/1 alike --target late")
+    assert [(one.name, one.outcome) for one in found.assessment.verdicts] == [("fairness", "pass")]
+    assert found.to_dict()["assessment"]["policy"]["fairness"] == {"columns": ["group"], "difference": 0.2}
+    made = promote("flights", to="champion", reason="alike")
+    assert [gate.outcome for gate in made.gates if gate.name in {"policy", "fairness"}] == ["pass", "pass"]
+
+
 def test_the_card_lets_approvers_speak(
     book: Book, registered: ModelVersion, project: Path, be: Callable[[str], None]
 ) -> None:
