@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -235,6 +235,9 @@ class App:
 
     async def _wait(self, job: Job, request: _Request) -> None:
         """Wait for an answer, for the client to leave, or for the time to be up."""
+        if job.quick:  # answered in this turn of the event loop, or the next
+            await job.answer
+            return
         left = self._limits.seconds - (time.perf_counter() - request.started)
         client = asyncio.ensure_future(request.receive())
         try:
@@ -268,7 +271,7 @@ class App:
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     """Take the client's own id if it is harmless in a log and a header, else make one."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _refusal(error: RequestError, request: _Request) -> _Answer:

@@ -1,7 +1,9 @@
 """Natural micro-batching: whatever queued while the last prediction ran goes next, as one frame.
 
-Nothing ever waits for a timer. scikit-learn's cost for a request is nearly all fixed, so that under
-load sixty requests cost little more than one, and an idle server adds no wait at all.
+Nothing ever waits for a timer. A prediction's cost is nearly all fixed, so that under load sixty requests
+cost little more than one, and an idle server adds no wait at all. Requests that a plan answers in
+microseconds are computed on the event loop itself, all that came in one turn of it together; what takes
+longer goes to a thread.
 """
 
 from __future__ import annotations
@@ -14,25 +16,17 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from mlops_magics.artifact.loading import Method
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.engines import Engine
 from mlops_magics.serving.predictor import joined
 
 _log = logging.getLogger(__name__)
 _REQUESTS = 64  # more at once gain little and make the first one wait for the last
 _ROWS = 4096  # a request with more rows goes alone
-
-
-class Computes(Protocol):
-    """The one thing of a predictor that batching needs."""
-
-    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
-        """Answer each row."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +38,7 @@ class Job:
         request_id: Its id, for the log.
         answer: Its answer, or the RequestError that it ends with; cancel it to drop the request.
         queued: When it came.
+        quick: Whether it is answered on the event loop, before anything else can happen to it.
         started: When its computation started.
         ended: When its computation ended.
     """
@@ -51,13 +46,14 @@ class Job:
     batch: Batch
     request_id: str
     answer: asyncio.Future[np.ndarray[Any, Any]]
+    quick: bool = False
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
 
 
 class Batcher:
-    """Computes queued requests on one worker thread, several at once.
+    """Computes queued requests several at once: quick ones at the end of the turn, others on one thread.
 
     Args:
         predictor: What computes.
@@ -67,13 +63,14 @@ class Batcher:
     """
 
     def __init__(
-        self, predictor: Computes, *, queue: int = 1024, requests: int = _REQUESTS, rows: int = _ROWS
+        self, predictor: Engine, *, queue: int = 1024, requests: int = _REQUESTS, rows: int = _ROWS
     ) -> None:
         self._predictor = predictor
         self._queue = queue
         self._requests = requests
         self._rows = rows
         self._waiting: deque[Job] = deque()
+        self._quick: list[Job] = []
         self._draining: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlops-predict")
         self._closed = False
@@ -81,7 +78,7 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """How many requests wait and have not been dropped."""
-        return sum(not job.answer.done() for job in self._waiting)
+        return sum(not job.answer.done() for job in (*self._waiting, *self._quick))
 
     def submit(self, batch: Batch, request_id: str) -> Job:
         """Queue a request.
@@ -98,10 +95,15 @@ class Batcher:
         """
         if self._closed:
             raise RequestError(503, "STOPPING", "The server is stopping; send the request again.")
-        if len(self._waiting) >= self._queue and self.waiting >= self._queue:
+        if len(self._waiting) + len(self._quick) >= self._queue and self.waiting >= self._queue:
             raise RequestError(429, "QUEUE_FULL", "Too many requests wait; send it again a little later.")
         loop = asyncio.get_running_loop()
-        job = Job(batch, request_id, loop.create_future())
+        job = Job(batch, request_id, loop.create_future(), self._predictor.quick(batch.rows))
+        if job.quick:
+            if not self._quick:
+                loop.call_soon(self._answer_quick)
+            self._quick.append(job)
+            return job
         self._waiting.append(job)
         if self._draining is None:
             self._draining = loop.create_task(self._drain())
@@ -119,24 +121,24 @@ class Batcher:
         loop = asyncio.get_running_loop()
         try:
             while group := self._take():
-                answers = await loop.run_in_executor(self._thread, self._compute, group)
-                for job, answer in zip(group, answers, strict=True):
-                    if job.answer.done():
-                        continue  # its client has gone meanwhile
-                    if isinstance(answer, RequestError):
-                        job.answer.set_exception(answer)
-                    else:
-                        job.answer.set_result(answer)
+                _tell(group, await loop.run_in_executor(self._thread, self._compute, group))
         finally:
             self._draining = None
 
-    def _take(self) -> list[Job]:
+    def _answer_quick(self) -> None:
+        """Compute what came in this turn of the event loop."""
+        jobs, self._quick = deque(self._quick), []
+        while group := self._take(jobs):
+            _tell(group, self._compute(group))
+
+    def _take(self, waiting: deque[Job] | None = None) -> list[Job]:
         """Take the next requests for one method; the others keep their place."""
+        waiting = self._waiting if waiting is None else waiting
         group: list[Job] = []
         rows = 0
         kept: list[Job] = []
-        while self._waiting and len(group) < self._requests:
-            job = self._waiting.popleft()
+        while waiting and len(group) < self._requests:
+            job = waiting.popleft()
             if job.answer.done():
                 continue  # dropped before it was computed
             if group and (job.batch.method != group[0].batch.method or rows + job.batch.rows > self._rows):
@@ -144,11 +146,11 @@ class Batcher:
                 continue
             group.append(job)
             rows += job.batch.rows
-        self._waiting.extendleft(reversed(kept))
+        waiting.extendleft(reversed(kept))
         return group
 
     def _compute(self, group: Sequence[Job]) -> list[np.ndarray[Any, Any] | RequestError]:
-        """Compute a group on the worker thread; when it fails, its halves, down to single requests."""
+        """Compute a group; when it fails, its halves, down to single requests."""
         started = time.perf_counter()
         for job in group:
             job.started = started
@@ -178,6 +180,17 @@ class Batcher:
             parts.append(found[start : start + batch.rows])
             start += batch.rows
         return parts
+
+
+def _tell(group: Sequence[Job], answers: Sequence[np.ndarray[Any, Any] | RequestError]) -> None:
+    """Give each job its answer, unless its client has gone meanwhile."""
+    for job, answer in zip(group, answers, strict=True):
+        if job.answer.done():
+            continue
+        if isinstance(answer, RequestError):
+            job.answer.set_exception(answer)
+        else:
+            job.answer.set_result(answer)
 
 
 def whereabouts(error: BaseException) -> str:

@@ -39,6 +39,7 @@ class Worker:
         born: When it was started, on the monotonic clock.
         ready: Whether it accepts connections.
         public: Whether it accepts them at the endpoint's own port.
+        engine: What computes in it, once it said so.
         fault: Why it could not serve, if it said so.
     """
 
@@ -48,6 +49,7 @@ class Worker:
     born: float
     ready: bool = False
     public: bool = False
+    engine: str = ""
     fault: Fault | None = None
     _rest: bytes = b""
 
@@ -63,6 +65,7 @@ class Worker:
     def _note(self, words: dict[str, Any]) -> None:
         self.ready = self.ready or "ready" in words
         self.public = self.public or "open" in words
+        self.engine = words.get("engine", self.engine)
         if error := words.get("error"):
             self.fault = Fault(**error)
 

@@ -64,6 +64,7 @@ class Front:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
         )
         self._config.load()

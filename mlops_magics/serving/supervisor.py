@@ -248,6 +248,7 @@ class Supervisor:
                 version=live.order.version,
                 digest=live.order.digest,
                 wanted=live.order.workers,
+                engine=live.workers[0].engine,
                 **changes,
             )
         else:

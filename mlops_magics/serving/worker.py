@@ -119,6 +119,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     verify(order.model_path, order.digest)
     model = load(order.model_path, allow_pickle=order.allow_pickle, allow_code=order.allow_code)
     predictor = Predictor(model)
+    predictor.compile()
     predictor.warm()
     access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"))
     app = build_app(
@@ -130,17 +131,17 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
         name=order.name,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(Front(app), wires, ear))
+        runner.run(_answer(Front(app), wires, ear, predictor.engine))
 
 
-async def _answer(front: Front, wires: Wires, ear: _Ear) -> None:
+async def _answer(front: Front, wires: Wires, ear: _Ear, engine: str) -> None:
     words: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, words.put_nowait, "stop")
     ear.attach(words, loop)
     await front.start()
     await front.accept(wires.private or wires.public)
-    wires.tell(ready=True)
+    wires.tell(ready=True, engine=engine)
     while True:
         word = await words.get()
         if word == "open" and wires.private:

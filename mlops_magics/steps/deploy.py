@@ -40,6 +40,7 @@ class Deployment(Result):
         version: The version that answers.
         target: Where it runs.
         seconds: How long it took from the call to the first correct answer.
+        engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
         notes: What the user should know: pins that differ.
     """
 
@@ -49,6 +50,7 @@ class Deployment(Result):
     version: str
     target: str
     seconds: float
+    engine: str = ""
     notes: tuple[str, ...] = ()
 
     volatile: ClassVar[bool] = True
@@ -61,11 +63,17 @@ class Deployment(Result):
                 ("model", f"{self.model}, version {self.version}"),
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
+                ("computed by", self._engine()),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
         for note in self.notes:
             yield Note(note, "quiet")
+
+    def _engine(self) -> str:
+        if self.engine == "plan":
+            return "a compiled plan, which answered all tried rows as the pipeline does"
+        return f"the {self.engine}" if self.engine else "the pipeline"
 
     def ids(self) -> Mapping[str, str]:
         """Name the version and the address."""
@@ -194,7 +202,9 @@ def deploy(
         endpoint = target.deploy(request, standby=standby)
     _noted(store, version, endpoint, "deployed")
     seconds = (datetime.now(UTC) - begun).total_seconds()
-    return Deployment(endpoint.name, endpoint.url, version.model, version.version, to, seconds, notes)
+    return Deployment(
+        endpoint.name, endpoint.url, version.model, version.version, to, seconds, endpoint.engine, notes
+    )
 
 
 def _version(store: Store, model: str | ModelVersion) -> ModelVersion:

@@ -64,6 +64,7 @@ class Endpoint:
         workers: How many processes answer.
         target: The target that keeps it.
         store: The store that its model is registered in.
+        engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Endpoint:
     workers: int
     target: str = "local"
     store: str = ""
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

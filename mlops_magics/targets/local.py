@@ -154,6 +154,7 @@ class LocalTarget:
             status=status,
             workers=len(state.workers) if alive else 0,
             store=self._store,
+            engine=state.engine,
         )
 
 

@@ -19,8 +19,12 @@ class Doubler:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Method, list[float]]] = []
+        self.quick_rows = 0
         self.gate = threading.Event()
         self.gate.set()
+
+    def quick(self, rows: int) -> bool:
+        return rows <= self.quick_rows
 
     def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
         assert self.gate.wait(5)
@@ -172,3 +176,51 @@ def test_stopping_answers_what_waits_and_takes_no_more() -> None:
 
     play(scene)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlops-predict")]
+
+
+def test_quick_requests_of_one_turn_are_computed_together_and_before_any_other_turn() -> None:
+    async def run() -> None:
+        doubler = Doubler()
+        doubler.quick_rows = 2
+        batcher = Batcher(doubler)
+        jobs = [batcher.submit(batch(value), "") for value in range(5)]
+        assert all(job.quick for job in jobs)
+        assert not doubler.calls
+        assert batcher.waiting == 5
+        await asyncio.sleep(0)
+        assert doubler.calls == [("predict", [0, 1, 2, 3, 4])]
+        assert [job.answer.result().tolist() for job in jobs] == [[0], [2], [4], [6], [8]]
+        assert all(job.queued <= job.started <= job.ended for job in jobs)
+        assert not batcher.submit(batch(1, 2, 3), "").quick
+        await batcher.stop()
+
+    asyncio.run(run())
+
+
+def test_a_quick_request_that_fails_fails_alone() -> None:
+    async def run() -> None:
+        doubler = Doubler()
+        doubler.quick_rows = 2
+        batcher = Batcher(doubler)
+        jobs = [batcher.submit(batch(value), "") for value in (1, -1, 3)]
+        answers = await asyncio.gather(*(job.answer for job in jobs), return_exceptions=True)
+        assert isinstance(answers[1], RequestError)
+        assert [answers[0].tolist(), answers[2].tolist()] == [[2], [6]]
+        await batcher.stop()
+
+    asyncio.run(run())
+
+
+def test_quick_requests_count_as_waiting_too() -> None:
+    async def run() -> None:
+        doubler = Doubler()
+        doubler.quick_rows = 2
+        batcher = Batcher(doubler, queue=2)
+        jobs = [batcher.submit(batch(value), "") for value in (1, 2)]
+        with pytest.raises(RequestError) as caught:
+            batcher.submit(batch(3), "")
+        assert caught.value.status == 429
+        assert [(await job.answer).tolist() for job in jobs] == [[2], [4]]
+        await batcher.stop()
+
+    asyncio.run(run())

@@ -1,0 +1,168 @@
+"""What computes answers: the estimator itself, or a plan that was made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections import defaultdict
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlops_magics.artifact.loading import LoadedModel, Method
+from mlops_magics.serving.codec import Columns
+
+_BLOCKS = 6  # beyond it, putting blocks side by side costs more than one column at a time
+_GAP: Any = None  # numpy compares objects with it one by one
+_FEW = 64  # rows; up to here a plan is quicker than any pipeline
+_TRIALS = 3  # of each way with many rows, before one of them is chosen
+
+
+class Computes(Protocol):
+    """What computes an answer from typed columns."""
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        """Answer each row.
+
+        Args:
+            columns: One array a column, in the model's order.
+            rows: How many rows there are.
+            method: Which method of the estimator is asked.
+
+        Returns:
+            One entry, or one row of entries, for each row.
+        """
+        ...
+
+
+class Engine(Computes, Protocol):
+    """What a server asks."""
+
+    def quick(self, rows: int) -> bool:
+        """Tell whether so many rows are answered in less time than it takes to wake another thread."""
+        ...
+
+
+class PipelineEngine:
+    """The estimator itself, asked with the frame that it knows from its notebook.
+
+    Args:
+        loaded: The model. Its ``n_jobs`` are set to 1: a request is one thread's work, and a forest
+            that adds up in a fixed order gives the same answer each time.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._estimator = loaded.estimator
+        self._null = loaded.null
+        self._headings: dict[tuple[str, ...], Any] = {}
+        self._framed = hasattr(loaded.estimator, "feature_names_in_") or (
+            loaded.schema is not None
+            and not all(
+                column.type in {"double", "float", "long", "integer"} for column in loaded.schema.columns
+            )
+        )
+        with contextlib.suppress(
+            AttributeError, TypeError, ValueError
+        ):  # a class of the user's own may differ
+            parameters = loaded.estimator.get_params(deep=True)
+            jobs = {name: 1 for name in parameters if name.rpartition("__")[2] == "n_jobs"}
+            loaded.estimator.set_params(**jobs)
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        """Answer each row with the estimator's own method."""
+        table = self.frame(columns, rows) if self._framed else self._matrix(columns, rows)
+        found = getattr(self._estimator, method)(table)
+        if isinstance(found, list):  # several outputs have one array of probabilities each
+            return np.stack(found, axis=1)
+        return np.asarray(found)
+
+    def quick(self, rows: int) -> bool:
+        """Say no: scikit-learn takes milliseconds even for one row."""
+        del rows
+        return False
+
+    def frame(self, columns: Columns, rows: int) -> Any:  # noqa: ANN401 - a pandas frame
+        """Put columns side by side as a frame, neighbours of one type as one block.
+
+        Args:
+            columns: One array a column.
+            rows: How many rows there are.
+
+        Returns:
+            The frame. Texts stay objects whatever is in them: pandas would guess a type from the
+            cells of each request, and an encoder fails on a gap that looks like a number.
+        """
+        import pandas as pd
+
+        runs = _runs(columns)
+        if len(runs) > _BLOCKS:
+            index = pd.RangeIndex(rows)
+            made = {
+                name: pd.Series(self._gaps(values.copy()), index=index, dtype=object)
+                if values.dtype == object
+                else values
+                for name, values in columns.items()
+            }
+            return pd.DataFrame(made, index=index, copy=False)
+        blocks = []
+        for names in runs:
+            block = np.array([columns[name] for name in names])
+            heading = self._headings.get(names)
+            if heading is None:
+                heading = self._headings[names] = pd.Index(names, dtype=object)
+            dtype = object if block.dtype == object else None
+            blocks.append(pd.DataFrame(self._gaps(block).T, columns=heading, dtype=dtype, copy=False))
+        return blocks[0] if len(blocks) == 1 else pd.concat(blocks, axis=1)
+
+    def _gaps(self, block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Write a missing text as the estimator learned it; the array is changed in place."""
+        if block.dtype == object and self._null is not None:
+            block[np.equal(block, _GAP)] = self._null
+        return block
+
+    def _matrix(self, columns: Columns, rows: int) -> np.ndarray[Any, Any]:
+        """Stack the columns of an estimator that was fitted without names."""
+        made = np.empty((rows, len(columns)), dtype=np.result_type(*columns.values()))
+        for place, values in enumerate(columns.values()):
+            made[:, place] = values
+        return self._gaps(made)
+
+
+def _runs(columns: Columns) -> list[tuple[str, ...]]:
+    """Group neighbouring columns of one type, so that their order stays."""
+    return [
+        tuple(name for name, _ in run)
+        for _, run in itertools.groupby(columns.items(), key=lambda item: item[1].dtype)
+    ]
+
+
+class PlannedEngine:
+    """A plan for few rows, and for many rows whatever proved quicker.
+
+    Args:
+        plan: The plan, which answers as the pipeline does.
+        pipeline: The pipeline.
+        quick_rows: Up to how many rows the plan takes less time than it takes to wake another thread.
+    """
+
+    def __init__(self, plan: Computes, pipeline: Computes, *, quick_rows: int) -> None:
+        self._ways = (plan, pipeline)
+        self._quick_rows = quick_rows
+        self._spent: dict[Method, list[list[float]]] = defaultdict(lambda: [[], []])
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        """Answer each row."""
+        if rows <= _FEW:
+            return self._ways[0].predict(columns, rows, method)
+        spent = self._spent[method]
+        way = min((0, 1), key=lambda one: min(spent[one], default=0.0) if len(spent[one]) >= _TRIALS else 0.0)
+        begun = time.perf_counter()
+        found = self._ways[way].predict(columns, rows, method)
+        if len(spent[way]) < _TRIALS:
+            spent[way].append((time.perf_counter() - begun) / rows)
+        return found
+
+    def quick(self, rows: int) -> bool:
+        """Tell whether so many rows are answered in less time than it takes to wake another thread."""
+        return rows <= self._quick_rows
