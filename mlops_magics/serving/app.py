@@ -7,17 +7,20 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import orjson
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.version import VERSION
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.journal import Journal
+from mlops_magics.serving.journal.entries import Answered, Call, Refused
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_magics.serving.predictor import Predictor
 
@@ -69,7 +72,14 @@ class _Answer:
 
 
 def build_app(
-    predictor: Predictor, access: Access, *, limits: Limits, model: str, version: str, name: str
+    predictor: Predictor,
+    access: Access,
+    *,
+    limits: Limits,
+    model: str,
+    version: str,
+    name: str,
+    journal: Journal | None = None,
 ) -> App:
     """Put an application around a predictor.
 
@@ -80,13 +90,20 @@ def build_app(
         model: The registered model's name.
         version: Its version.
         name: The endpoint's name.
+        journal: What notes requests and answers.
 
     Returns:
         An ASGI 3 application.
     """
     predictor.limit(limits)
     return App(
-        predictor, access, limits=limits, metrics=Metrics(name, model, version), model=model, version=version
+        predictor,
+        access,
+        limits=limits,
+        metrics=Metrics(name, model, version),
+        model=model,
+        version=version,
+        journal=journal,
     )
 
 
@@ -102,12 +119,15 @@ class App:
         metrics: Metrics,
         model: str,
         version: str,
+        journal: Journal | None = None,
     ) -> None:
         self._predictor = predictor
         self._access = access
         self._limits = limits
         self._metrics = metrics
-        self._batcher = Batcher(predictor, queue=limits.queue)
+        self._journal = journal
+        self._version_name = version
+        self._batcher = Batcher(predictor, queue=limits.queue, note=self._note if journal else None)
         server = f"mlops-magics/{VERSION}"
         self._version = orjson.dumps({"model": model, "version": version, "server": server})
         self._fixed = (
@@ -134,9 +154,13 @@ class App:
             _log.error("The model cannot answer its own example: %s", whereabouts(error))
             await send({"type": "lifespan.startup.failed", "message": "The model cannot be warmed."})
             return
+        if self._journal:
+            self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._batcher.stop()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -182,17 +206,40 @@ class App:
                 return await self._invoke(request)
 
     async def _invoke(self, request: _Request) -> _Answer:
+        """Answer a request for predictions, and note it where it is refused."""
+        call = Call(request.id, 1, request.started)
+        try:
+            return await self._predict(request, call)
+        except RequestError as error:
+            if self._journal:
+                self._journal.note(Refused(call, error.status, error.code, self._version_name))
+            raise
+
+    def _note(self, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
+        """Note what was computed together."""
+        ended = time.perf_counter()
+        for job in jobs:
+            if job.call:
+                job.call.queue, job.call.predict = job.started - job.queued, ended - job.started
+        calls = [job.call for job in jobs if job.call]
+        if self._journal:
+            method = jobs[0].batch.method
+            self._journal.note(Answered(calls, columns, found, method, self._version_name))
+
+    async def _predict(self, request: _Request, call: Call) -> _Answer:
         """Decode, queue, predict, encode."""
         body = await self._body(request)
         kind = request.header(b"content-type")
         clock = time.perf_counter()
         batch = await self._decode(body, kind.decode("latin-1") if kind else None)
         decoded = time.perf_counter()
-        job = self._batcher.submit(batch, request.id)
+        call.rows, call.decode = batch.rows, decoded - clock
+        job = self._batcher.submit(batch, request.id, call)
         await self._wait(job, request)
         predicted = time.perf_counter()
         content = self._predictor.encode(job.answer.result())
         ended = time.perf_counter()
+        call.encode = ended - predicted
         spans = (
             ("decode", decoded - clock),
             ("queue", job.started - job.queued),
