@@ -103,6 +103,17 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
     return pa.concat_tables(tables, promote_options="permissive").sort_by("time")
 
 
+def no_lines() -> pa.Table:
+    """Make a table without lines, with the columns that each journal has."""
+    import pyarrow as pa
+
+    words = pa.dictionary(pa.int32(), pa.string())
+    fields = {"time": pa.timestamp("us", tz="UTC"), "request_id": pa.string(), "row": pa.int32()}
+    fields |= {f"{span}_ms": pa.float32() for span in _SPANS}
+    fields |= dict.fromkeys(("version", "role", "method", "error"), words) | {"status": pa.int16()}
+    return pa.schema(list(fields.items())).empty_table()
+
+
 def _alike(entries: Iterable[Answered | Refused]) -> Iterable[list[Answered]]:
     """Group answers that have the same columns in the same types."""
     groups: dict[object, list[Answered]] = {}
