@@ -64,6 +64,8 @@ class Policy:
             share of the mean where lower is; None for 0.05 and 0.5.
         found_slices: What a portion that the search found does: "warn" names it, "fail" holds the model back,
             "off" does not search.
+        noise_drop: How much of the primary metric noise in the numbers may surely take: absolute where higher
+            is better, else a share of its value. None: what noise does is told only.
         calibration_error: The largest expected calibration error.
         leakage_skill: The skill of a single feature that is too good to be true.
         overlap_share: The largest share of rows that were trained on.
@@ -82,6 +84,7 @@ class Policy:
     require: Require = "not worse"
     slice_drop: float | None = None
     found_slices: Search = "warn"
+    noise_drop: float | None = None
     calibration_error: float = 0.1
     leakage_skill: float = 0.99
     overlap_share: float = 0.01
@@ -289,7 +292,7 @@ def _checked(name: str, value: object, source: str) -> str | float:
         return value
     number = _number(name, value, source)
     top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test
-    zero = number == 0 and name in {"margin", "slice_drop"}
+    zero = number == 0 and name in {"margin", "slice_drop", "noise_drop"}
     if not (0 < number <= top or zero):
         below = " and at most 0.5" if name == "alpha" else ""
         raise UsageError(f"{source}: {name} is {number:g}.", f"Write a number above 0{below}.")

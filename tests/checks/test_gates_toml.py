@@ -79,7 +79,8 @@ def test_the_file_in_the_docs_is_understood_and_shows_the_defaults() -> None:
     found, default = Policy.of(tomllib.loads(example), CHECKS), Policy()
     shown = {item.name for item in fields(Policy)}
     assert all(name in example for name in shown - {"thresholds"})
-    for name in shown - {"gates", "require", "top", "thresholds", "primary", "slice_drop", "fairness"}:
+    own = {"gates", "require", "top", "thresholds", "primary", "slice_drop", "noise_drop", "fairness"}
+    for name in shown - own:
         assert getattr(found, name) == getattr(default, name), name
     gates = docs.read_text(encoding="utf-8").split("## The gates")[1].split("##")[0]
     assert [line.split(" | ")[0] for line in gates.splitlines() if line.startswith("| ")][2:] == [

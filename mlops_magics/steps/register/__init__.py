@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import manifest, proof, shipped
+from mlops_magics.artifact import manifest, proof, reference, shipped
 from mlops_magics.artifact.card import Card
 from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.artifact.request import split_body
@@ -20,7 +20,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.register import example as examples
-from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of, reference_of
+from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of
 from mlops_magics.steps.register.files import files_of
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
@@ -136,7 +136,7 @@ def register(
 
 
 def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:
-    reference = reference_of(folder)
+    rows = reference.read(folder)
     return Known(
         folder=folder,
         model=proved.model,
@@ -146,8 +146,8 @@ def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary
         run=run,
         summary=summary,
         evaluation=evaluation_of(run),
-        reference=reference,
-        contract=contract_of(root, reference),
+        reference=rows,
+        contract=contract_of(root, rows),
     )
 
 

@@ -13,8 +13,7 @@ from mlops_magics.artifact import manifest, shelf
 from mlops_magics.artifact.card import Card, Section
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.reference import NAME, ColumnReference, Reference
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.artifact.reference import ColumnReference, Reference
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, REPRODUCIBLE, VERIFIED
@@ -267,14 +266,6 @@ def _limits(known: Known) -> Section:
 
 def _more(count: int, what: str) -> tuple[str, ...]:
     return (f"{count - _SHOWN:,} more {what} are not listed.",) if count > _SHOWN else ()
-
-
-def reference_of(folder: Path) -> Reference | None:
-    """Read the reference in a model's folder; None where there is none that this release reads."""
-    try:
-        return Reference.from_json((folder / NAME).read_bytes())
-    except (OSError, MLOpsError):
-        return None
 
 
 def contract_of(root: Path, reference: Reference | None) -> tuple[Contract, str] | None:
