@@ -19,6 +19,7 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageErr
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.evaluate import card as judged
 from mlops_magics.steps.register import example as examples
 from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of
 from mlops_magics.steps.register.files import files_of
@@ -141,7 +142,7 @@ def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary
         folder=folder,
         model=proved.model,
         digest=proved.digest,
-        checks=(*proved.checks, _evaluated(summary)),
+        checks=(*proved.checks, judged.checked(summary)),
         consents=tuple(kind for kind in ("pickle", "code") if f"mlops.consent.{kind}" in proved.tags),
         run=run,
         summary=summary,
@@ -164,8 +165,7 @@ def _run(store: Store, found: Subject) -> Recalled | None:
 
 
 def _described(store: Store, version: ModelVersion, written: Card) -> None:
-    room = belongings.DESCRIBED - len(belongings.OURS) - 2
-    belongings.describe(store, version, written.to_markdown(room))
+    belongings.describe(store, version, written.to_markdown(belongings.ROOM))
 
 
 def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Proved:
@@ -231,15 +231,6 @@ def _compared(
                 "The model depends on something outside its files (a global, the clock, a random state).",
             )
     return told, there
-
-
-def _evaluated(summary: Summary | None) -> tuple[str, str]:
-    """Say how the newest evaluation of this model went."""
-    if summary is None:
-        return ("evaluation", "none yet: %mlops_evaluate makes one, and promoting needs it")
-    failed = ", ".join(gate.name for gate in summary.failed)
-    passed = sum(gate.outcome == "pass" for gate in summary.gates)
-    return ("evaluation", f"failed: {failed}" if failed else f"{passed} gates passed")
 
 
 def _written(store: Store, found: Subject, name: str | None, tags: dict[str, str]) -> ModelVersion:

@@ -20,6 +20,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.evaluate.card import renew
 from mlops_magics.tracking import evaluations, policies, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import Dataset
@@ -90,7 +91,8 @@ def evaluate(
     """Evaluate a model on rows that it has not seen: metrics with 95 % intervals, gates, curves.
 
     What is evaluated is the model as it was logged, read back from the store. Metrics, verdicts, curves
-    and the digest of the rows are kept with its run; promoting reads them.
+    and the digest of the rows are kept with its run; promoting reads them. The model card of a registered
+    version is renewed by them.
 
     Args:
         model: A run, a fitted estimator, or an address such as ``flights@champion`` or ``flights/3``.
@@ -188,7 +190,10 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) 
         readings={one.metric: one.better for one in evaluation.assessment.comparisons},
     )
     files = {
-        "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
-        "mlops/evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
+        "evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
+        "evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
     }
-    evaluations.write(store, found, summary, files, evaluation.data)
+    beside_run = {f"mlops/{name}": text for name, text in files.items()}
+    evaluations.write(store, found, summary, beside_run, evaluation.data)
+    if found.version is not None:
+        renew(store, found.version, summary, files)
