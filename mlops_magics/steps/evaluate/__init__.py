@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mlops_magics.foundation.digests import digest
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
-from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.result import Result, live
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.evaluate.card import renew
 from mlops_magics.tracking import evaluations, policies, subject
@@ -40,6 +40,7 @@ class Evaluation(Result):
         assessment: Metrics with intervals, comparisons, verdicts, slices, curves.
         against: The version it was compared with, or None.
         kept: Whether it was written into the store.
+        summary: What was kept of it in short, and what promoting reads; None where nothing was.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Evaluation(Result):
     assessment: Assessment
     against: str | None = None
     kept: bool = True
+    summary: Summary | None = live(default=None)
 
     @property
     def passed(self) -> bool:
@@ -143,8 +145,7 @@ def evaluate(
         against=None if rival is None else rival.shown,
         kept=found.run_id is not None or found.version is not None,
     )
-    _keep(store, found, evaluation, policy)
-    return evaluation
+    return replace(evaluation, summary=_kept(store, found, evaluation, policy))
 
 
 def _rows(frame: Frame) -> Dataset:
@@ -172,9 +173,9 @@ def _champion(store: Store, rival: Subject | None, **consent: bool) -> Any:  # n
         return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
-def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> None:
+def _kept(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> Summary | None:
     if not evaluation.kept:
-        return
+        return None
     summary = Summary(
         when=evaluations.moment(),
         target=evaluation.target,
@@ -197,3 +198,4 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) 
     evaluations.write(store, found, summary, beside_run, evaluation.data)
     if found.version is not None:
         renew(store, found.version, summary, files)
+    return summary
