@@ -46,14 +46,16 @@ class Moved:
         share: How far they moved: the share of other classes, else the mean move as a share of their spread
             (of a ranking, of the list).
         column: The column that moved them farthest, where columns were tried one by one.
-        lost: How much worse the primary metric is, at least (95 %); None where that cannot be told. Of a
-            metric that is better low it is a share of its value.
+        lost: How much worse the metric is, at least (95 %); None where that cannot be told. Of a metric that
+            is better low it is a share of its value.
+        metric: The primary metric.
         trouble: Why there was no usable answer; "" where there was one.
     """
 
     share: float = 0.0
     column: str = ""
     lost: float | None = None
+    metric: str = ""
     trouble: str = ""
 
 
@@ -201,7 +203,8 @@ def _asked(facts: Facts, rows: Any, places: npt.NDArray[np.int64]) -> Moved:  # 
         return Moved(trouble=_NOT_FINITE)
     before = _part(facts.given, places)
     share = float(_moves(facts, before, after).mean())
-    return Moved(share, lost=_lost(facts, before, after, facts.truth[places]))
+    metric, lost = _lost(facts, before, after, facts.truth[places])
+    return Moved(share, lost=lost, metric=metric)
 
 
 def _unanswered(facts: Facts, names: Sequence[str], trials: Sequence[Any]) -> Moved | None:
@@ -234,15 +237,18 @@ def _moves(facts: Facts, before: Predictions, after: Predictions) -> Numbers:
     return np.asarray(moved / spread if spread > 0 else moved > 0, dtype=np.float64)
 
 
-def _lost(facts: Facts, before: Predictions, after: Predictions, truth: Numbers) -> float | None:
-    """Say how much of the primary metric is surely lost."""
-    name, higher = facts.primary, HIGHER_IS_BETTER[facts.primary]
+def _lost(facts: Facts, before: Predictions, after: Predictions, truth: Numbers) -> tuple[str, float | None]:
+    """Say how much of the primary metric is surely lost.
+
+    These rows tear lists apart: in their place the metric of all rows is taken.
+    """
     one, other = (measure(facts.problem, truth, given) for given in (before, after))
+    name = facts.primary if facts.primary in one.names() else one.names()[0]
+    higher = HIGHER_IS_BETTER[name]
     found = [each for each in compare(*((one, other) if higher else (other, one))) if each.metric == name]
-    if not found:
-        return None
     scale = 1.0 if higher else abs(one.value(name))
-    return float(found[0].low / scale) if scale > 0 and np.isfinite(found[0].low) else None
+    lost = found[0].low / scale if found and scale > 0 else np.nan
+    return name, float(lost) if np.isfinite(lost) else None
 
 
 def worded(noise: Moved | None, past: Moved | None, kind: Kind) -> str:

@@ -57,6 +57,8 @@ class Policy:
         thresholds: Bounds by metric; the metric's value itself is held against them.
         primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
         top: Of a ranking, how many rows ``precision_at_k`` takes; None for as many as are sought.
+        list_by: Of a ranking, the column whose values say which rows are ranked against each other; None
+            where all rows are one list.
         margin: How much worse than the champion is still "not worse".
         alpha: The error that every test may make.
         require: Whether a candidate must be "not worse" than the champion, or "better".
@@ -79,6 +81,7 @@ class Policy:
     thresholds: Mapping[str, Bounds] = field(default_factory=dict)
     primary: str | None = None
     top: int | None = None
+    list_by: str | None = None
     margin: float = MARGIN
     alpha: float = ALPHA
     require: Require = "not worse"
@@ -271,6 +274,18 @@ def _number(name: str, value: object, source: str) -> float:
     return float(value)
 
 
+def _column(value: object, source: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{source}: list_by is {value!r}.", 'Write a column, as in list_by = "query".')
+    return value
+
+
+def _flag(name: str, value: object, source: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{source}: {name} is {value!r}.", "Write true or false.")
+    return value
+
+
 def _checked(name: str, value: object, source: str) -> str | float:
     if name == "primary":
         if value not in HIGHER_IS_BETTER:
@@ -283,9 +298,9 @@ def _checked(name: str, value: object, source: str) -> str | float:
             raise UsageError(f"{source}: {name} is {value!r}.", f"Write {', '.join(others)} or {last}.")
         return str(value)
     if name == "allow_pickle":
-        if not isinstance(value, bool):
-            raise UsageError(f"{source}: allow_pickle is {value!r}.", "Write true or false.")
-        return value
+        return _flag(name, value, source)
+    if name == "list_by":
+        return _column(value, source)
     if name == "top":
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{source}: top is {value!r}.", "Write a whole number of rows, as in top = 100.")

@@ -65,7 +65,7 @@ def _too_far(facts: Facts, noise: Moved | None, past: Moved | None) -> list[str]
         if moved and moved.trouble
     ]
     if noise is not None and noise.lost is not None and noise.lost > allowed:
-        lost = f"{facts.primary} loses {shown(noise.lost)} at least, {shown(allowed)} may be lost"
+        lost = f"{noise.metric} loses {shown(noise.lost)} at least, {shown(allowed)} may be lost"
         faults.append(f"noise ({lost})")
     return faults
 
