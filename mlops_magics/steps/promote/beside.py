@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,13 +14,13 @@ from mlops_magics.foundation.blocks import Block, Note, Title
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.result import Result
 from mlops_magics.steps.track.comparison import Comparison, compared
-from mlops_magics.tracking import evaluations
+from mlops_magics.tracking import belongings, evaluations
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.recall import fetched_text, recall
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
-_FILE = "mlops/evaluation.json"
+_NAME = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,23 @@ def beside(store: Store, item: ModelVersion, held: ModelVersion | None) -> Besid
 
 def _assessment(store: Store, item: ModelVersion, summary: Summary) -> Assessment | None:
     """Read the whole of the evaluation that the summary is of; another one would tell of other rows."""
-    if item.run_id is None:
-        return None
-    try:
-        content = json.loads(fetched_text(store, item.run_id, _FILE))
-        if (content["data"]["digest"], content["against"]) != (summary.data, summary.against):
-            return None
-        return Assessment.from_dict(content["assessment"])
-    except (MLOpsError, ValueError, KeyError, TypeError):
-        return None
+    for text in _kept(store, item):
+        try:
+            content = json.loads(text)
+            if (content["data"]["digest"], content["against"]) == (summary.data, summary.against):
+                return Assessment.from_dict(content["assessment"])
+        except (MLOpsError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _kept(store: Store, item: ModelVersion) -> Iterator[str | bytes]:
+    """Read the evaluations that are kept: the version's own, then that of its run, which may be newer."""
+    with suppress(MLOpsError):
+        yield belongings.get(store, item, _NAME)
+    if item.run_id is not None:
+        with suppress(MLOpsError):
+            yield fetched_text(store, item.run_id, f"mlops/{_NAME}")
 
 
 def _runs(store: Store, held: ModelVersion, item: ModelVersion) -> Comparison | None:

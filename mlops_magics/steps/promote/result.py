@@ -203,6 +203,7 @@ class Review(Result):
         previous: The version that a rollback would bring back, or None.
         rules: The model's policy, what its approvers say, and who looks.
         outside: Aliases that were moved by other means than ours.
+        target: The column that the selected version was judged on; None where it never was.
         desk: Acts on this review; a card uses it.
     """
 
@@ -220,6 +221,7 @@ class Review(Result):
     rules: Rules
     outside: tuple[Outside, ...] = ()
     readings: Mapping[str, bool | None] = field(default_factory=dict)
+    target: str | None = None
     desk: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
