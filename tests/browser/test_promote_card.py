@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .jupyter import command, run_all, shot
+from .jupyter import command, kernel_ready, run_all, shot
 from .states import empty, failing, many, no_right, ready, reviewing
 
 pytestmark = pytest.mark.browser
@@ -542,3 +542,4 @@ def _lose_the_kernel(page: Page, card: Locator) -> None:
     page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
     expect(card.get_by_role("status")).to_have_text("The kernel is gone; run the cell again.", timeout=15_000)
     expect(card.get_by_label("Reason")).to_be_disabled()
+    kernel_ready(page)
