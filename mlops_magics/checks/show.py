@@ -83,12 +83,11 @@ def alone(assessment: Assessment, gate: str) -> list[Block]:
     verdict = next((one for one in assessment.verdicts if one.name == gate), None)
     if verdict is None:
         return []
-    seen = f"{assessment.rows:,} rows, {assessment.target} predicted"
-    pairs = [
-        ("value", _measure(verdict.value, verdict.unit)),
-        ("bound", _measure(verdict.threshold, verdict.unit)),
-    ]
-    found: list[Block] = [Facts([*((name, told) for name, told in pairs if told), ("on", seen)])]
+    seen: list[tuple[str, str]] = [("on", f"{assessment.rows:,} rows, {assessment.target} predicted")]
+    if verdict.unit:  # a table of gates has numbers without one
+        pairs = (("value", verdict.value), ("bound", verdict.threshold))
+        seen[:0] = [(name, _measure(number, verdict.unit)) for name, number in pairs if number is not None]
+    found: list[Block] = [Facts(seen)]
     traced = next((one for one in assessment.curves if one.name == gate), None)
     if gate == "calibration" and traced is not None:
         found.append(_bins(traced))

@@ -162,6 +162,7 @@ def test_the_page_holds_the_whole_story(challenged: Desk, project: Path, book: B
         "<svg",
     ):
         assert words in told
+    assert told.count('<th scope="col">evidence') == 1, "the gates are told of once"
     assert "<script" not in told
     assert "http" not in told.replace("http://www.w3.org", "")
     assert [path.name for path in project.glob(".review*")] == []
