@@ -249,7 +249,11 @@ def test_what_pytest_cannot_do_is_said(tmp_path: Path, words: list[str], said: s
     (tmp_path / "no.ipynb").write_text("[1]")
     twice = [new_code_cell("%%mlops_test a --model m\nassert True")] * 2
     (tmp_path / "two.ipynb").write_text(json.dumps({"cells": twice}))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # Only our plugin: to load all that are installed takes seconds. That it is found is seen above.
+    command = [sys.executable, "-m", "pytest", "-p", "mlops_magics.testing.plugin", "-p", "no:cacheprovider"]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        [*command, *words], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert said in done.stdout + done.stderr

@@ -74,7 +74,7 @@ class Desk:
         item = self._version(version)
         holder = registry.aliases_of(self.store, self.model).get(self.alias)
         held = None if holder is None else registry.resolve(self.store, ModelAddress(self.model, holder))
-        return beside(self.store, item, held)
+        return beside(self.store, item, held, self._rules(item, held))
 
     def move(
         self, version: str | None, alias: str, reason: str, judged_by: Summary | None = None

@@ -17,6 +17,7 @@ from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.rights import User
 
 _SHOWN_EVENTS: Final = 5
+_TONES: Final[Mapping[str, Tone]] = {"fail": "bad", "not applicable": "quiet"}
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,10 @@ class Review(Result):
         yield Title(f"Promote {self.model}", now)
         yield Table(
             ("version", "aliases", "made", "format"),
-            [(item.version, ", ".join(item.aliases), item.made, item.format) for item in self.versions[:10]],
+            [
+                (item.version, ", ".join(item.aliases), item.made[:16].replace("T", " "), item.format)
+                for item in self.versions[:10]
+            ],
         )
         yield from self._beside(holder)
         yield from _gate_blocks(self.gates)
@@ -272,6 +276,7 @@ def _gate_blocks(gates: tuple[Gate, ...]) -> Iterable[Block]:
         yield Table(
             ("gate", "verdict", "value", "threshold", "evidence"),
             [(gate.name, gate.outcome, gate.value, gate.threshold, gate.evidence) for gate in gates],
+            [_TONES.get(gate.outcome, "plain") for gate in gates],
         )
 
 
