@@ -1,4 +1,4 @@
-"""Who may ask: default deny. Only two routes that tell nothing are open; all else needs the token.
+"""Who may ask: default deny. Only four routes that tell nothing are open; all else needs the token.
 
 The Host and Origin headers are checked as well, before the token and on every route, because a page in
 the user's own browser can reach loopback too: through a name that it makes point there, or by a form.
@@ -16,7 +16,7 @@ from mlops_magics.serving.codec import RequestError
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-OPEN: Final = frozenset({"/ping", "/health"})
+OPEN: Final = frozenset({"/ping", "/health", "/v2/health/live", "/v2/health/ready"})
 
 _READS = frozenset({"GET", "HEAD"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

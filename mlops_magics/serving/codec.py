@@ -20,6 +20,7 @@ from mlops_magics.artifact.loading import Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Schema
 from mlops_magics.serving.cells import CellError, Decoder, decoder, guessed, parser
+from mlops_magics.serving.reply import Reply
 
 Columns = dict[str, np.ndarray[Any, Any]]
 Rows = Sequence[Sequence[Any]]
@@ -58,11 +59,13 @@ class Batch:
         columns: One array a column, in the model's order.
         rows: How many rows there are.
         method: Which method of the estimator is asked.
+        reply: How the answer is written; None for MLflow's JSON.
     """
 
     columns: Columns
     rows: int
     method: Method
+    reply: Reply | None = None
 
 
 class Codec:
@@ -121,8 +124,23 @@ class Codec:
         form = [key for key in content if key in _FORMS]
         if len(form) != 1 or not content.keys() <= {form[0], "params"}:
             _bad(f"The body must have exactly one of {', '.join(_FORMS)}, and at most params beside it.")
-        method = self._method(content["params"]) if "params" in content else self._methods[0]
+        method = self.method(content["params"]) if "params" in content else self._methods[0]
         return self._batch(*self._read(form[0], content[form[0]]), method)
+
+    def typed(self, found: Mapping[str, Sequence[Any]], rows: int, method: Method) -> Batch:
+        """Check and type columns of raw cells, however they came.
+
+        Args:
+            found: The cells of each column, as JSON would have brought them; more columns than the model has
+                are ignored.
+            rows: How many cells each has.
+            method: Which method of the estimator is asked.
+
+        Raises:
+            RequestError: They do not fit the model.
+        """
+        self.count(rows)
+        return self._batch(dict(found), rows, method)
 
     def encode(self, found: np.ndarray[Any, Any]) -> bytes:
         """Write an answer.
@@ -137,7 +155,20 @@ class Codec:
         values = np.ascontiguousarray(found) if native else found.tolist()
         return orjson.dumps({"predictions": values}, option=orjson.OPT_SERIALIZE_NUMPY, default=str)
 
-    def _method(self, params: object) -> Method:
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The model's columns in its order; None where it takes what a request brings."""
+        return self._names
+
+    def method(self, params: object) -> Method:
+        """Read which method is asked.
+
+        Args:
+            params: What a request has as ``params``: nothing, or an object with ``method``.
+
+        Raises:
+            RequestError: It is anything else.
+        """
         if params is None or params == {}:
             return self._methods[0]
         if not isinstance(params, dict) or params.keys() != {"method"}:
@@ -154,7 +185,7 @@ class Codec:
             return self._arrays(content)
         if not isinstance(content, list):
             _bad(f"{form} must be a list.")
-        self._count(len(content))
+        self.count(len(content))
         if form == "dataframe_records" or isinstance(content[0], dict):
             return self._records(form, content)
         width = len(content[0]) if isinstance(content[0], list) else 0
@@ -167,7 +198,7 @@ class Codec:
         names, data = content.get("columns"), content.get("data")
         if not isinstance(names, list) or not isinstance(data, list):
             _bad("dataframe_split must have the lists columns and data.")
-        self._count(len(data))
+        self.count(len(data))
         return self._rows(names, data)
 
     def _rows(self, names: list[Any], data: list[Any]) -> tuple[dict[str, Sequence[Any]], int]:
@@ -218,7 +249,7 @@ class Codec:
         if len(sizes) > 1:
             _bad("The columns of inputs differ in length.")
         rows = sizes.pop() if sizes else len(next((v for v in content.values() if type(v) is list), [None]))
-        self._count(rows)
+        self.count(rows)
         return cast("dict[str, Sequence[Any]]", found), rows
 
     def _csv(self, body: bytes) -> tuple[dict[str, Sequence[Any]], int]:
@@ -228,12 +259,13 @@ class Codec:
             _bad("The body is not valid CSV in UTF-8.")
         if not lines:
             _bad("The CSV has no header.")
-        self._count(len(lines) - 1)
+        self.count(len(lines) - 1)
         found, rows = self._rows(list(lines[0]), lines[1:])
         guess = parser(None)
         return {name: list(map(self._parsers.get(name, guess), found[name])) for name in found}, rows
 
-    def _count(self, rows: int) -> None:
+    def count(self, rows: int) -> None:
+        """Refuse a request without rows, or with too many; raises RequestError."""
         if not rows:
             _bad("The request has no rows.")
         if rows > self.limits.rows:
