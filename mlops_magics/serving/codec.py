@@ -115,12 +115,7 @@ class Codec:
             )
         if kind == "text/csv":
             return self._batch(*self._csv(body), self._methods[0])
-        try:
-            content = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            _bad(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).")
-        if not isinstance(content, dict):
-            _bad("The body must be a JSON object.")
+        content = parsed(body)
         form = [key for key in content if key in _FORMS]
         if len(form) != 1 or not content.keys() <= {form[0], "params"}:
             _bad(f"The body must have exactly one of {', '.join(_FORMS)}, and at most params beside it.")
@@ -182,6 +177,8 @@ class Codec:
         if form == "dataframe_split":
             return self._split(content)
         if form == "inputs" and isinstance(content, dict):
+            if content and not any(type(cells) in {list, dict} for cells in content.values()):
+                return self._records(form, [content])  # one row, as MLflow takes it
             return self._arrays(content)
         if not isinstance(content, list):
             _bad(f"{form} must be a list.")
@@ -196,9 +193,11 @@ class Codec:
         if not isinstance(content, dict) or not content.keys() <= _SPLIT_KEYS:
             _bad("dataframe_split must be an object with columns and data.")
         names, data = content.get("columns"), content.get("data")
-        if not isinstance(names, list) or not isinstance(data, list):
+        if not isinstance(names, list | None) or not isinstance(data, list):
             _bad("dataframe_split must have the lists columns and data.")
         self.count(len(data))
+        if names is None:  # of a model that knows its columns by their place
+            names = [str(place) for place in range(len(data[0]) if isinstance(data[0], list) else 0)]
         return self._rows(names, data)
 
     def _rows(self, names: list[Any], data: list[Any]) -> tuple[dict[str, Sequence[Any]], int]:
@@ -291,6 +290,33 @@ class Codec:
                     row=error.row,
                 ) from None
         return Batch(columns, rows, method)
+
+
+_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN', re.DOTALL)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        body: Its text. MLflow's own client, and pandas in Python's json, write NaN for a gap: where it
+            stands outside of a text it is read as null. Infinities are refused, as the standard has it.
+
+    Raises:
+        RequestError: It is none.
+    """
+    try:
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            if b"NaN" not in body:
+                raise
+            content = orjson.loads(_NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body))
+    except orjson.JSONDecodeError as error:
+        _bad(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).")
+    if not isinstance(content, dict):
+        _bad("The body must be a JSON object.")
+    return content
 
 
 _MEDIA = {"application/json": "application/json", "text/csv": "text/csv"}

@@ -11,7 +11,7 @@ import orjson
 
 from mlops_magics.artifact.loading import Method
 from mlops_magics.foundation.version import VERSION
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch, RequestError, parsed
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Heads, Route, hears, says
@@ -19,7 +19,6 @@ from mlops_magics.serving.tensors import (
     DATATYPES,
     datatype_of,
     listed,
-    loaded,
     packed,
     parameters,
     tensors,
@@ -109,7 +108,7 @@ class OpenInference:
                 413, "BODY_TOO_LARGE", f"The body has more than {codec.limits.body_bytes} bytes."
             )
         size = _json_size(heads, len(body))
-        content = loaded(body[:size])
+        content = parsed(body[:size])
         given = content.get("id")
         if given is not None and (not isinstance(given, str) or len(given) > _LONGEST):
             _bad(f"id must be a text of at most {_LONGEST} characters.")

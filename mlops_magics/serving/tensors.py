@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 import numpy as np
-import orjson
 
 from mlops_magics.artifact.schema import Column, Kind
 from mlops_magics.serving.codec import RequestError
@@ -241,21 +240,6 @@ def packed(flat: np.ndarray[Any, Any]) -> bytes:
 def listed(flat: np.ndarray[Any, Any]) -> Sequence[Any] | np.ndarray[Any, Any]:
     """Give flat cells in a form that orjson writes; NaN becomes null."""
     return flat.tolist() if flat.dtype == object or flat.dtype.itemsize > 8 else flat  # noqa: PLR2004 - bytes that JSON knows
-
-
-def loaded(body: bytes) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RequestError: It is none.
-    """
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        _bad(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).")
-    if not isinstance(content, dict):
-        _bad("The body must be a JSON object.")
-    return cast("dict[str, Any]", content)
 
 
 def _bad(message: str, column: str | None = None, row: int | None = None, *, status: int = 400) -> NoReturn:
