@@ -16,7 +16,7 @@ import orjson
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.version import VERSION
-from mlops_magics.serving import inference, packing
+from mlops_magics.serving import description, inference, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
 from mlops_magics.serving.codec import Batch, RequestError
@@ -104,7 +104,7 @@ class App:
         """Make the table of all routes; what is not in it does not exist."""
         server = f"mlops-magics/{VERSION}"
         told = Answer(orjson.dumps({"model": model, "version": version, "server": server}))
-        return {
+        routes = {
             "/invocations": hears(Scoring(self._predictor).hear),
             "/ping": says(lambda: Answer(b"\n", "text/plain; charset=utf-8")),
             "/health": says(lambda: Answer(b'{"status":"ok"}')),
@@ -114,6 +114,7 @@ class App:
             ),
             **OpenInference(self._predictor, model, version).routes(),
         }
+        return {**routes, **description.routes(self._predictor, model, version, routes)}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or follow the server's start and end."""
@@ -172,7 +173,7 @@ class App:
         if route.hear is not None:
             return await self._invoke(request, route.hear)
         assert route.say is not None  # noqa: S101 - a route does one of both
-        return route.say()
+        return await asyncio.to_thread(route.say) if route.slow else route.say()
 
     async def _invoke(self, request: _Request, hear: Hear) -> Answer:
         """Decode, queue, predict, encode."""

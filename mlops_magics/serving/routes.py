@@ -27,16 +27,18 @@ class Route:
         methods: The HTTP methods that it has.
         say: What makes its answer, on a route that reads no body.
         hear: What reads a question from a body, on a route that predicts.
+        slow: Whether ``say`` takes long enough to be kept off the event loop.
     """
 
     methods: tuple[str, ...]
     say: Callable[[], Answer] | None = None
     hear: Hear | None = None
+    slow: bool = False
 
 
-def says(make: Callable[[], Answer]) -> Route:
+def says(make: Callable[[], Answer], *, slow: bool = False) -> Route:
     """Make a route that is read."""
-    return Route(READ, say=make)
+    return Route(READ, say=make, slow=slow)
 
 
 def hears(read: Hear) -> Route:

@@ -122,7 +122,7 @@ def test_the_table_has_these_routes() -> None:
     model = '/v2/models/fl"ights\n'
     parts = ["", "/ready", "/infer"]
     assert set(ROUTES) == {
-        "/ping", "/health", "/version", "/metrics", "/invocations",
+        "/ping", "/health", "/version", "/metrics", "/invocations", "/openapi.json", "/docs",
         "/v2", "/v2/health/live", "/v2/health/ready",
         *(f"{base}{part}" for base in (model, f"{model}/versions/3") for part in parts),
     }  # fmt: skip
