@@ -48,6 +48,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalOrder:
+    """What is kept of an endpoint's requests and answers.
+
+    Attributes:
+        folder: Where it lies.
+        leave_out: Columns of the model whose values are not kept.
+        days: How long a row is kept.
+        most_bytes: The most bytes of all files together; then the oldest go.
+    """
+
+    folder: Path
+    leave_out: tuple[str, ...] = ()
+    days: float = 30.0
+    most_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One endpoint as it should be: which model, at which address, guarded by which token.
 
@@ -66,6 +83,7 @@ class Order:
         allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many worker processes answer.
         limits: What one request may cost.
+        journal: What is kept of requests and answers; None for nothing.
     """
 
     name: str
@@ -82,6 +100,7 @@ class Order:
     allow_code: bool = False
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    journal: JournalOrder | None = None
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -109,6 +128,9 @@ class Order:
         fields["limits"] = Limits(**fields["limits"])
         for name in ("model_path", "state_path", "log_path"):
             fields[name] = Path(fields[name])
+        if journal := fields.get("journal"):
+            told = {"folder": Path(journal["folder"]), "leave_out": tuple(journal["leave_out"])}
+            fields["journal"] = JournalOrder(**{**journal, **told})
         return cls(**fields)
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from mlops_magics.foundation.version import VERSION
 from mlops_magics.serving import description, inference, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch, Columns, RequestError
 from mlops_magics.serving.inference import OpenInference
+from mlops_magics.serving.journal import Journal
+from mlops_magics.serving.journal.entries import Answered, Call, Refused
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
@@ -54,7 +56,14 @@ class _Request:
 
 
 def build_app(
-    predictor: Predictor, access: Access, *, limits: Limits, model: str, version: str, name: str
+    predictor: Predictor,
+    access: Access,
+    *,
+    limits: Limits,
+    model: str,
+    version: str,
+    name: str,
+    journal: Journal | None = None,
 ) -> App:
     """Put an application around a predictor.
 
@@ -65,13 +74,20 @@ def build_app(
         model: The registered model's name.
         version: Its version.
         name: The endpoint's name.
+        journal: What notes requests and answers.
 
     Returns:
         An ASGI 3 application.
     """
     predictor.limit(limits)
     return App(
-        predictor, access, limits=limits, metrics=Metrics(name, model, version), model=model, version=version
+        predictor,
+        access,
+        limits=limits,
+        metrics=Metrics(name, model, version),
+        model=model,
+        version=version,
+        journal=journal,
     )
 
 
@@ -87,12 +103,15 @@ class App:
         metrics: Metrics,
         model: str,
         version: str,
+        journal: Journal | None = None,
     ) -> None:
         self._predictor = predictor
         self._access = access
         self._limits = limits
         self._metrics = metrics
-        self._batcher = Batcher(predictor, queue=limits.queue)
+        self._journal = journal
+        self._version = version
+        self._batcher = Batcher(predictor, queue=limits.queue, note=self._note if journal else None)
         self.routes = self._table(model, version)
         self._fixed = (
             (b"x-model-version", _printable(version).encode()),
@@ -134,9 +153,13 @@ class App:
             _log.error("The model cannot answer its own example: %s", whereabouts(error))
             await send({"type": "lifespan.startup.failed", "message": "The model cannot be warmed."})
             return
+        if self._journal:
+            self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._batcher.stop()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -176,23 +199,48 @@ class App:
         return await asyncio.to_thread(route.say) if route.slow else route.say()
 
     async def _invoke(self, request: _Request, hear: Hear) -> Answer:
+        """Answer a request for predictions, and note it where it is refused."""
+        call = Call(request.id, 1, request.started)
+        try:
+            return await self._predict(request, hear, call)
+        except RequestError as error:
+            if self._journal:
+                self._journal.note(Refused(call, error.status, error.code, self._version))
+            raise
+
+    def _note(self, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
+        """Note what was computed together."""
+        ended = time.perf_counter()
+        for job in jobs:
+            if job.call:
+                job.call.queue, job.call.predict = job.started - job.queued, ended - job.started
+        calls = [job.call for job in jobs if job.call]
+        if self._journal:
+            method = jobs[0].batch.method
+            self._journal.note(Answered(calls, columns, found, method, self._version))
+
+    async def _predict(self, request: _Request, hear: Hear, call: Call) -> Answer:
         """Decode, queue, predict, encode."""
         body = await self._body(request)
         clock = time.perf_counter()
         batch = await self._decode(body, request.heads, hear)
         decoded = time.perf_counter()
-        job = self._batcher.submit(batch, request.id)
+        call.rows, call.decode = batch.rows, decoded - clock
+        job = self._batcher.submit(batch, request.id, call)
         await self._wait(job, request)
         predicted = time.perf_counter()
         found = job.answer.result()
         if batch.reply is None:
             answer = Answer(self._predictor.encode(found))
         else:
-            more = [await self._more(replace(batch, method=method), request) for method in batch.reply.also]
+            more = [
+                await self._more(replace(batch, method=method), request, call) for method in batch.reply.also
+            ]
             answer = batch.reply.write([found, *more])
         if len(answer.body) >= packing.LARGE and packing.wants_gzip(request.heads.get(b"accept-encoding")):
             answer = await asyncio.to_thread(packing.packed, answer)
         ended = time.perf_counter()
+        call.encode = ended - predicted
         spans = (
             ("decode", decoded - clock),
             ("queue", job.started - job.queued),
@@ -203,9 +251,9 @@ class App:
         self._metrics.predicted(batch.rows, ended - request.started)
         return answer
 
-    async def _more(self, batch: Batch, request: _Request) -> np.ndarray[Any, Any]:
-        """Ask the model for one thing more about the same rows."""
-        job = self._batcher.submit(batch, request.id)
+    async def _more(self, batch: Batch, request: _Request, call: Call) -> np.ndarray[Any, Any]:
+        """Ask the model for one thing more about the same rows; it is noted beside the first."""
+        job = self._batcher.submit(batch, request.id, replace(call))
         await self._wait(job, request)
         return job.answer.result()
 

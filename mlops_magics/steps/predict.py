@@ -15,7 +15,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.deploy import Deployment
+from mlops_magics.steps.deploy.result import Deployment
 from mlops_magics.targets import TARGETS
 from mlops_magics.targets.base import Answer
 

@@ -31,6 +31,8 @@ class Request:
         example: A request's JSON body that the new version must answer before any client meets it.
         expected: The predictions that it must answer with, exactly.
         limits: What one request may cost.
+        journal: Whether requests and answers are kept.
+        leave_out: Columns whose values are not kept.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Request:
     example: bytes | None = None
     expected: Sequence[Any] | None = None
     limits: Limits = field(default_factory=Limits)
+    journal: bool = True
+    leave_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class Endpoint:
         target: The target that keeps it.
         store: The store that its model is registered in.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        journal: The folder of its journal; None where it has none.
     """
 
     name: str
@@ -79,6 +84,7 @@ class Endpoint:
     target: str = "local"
     store: str = ""
     engine: str = ""
+    journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class LocalTarget:
             workers=len(state.workers) if alive else 0,
             store=self._store,
             engine=state.engine,
+            journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
         )
 
 

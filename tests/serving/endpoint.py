@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -102,10 +102,16 @@ def application(model: LoadedModel | None = None, limits: Limits | None = None) 
 
 
 class Caller:
-    """Asks an application in this process."""
+    """Asks an application in this process, until the end of the block."""
 
     def __init__(self, app: App) -> None:
         self.app = app
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run(self.app._batcher.stop())
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Send one request; a body that is no bytes goes as JSON."""

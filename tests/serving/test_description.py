@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from mlops_magics.serving import sample
 
 
 @pytest.fixture(scope="module")
-def caller() -> Caller:
-    return Caller(application())
+def caller() -> Iterator[Caller]:
+    with Caller(application()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

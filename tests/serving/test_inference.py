@@ -35,8 +35,9 @@ INFER = f"{BASE}/infer"
 
 
 @pytest.fixture(scope="module")
-def caller() -> Caller:
-    return Caller(application(limits=Limits(rows=5, body_bytes=20_000)))
+def caller() -> Iterator[Caller]:
+    with Caller(application(limits=Limits(rows=5, body_bytes=20_000))) as made:
+        yield made
 
 
 def frame() -> pd.DataFrame:
@@ -254,17 +255,20 @@ def test_bytes_behind_the_json_that_do_not_fit_are_refused(caller: Caller) -> No
 
 def test_a_regression_and_a_model_without_schema_speak_it_too() -> None:
     fitted = LinearRegression().fit(pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]}), [1.0, 3.0])
-    caller = Caller(application(LoadedModel(fitted, None, None, None, "predict")))
-    told = caller.get(BASE).json()
-    assert (told["inputs"], told["outputs"]) == ([], [{"name": "predict", "datatype": "FP64", "shape": [-1]}])
-    inputs = [{"name": name, "datatype": "FP64", "shape": [2], "data": [0.0, 1.0]} for name in "ab"]
-    found = caller.post(INFER, {"inputs": inputs}).json()["outputs"][0]
-    np.testing.assert_allclose(
-        found["data"], fitted.predict(pd.DataFrame({"a": [0.0, 1.0], "b": [0.0, 1.0]}))
-    )
-    assert caller.post(INFER, {"inputs": inputs[:1]}).json() == {
-        "error": "A required column is missing (column 'b')."
-    }
+    with Caller(application(LoadedModel(fitted, None, None, None, "predict"))) as caller:
+        told = caller.get(BASE).json()
+        assert (told["inputs"], told["outputs"]) == (
+            [],
+            [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
+        )
+        inputs = [{"name": name, "datatype": "FP64", "shape": [2], "data": [0.0, 1.0]} for name in "ab"]
+        found = caller.post(INFER, {"inputs": inputs}).json()["outputs"][0]
+        np.testing.assert_allclose(
+            found["data"], fitted.predict(pd.DataFrame({"a": [0.0, 1.0], "b": [0.0, 1.0]}))
+        )
+        assert caller.post(INFER, {"inputs": inputs[:1]}).json() == {
+            "error": "A required column is missing (column 'b')."
+        }
 
 
 @pytest.fixture(scope="module")

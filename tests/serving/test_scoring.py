@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -59,8 +59,9 @@ TYPES = {
 
 
 @pytest.fixture(scope="module")
-def caller() -> Caller:
-    return Caller(application(limits=Limits(rows=5, body_bytes=20_000)))
+def caller() -> Iterator[Caller]:
+    with Caller(application(limits=Limits(rows=5, body_bytes=20_000))) as made:
+        yield made
 
 
 def labels() -> list[str]:
@@ -135,20 +136,20 @@ def test_a_body_that_unpacks_to_too_much_or_to_nothing_is_refused(
 
 def test_only_a_large_answer_is_packed_and_only_when_asked() -> None:
     fitted = LinearRegression().fit([[0.0], [1.0]], [0.0, 1 / 3])
-    caller = Caller(application(LoadedModel(fitted, None, None, None, "predict")))
-    many = {"inputs": [[row / 7] for row in range(20_000)]}
-    for accepted, packed in (
-        ("gzip", True),
-        ("br, gzip;q=0.5", True),
-        ("gzip;q=0", False),
-        ("br", False),
-        ("", False),
-    ):
-        answer = caller.post(ASK, many, accept_encoding=accepted)
-        assert (answer.headers.get("content-encoding") == "gzip") == packed
-        assert len(answer.json()["predictions"]) == 20_000
-        assert (int(answer.headers["content-length"]) < 300_000) == packed
-    assert "content-encoding" not in caller.post(ASK, {"inputs": [[1.0]]}, accept_encoding="gzip").headers
+    with Caller(application(LoadedModel(fitted, None, None, None, "predict"))) as caller:
+        many = {"inputs": [[row / 7] for row in range(20_000)]}
+        for accepted, packed in (
+            ("gzip", True),
+            ("br, gzip;q=0.5", True),
+            ("gzip;q=0", False),
+            ("br", False),
+            ("", False),
+        ):
+            answer = caller.post(ASK, many, accept_encoding=accepted)
+            assert (answer.headers.get("content-encoding") == "gzip") == packed
+            assert len(answer.json()["predictions"]) == 20_000
+            assert (int(answer.headers["content-length"]) < 300_000) == packed
+        assert "content-encoding" not in caller.post(ASK, {"inputs": [[1.0]]}, accept_encoding="gzip").headers
 
 
 def test_an_arrow_stream_is_answered_as_json_is(caller: Caller) -> None:
@@ -320,13 +321,13 @@ def test_a_stream_that_lies_or_is_too_large_is_refused(
 
 def test_a_model_without_schema_takes_an_arrow_stream() -> None:
     fitted = LinearRegression().fit(pd.DataFrame({"a": [0.0, 1.0], "b": [1.0, 0.0]}), [1.0, 3.0])
-    caller = Caller(application(LoadedModel(fitted, None, None, None, "predict")))
-    rows = pa.table({"b": [1, 0], "a": [0.5, 2.0], "c": [[1], [2]]})
-    answer = caller.post(ASK, stream(rows), content_type=STREAM, accept=STREAM)
-    found = pa.ipc.open_stream(answer.content).read_all()["predictions"].to_pylist()
-    np.testing.assert_allclose(found, fitted.predict(pd.DataFrame({"a": [0.5, 2.0], "b": [1, 0]})))
-    odd = pa.table({"a": [[1.0], [2.0]], "b": [1, 0]})
-    assert caller.post(ASK, stream(odd), content_type=STREAM).status_code == 422
+    with Caller(application(LoadedModel(fitted, None, None, None, "predict"))) as caller:
+        rows = pa.table({"b": [1, 0], "a": [0.5, 2.0], "c": [[1], [2]]})
+        answer = caller.post(ASK, stream(rows), content_type=STREAM, accept=STREAM)
+        found = pa.ipc.open_stream(answer.content).read_all()["predictions"].to_pylist()
+        np.testing.assert_allclose(found, fitted.predict(pd.DataFrame({"a": [0.5, 2.0], "b": [1, 0]})))
+        odd = pa.table({"a": [[1.0], [2.0]], "b": [1, 0]})
+        assert caller.post(ASK, stream(odd), content_type=STREAM).status_code == 422
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint")  # of its own import
