@@ -133,7 +133,8 @@ class App:
             ),
             **OpenInference(self._predictor, model, version).routes(),
         }
-        return {**routes, **description.routes(self._predictor, model, version, routes)}
+        private = self._journal.leave_out if self._journal else ()
+        return {**routes, **description.routes(self._predictor, model, version, routes, private)}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or follow the server's start and end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def routes(
-    predictor: Predictor, model: str, version: str, others: Mapping[str, Route]
+    predictor: Predictor, model: str, version: str, others: Mapping[str, Route], private: Collection[str]
 ) -> Mapping[str, Route]:
     """Make the routes.
 
@@ -26,6 +26,7 @@ def routes(
         model: The registered model's name.
         version: Its version.
         others: The endpoint's other routes, which are described as well.
+        private: Columns that are known to be personal.
     """
     found: dict[str, Route] = {}
     every = {**others}
@@ -34,7 +35,7 @@ def routes(
     def document() -> Json:
         from mlops_magics.serving import openapi
 
-        return openapi.document(predictor, model, version, every)
+        return openapi.document(predictor, model, version, every, private)
 
     @functools.cache
     def page() -> Answer:

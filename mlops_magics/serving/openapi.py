@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from mlops_magics.artifact.schema import Column
@@ -65,7 +65,9 @@ def summary(path: str) -> str:
     )
 
 
-def document(predictor: Predictor, model: str, version: str, routes: Mapping[str, Route]) -> Json:
+def document(
+    predictor: Predictor, model: str, version: str, routes: Mapping[str, Route], private: Collection[str] = ()
+) -> Json:
     """Describe an endpoint.
 
     Args:
@@ -73,13 +75,14 @@ def document(predictor: Predictor, model: str, version: str, routes: Mapping[str
         model: The registered model's name.
         version: Its version.
         routes: The endpoint's routes.
+        private: Columns that are known to be personal.
 
     Returns:
         An OpenAPI 3.1 document. Its example holds no text, date or number that may be about a person.
     """
     loaded = predictor.loaded
     columns = loaded.schema.columns if loaded.schema else ()
-    example = sample.row(loaded)
+    example = sample.row(loaded, private)
     paths = {
         path: _post(path, example, columns) if route.hear else _get(path) for path, route in routes.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, Final
 
 from mlops_magics.artifact import trust
@@ -24,11 +25,12 @@ _MADE_UP: Final[dict[str, Any]] = {
 }
 
 
-def row(loaded: LoadedModel) -> dict[str, Any] | None:
+def row(loaded: LoadedModel, private: Collection[str] = ()) -> dict[str, Any] | None:
     """Make a row that the model takes.
 
     Args:
         loaded: The model.
+        private: Columns that are known to be personal.
 
     Returns:
         A cell a column: from the stored example a number or truth value, unless the column's name looks
@@ -39,7 +41,12 @@ def row(loaded: LoadedModel) -> dict[str, Any] | None:
     if schema is None or example is None or not len(example) or not set(schema.names) <= set(example.columns):
         return None
     learned = _categories(loaded.estimator) if any(one.type == "string" for one in schema.columns) else set()
-    return {column.name: _cell(column, example[column.name].tolist(), learned) for column in schema.columns}
+    return {
+        column.name: _MADE_UP[column.type]
+        if column.name in private
+        else _cell(column, example[column.name].tolist(), learned)
+        for column in schema.columns
+    }
 
 
 def _cell(column: Column, cells: list[Any], learned: set[str]) -> Any:  # noqa: ANN401 - JSON

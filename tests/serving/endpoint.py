@@ -27,6 +27,7 @@ from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.front import Front
+from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.predictor import Predictor
 
 TOKEN = "correct-horse"  # noqa: S105 - made up here
@@ -92,12 +93,20 @@ def loaded() -> LoadedModel:
     return LoadedModel(fitted, SCHEMA, outputs, table.head(2), "predict")
 
 
-def application(model: LoadedModel | None = None, limits: Limits | None = None) -> App:
+def application(
+    model: LoadedModel | None = None, limits: Limits | None = None, journal: Journal | None = None
+) -> App:
     """Put the application around the model."""
     predictor = Predictor(model or loaded())
     access = Access(hashlib.sha256(TOKEN.encode()).hexdigest())
     return build_app(
-        predictor, access, limits=limits or Limits(), model=MODEL, version=VERSION, name="endpoint"
+        predictor,
+        access,
+        limits=limits or Limits(),
+        model=MODEL,
+        version=VERSION,
+        name="endpoint",
+        journal=journal,
     )
 
 

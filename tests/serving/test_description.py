@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from referencing import Registry, Resource
 from sklearn.linear_model import LinearRegression
 
 from mlops_magics.artifact.loading import LoadedModel
+from mlops_magics.artifact.order import JournalOrder
 from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving import sample
+from mlops_magics.serving.journal import Journal
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +111,15 @@ def test_the_example_tells_nothing_of_a_person() -> None:
     assert sample.row(dataclasses.replace(model, example=None)) is None
     text = Caller(application(model)).get("/openapi.json").text + Caller(application(model)).get("/docs").text
     assert not re.search(f"{SECRET}|4915112345678|77001|2026-01-02|aGk=", text)
+
+
+def test_what_the_journal_leaves_out_is_not_in_the_example(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path, leave_out=("distance", "carrier")))
+    caller = Caller(application(journal=journal))
+    posted = caller.get("/openapi.json").json()["paths"]["/invocations"]["post"]
+    split = posted["requestBody"]["content"]["application/json"]["example"]["dataframe_split"]
+    row = dict(zip(split["columns"], split["data"][0], strict=True))
+    assert (row["distance"], row["carrier"], row["delay"]) == (0.0, "text", 3.5)
 
 
 def test_the_page_runs_and_loads_nothing_and_escapes_everything() -> None:

@@ -6,10 +6,12 @@ import base64
 import json
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from endpoint import (
     BASE,
@@ -29,7 +31,8 @@ from endpoint import question as asked
 from sklearn.linear_model import LinearRegression
 
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.order import Limits
+from mlops_magics.artifact.order import JournalOrder, Limits
+from mlops_magics.serving.journal import Journal, files
 
 INFER = f"{BASE}/infer"
 
@@ -269,6 +272,23 @@ def test_a_regression_and_a_model_without_schema_speak_it_too() -> None:
         assert caller.post(INFER, {"inputs": inputs[:1]}).json() == {
             "error": "A required column is missing (column 'b')."
         }
+
+
+def test_both_answers_are_in_the_journal_beside_each_other(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path))
+    with Caller(application(journal=journal)) as caller:
+        body = asked(outputs=[{"name": "predict"}, {"name": "predict_proba"}])
+        assert caller.post(INFER, body, x_request_id="one").status_code == 200
+        assert caller.post(INFER, {}).status_code == 400
+    journal.start()
+    journal.close()
+    table = pl.read_parquet([*files.paths(tmp_path)])
+    noted = table.filter(pl.col("request_id") == "one")
+    assert noted["method"].to_list() == ["predict"] * 3 + ["predict_proba"] * 3
+    assert noted["row"].to_list() == [0, 1, 2] * 2
+    assert noted["input.distance"].to_list() == ROWS["distance"] * 2
+    np.testing.assert_array_equal(noted["probabilities"].to_list()[3:], probabilities())
+    assert table.filter(pl.col("status") == 400)["error"].to_list() == ["BAD_REQUEST"]
 
 
 @pytest.fixture(scope="module")
