@@ -191,6 +191,32 @@ def _schemas(predictor: Predictor, columns: tuple[Column, ...]) -> Json:
     if columns:
         row["properties"] = {column.name: _cell(column) for column in columns}
         row["required"] = [column.name for column in columns if column.required]
+    method = {"type": "string", "enum": list(predictor.methods)}
+    params = {"type": "object", "properties": {"method": method}, "additionalProperties": False}
+    questions = [
+        {
+            "type": "object",
+            "required": [name],
+            "properties": {name: form, "params": params},
+            "additionalProperties": False,
+        }
+        for name, form in _forms(columns).items()
+    ]
+    return {
+        "Row": row,
+        "Question": {"oneOf": questions},
+        "Predictions": {
+            "type": "object",
+            "required": ["predictions"],
+            "properties": {"predictions": {"type": "array", "description": "One entry a row."}},
+        },
+        "Error": _error("error_code", "message", "request_id"),
+        **_tensor_schemas(method),
+    }
+
+
+def _forms(columns: tuple[Column, ...]) -> Json:
+    """Describe the four forms in which MLflow's protocol brings rows."""
     split = {
         "type": "object",
         "required": ["columns", "data"],
@@ -205,35 +231,12 @@ def _schemas(predictor: Predictor, columns: tuple[Column, ...]) -> Json:
         "type": "object",
         "properties": {column.name: _list(_cell(column)) for column in columns},
     }
-    rows = {"anyOf": [_list(_ref("Row")), _list({"type": "array"})]}
-    forms = {
-        "dataframe_split": split,
-        "dataframe_records": _list(_ref("Row")),
-        "inputs": {"anyOf": [*rows["anyOf"], _ref("Row"), by_column]},
-        "instances": rows,
-    }
-    method = {"type": "string", "enum": list(predictor.methods)}
-    params = {"type": "object", "properties": {"method": method}, "additionalProperties": False}
+    rows = [_list(_ref("Row")), _list({"type": "array"})]
     return {
-        "Row": row,
-        "Question": {
-            "oneOf": [
-                {
-                    "type": "object",
-                    "required": [name],
-                    "properties": {name: form, "params": params},
-                    "additionalProperties": False,
-                }
-                for name, form in forms.items()
-            ]
-        },
-        "Predictions": {
-            "type": "object",
-            "required": ["predictions"],
-            "properties": {"predictions": {"type": "array", "description": "One entry a row."}},
-        },
-        "Error": _error("error_code", "message", "request_id"),
-        **_tensor_schemas(method),
+        "dataframe_split": split,
+        "dataframe_records": rows[0],
+        "inputs": {"anyOf": [*rows, _ref("Row"), by_column]},
+        "instances": {"anyOf": rows},
     }
 
 
