@@ -168,28 +168,27 @@ class App:
         headers = list(scope["headers"])
         heads = dict(headers)
         request = _Request(scope["method"], scope["path"], heads, receive, _request_id(heads))
-        route = request.path if request.path in self.routes else "other"
+        known = self.routes.get(request.path)
+        route = request.path if known else "other"
         try:
-            self._access.check(request.method, request.path, headers)
-            answer = await self._answer(request)
+            self._access.check(request.method, request.path, headers, known.scope if known else "read")
+            answer = await self._answer(request, known)
         except RequestError as error:
-            answer = self._refusal(error, request)
+            answer = _refusal(error, request, known)
         except _GoneError:
             self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
             return
         except Exception as error:  # noqa: BLE001 - an error in our own code is an answer, too
             _log.error("request %s on %s: %s", request.id, route, whereabouts(error))
-            answer = self._refusal(
-                RequestError(500, "INTERNAL", "The server failed; its log names the id."), request
-            )
+            failed = RequestError(500, "INTERNAL", "The server failed; its log names the id.")
+            answer = _refusal(failed, request, known)
         self._metrics.count(route, answer.status)
         try:
             await self._send(request, answer, send)
         except OSError:
             _log.info("request %s: the client left before its answer", request.id)
 
-    async def _answer(self, request: _Request) -> Answer:
-        route = self.routes.get(request.path)
+    async def _answer(self, request: _Request, route: Route | None) -> Answer:
         if route is None:
             raise RequestError(404, "NOT_FOUND", "There is no such route.")
         if request.method not in route.methods:
@@ -311,21 +310,6 @@ class App:
             client.cancel()
             job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
 
-    def _refusal(self, error: RequestError, request: _Request) -> Answer:
-        """Write an error as the protocol of the route has it."""
-        route = self.routes.get(request.path)
-        headers: dict[int, tuple[bytes, bytes]] = {
-            401: (b"www-authenticate", b"Bearer"),
-            405: (b"allow", ", ".join(route.methods if route else ()).encode()),
-            408: (b"connection", b"close"),
-            413: (b"connection", b"close"),  # the rest of the body is not read
-            415: (b"accept-encoding", b"gzip"),
-            429: (b"retry-after", b"1"),
-        }
-        extra = (headers[error.status],) if error.status in headers else ()
-        write = inference.refusal if inference.speaks(request.path) else _refused
-        return Answer(write(error, request.id), status=error.status, headers=extra)
-
     async def _send(self, request: _Request, answer: Answer, send: Send) -> None:
         headers = [
             (b"content-type", answer.kind.encode()),
@@ -345,6 +329,21 @@ def _request_id(heads: Heads) -> str:
     """Take the client's own id if it is harmless in a log and a header, else make one."""
     given = heads.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+
+
+def _refusal(error: RequestError, request: _Request, route: Route | None) -> Answer:
+    """Write an error as the protocol of the route has it."""
+    headers: dict[int, tuple[bytes, bytes]] = {
+        401: (b"www-authenticate", b"Bearer"),
+        405: (b"allow", ", ".join(route.methods if route else ()).encode()),
+        408: (b"connection", b"close"),
+        413: (b"connection", b"close"),  # the rest of the body is not read
+        415: (b"accept-encoding", b"gzip"),
+        429: (b"retry-after", b"1"),
+    }
+    extra = (headers[error.status],) if error.status in headers else ()
+    write = inference.refusal if inference.speaks(request.path) else _refused
+    return Answer(write(error, request.id), status=error.status, headers=extra)
 
 
 def _refused(error: RequestError, request_id: str) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mlops_magics.artifact.order import Scope
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.reply import Answer
 
@@ -27,12 +28,14 @@ class Route:
         methods: The HTTP methods that it has.
         say: What makes its answer, on a route that reads no body.
         hear: What reads a question from a body, on a route that predicts.
+        scope: What a token must open for it.
         slow: Whether ``say`` takes long enough to be kept off the event loop.
     """
 
     methods: tuple[str, ...]
     say: Callable[[], Answer] | None = None
     hear: Hear | None = None
+    scope: Scope = "read"
     slow: bool = False
 
 
@@ -43,4 +46,4 @@ def says(make: Callable[[], Answer], *, slow: bool = False) -> Route:
 
 def hears(read: Hear) -> Route:
     """Make a route that predicts."""
-    return Route(ASK, hear=read)
+    return Route(ASK, hear=read, scope="predict")

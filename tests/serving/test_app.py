@@ -19,7 +19,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.order import Limits
+from mlops_magics.artifact.order import Limits, Token
 from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
@@ -157,6 +157,24 @@ def test_no_route_answers_without_the_token(path: str, method: str) -> None:
             assert known.status_code == (without_body if method == "POST" else 200)
         assert known.headers["x-request-id"]
         assert not stage.engine.calls
+
+    play(scene)
+
+
+def test_each_route_needs_its_scope() -> None:
+    async def scene(stage: Stage) -> None:
+        digests = {scope: hashlib.sha256(scope.encode()).hexdigest() for scope in ("predict", "read")}
+        tokens = [Token(sha256=digest, scopes=(scope,)) for scope, digest in digests.items()]  # type: ignore[arg-type]
+        stage.app._access = Access(hashlib.sha256(TOKEN.encode()).hexdigest(), tokens=tokens)
+        for path, (method, *_) in ROUTES.items():
+            needs = "predict" if method == "POST" else "read"
+            for scope in digests:
+                headers = {"authorization": f"Bearer {scope}"}
+                answer = await stage.client.request(method, quote(path), headers=headers)
+                assert (answer.status_code == 403) == (scope != needs and path not in OPEN)
+        answer = await stage.client.post("/nowhere", headers={"authorization": "Bearer predict"})
+        assert answer.json()["error_code"] == "OUT_OF_SCOPE"
+        assert (await stage.post(headers={"authorization": "Bearer predict"})).status_code == 200
 
     play(scene)
 

@@ -283,7 +283,7 @@ def test_both_answers_are_in_the_journal_beside_each_other(tmp_path: Path) -> No
     journal.start()
     journal.close()
     table = pl.read_parquet([*files.paths(tmp_path)])
-    noted = table.filter(pl.col("request_id") == "one")
+    noted = table.filter(pl.col("request_id") == "one").sort("method", "row")
     assert noted["method"].to_list() == ["predict"] * 3 + ["predict_proba"] * 3
     assert noted["row"].to_list() == [0, 1, 2] * 2
     assert noted["input.distance"].to_list() == ROWS["distance"] * 2
