@@ -17,6 +17,7 @@ from mlops_magics.foundation.platform import ProcessId
 
 _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
 
+Scope = Literal["predict", "read", "admin"]
 Status = Literal["starting", "ready", "failed", "stopping"]
 ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
 
@@ -48,6 +49,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token beside the endpoint's own, for somebody who may do less.
+
+    Attributes:
+        sha256: Hex sha256 of the token; the raw token is never here.
+        scopes: What it opens: "predict" asks the model, "read" sees metrics, metadata and descriptions,
+            "admin" is both.
+    """
+
+    sha256: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalOrder:
     """What is kept of an endpoint's requests and answers.
 
@@ -76,7 +91,7 @@ class Order:
         model: The registered model's name.
         version: The registered model's version.
         digest: sha256 digest of the model folder's manifest; checked before each load.
-        token_sha256: Hex sha256 of the token; the raw token is never here.
+        token_sha256: Hex sha256 of the token; the raw token is never here. It opens everything.
         state_path: Where the supervisor writes what it is doing (JSON, mode 0600).
         log_path: Where the supervisor and its workers write their log.
         allow_pickle: Whether the user consented to load a pickle.
@@ -84,6 +99,7 @@ class Order:
         workers: How many worker processes answer.
         limits: What one request may cost.
         journal: What is kept of requests and answers; None for nothing.
+        tokens: Further tokens, each with what it opens.
     """
 
     name: str
@@ -101,6 +117,7 @@ class Order:
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
     journal: JournalOrder | None = None
+    tokens: tuple[Token, ...] = ()
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -131,6 +148,9 @@ class Order:
         if journal := fields.get("journal"):
             told = {"folder": Path(journal["folder"]), "leave_out": tuple(journal["leave_out"])}
             fields["journal"] = JournalOrder(**{**journal, **told})
+        fields["tokens"] = tuple(
+            Token(sha256=one["sha256"], scopes=tuple(one["scopes"])) for one in fields.get("tokens", ())
+        )
         return cls(**fields)
 
 

@@ -122,7 +122,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     predictor = Predictor(model)
     predictor.compile()
     predictor.warm()
-    access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"))
+    access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"), tokens=order.tokens)
     app = build_app(
         predictor,
         access,

@@ -55,6 +55,11 @@ class Journal:
         self.written = 0
         self.lost = 0
 
+    @property
+    def leave_out(self) -> frozenset[str]:
+        """Columns whose values are not kept: they look personal, or somebody said so."""
+        return self._leave_out
+
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
