@@ -48,6 +48,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Which alias of its model an endpoint follows.
+
+    Attributes:
+        alias: The alias.
+        mark: An id that the deploy which began this made up; a later deploy's is another one.
+    """
+
+    alias: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One endpoint as it should be: which model, at which address, guarded by which token.
 
@@ -66,6 +79,7 @@ class Order:
         allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many worker processes answer.
         limits: What one request may cost.
+        follow: The alias that the endpoint follows, or None.
     """
 
     name: str
@@ -82,6 +96,7 @@ class Order:
     allow_code: bool = False
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    follow: Follow | None = None
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -107,9 +122,16 @@ class Order:
         """
         fields = dict(fields)
         fields["limits"] = Limits(**fields["limits"])
+        if follow := fields.get("follow"):
+            fields["follow"] = Follow(**follow)
         for name in ("model_path", "state_path", "log_path"):
             fields[name] = Path(fields[name])
         return cls(**fields)
+
+
+def rope_path(state_path: Path, follow: Follow) -> Path:
+    """Name the pipe by which a follower's surroundings go from a deploy to the supervisor, on no disk."""
+    return state_path.with_name(f"{state_path.name}.{follow.mark}")
 
 
 def mail_path(state_path: Path) -> Path:
@@ -192,6 +214,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """How an endpoint follows an alias.
+
+    Attributes:
+        alias: The alias.
+        mark: The id that its deploy made up.
+        pid: The follower's process number; 0 while it is being started again.
+        version: The version that the remark is about, if it is about one.
+        remark: Why the endpoint is not where the alias points, while that is so.
+    """
+
+    alias: str
+    mark: str
+    pid: int = 0
+    version: str = ""
+    remark: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What a supervisor does at this moment, as its state file says it.
 
@@ -215,6 +256,7 @@ class State:
         error: What went wrong last, while it matters.
         since: When the status began, in seconds since the epoch.
         change: How the last change of version stands.
+        follow: How it follows an alias, if it does.
     """
 
     name: str
@@ -234,6 +276,7 @@ class State:
     error: Fault | None = None
     since: float
     change: Change | None = None
+    follow: Following | None = None
 
     @property
     def process(self) -> ProcessId:
@@ -258,6 +301,9 @@ class State:
             if change := fields["change"]:
                 fault = Fault(**change["error"]) if change["error"] else None
                 fields["change"] = Change(**{**change, "error": fault})
+            if follow := fields.get("follow"):
+                fault = Fault(**follow["remark"]) if follow["remark"] else None
+                fields["follow"] = Following(**{**follow, "remark": fault})
             return cls(**fields)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,8 @@ class Deployment(Result):
         target: Where it runs.
         seconds: How long it took from the call to the first correct answer.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
-        notes: What the user should know: pins that differ.
+        notes: What the user should know: pins that differ, an alias that is followed no more.
+        follows: The alias that the endpoint follows from now on, or "".
     """
 
     name: str
@@ -52,6 +53,7 @@ class Deployment(Result):
     seconds: float
     engine: str = ""
     notes: tuple[str, ...] = ()
+    follows: str = ""
 
     volatile: ClassVar[bool] = True
 
@@ -64,6 +66,7 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("computed by", self._engine()),
+                ("follows", self.follows or None),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
@@ -96,9 +99,15 @@ class Listing(Result):
         """Show an endpoint a row."""
         yield Title("Endpoints", f"{len(self.endpoints)}")
         yield Table(
-            ("endpoint", "status", "model", "version", "url"),
-            [(item.name, item.status, item.model, item.version, item.url) for item in self.endpoints],
+            ("endpoint", "status", "model", "version", "follows", "url"),
+            [
+                (item.name, item.status, item.model, item.version, item.follows or None, item.url)
+                for item in self.endpoints
+            ],
         )
+        for item in self.endpoints:
+            if item.remark:
+                yield Note(f"{item.name}: {item.remark}", "bad")
         if not self.endpoints:
             yield Note("None is live.")
             yield Code("%mlops_deploy MODEL@champion")
@@ -129,6 +138,7 @@ def deploy(
     name: str | None = None,
     port: int | None = None,
     workers: int = 1,
+    follow: bool = False,
     remove: Literal[False] = False,
     allow_pickle: bool = False,
     allow_code: bool = False,
@@ -139,13 +149,14 @@ def deploy(
 def deploy(
     model: str | ModelVersion, *, to: str = "local", remove: Literal[True], settings: Settings | None = None
 ) -> Removal: ...
-def deploy(
+def deploy(  # noqa: PLR0913 - one verb and its options
     model: str | ModelVersion | None = None,
     *,
     to: str = "local",
     name: str | None = None,
     port: int | None = None,
     workers: int = 1,
+    follow: bool = False,
     remove: bool = False,
     allow_pickle: bool = False,
     allow_code: bool = False,
@@ -166,6 +177,8 @@ def deploy(
         name: The endpoint's name; the model's by default.
         port: The port to listen on; a free one by default, kept when the endpoint is deployed again.
         workers: How many processes answer.
+        follow: Follow the alias: where it points to another version, that one takes over by itself once it
+            has answered its example. Deploying without this ends it.
         remove: Take the endpoint away, and end its processes.
         allow_pickle: Load a model that is kept in pickle, which executes code.
         allow_code: Load a model that brings code of its author along, which executes it.
@@ -192,19 +205,73 @@ def deploy(
         return Listing(target.list())
     if remove:
         return _removed(store, target, _name(model))
+    alias = _alias(model, to) if follow else None
     version = _version(store, model)
-    endpoint_name = checked_name(name or version.model, "endpoint")
+
+    def deploy_to(request: Request) -> Endpoint:
+        return target.deploy(replace(request, port=port, workers=workers, follow=alias), standby=standby)
+
+    name = checked_name(name or version.model, "endpoint")
+    live, notes = put(store, version, deploy_to, name=name, allow_pickle=allow_pickle, allow_code=allow_code)
+    seconds = (datetime.now(UTC) - begun).total_seconds()
+    return Deployment(
+        live.name, live.url, version.model, version.version, to, seconds, live.engine, notes, live.follows
+    )
+
+
+def put(
+    store: Store,
+    version: ModelVersion,
+    deploy_to: Callable[[Request], Endpoint],
+    *,
+    name: str,
+    allow_pickle: bool,
+    allow_code: bool,
+) -> tuple[Endpoint, tuple[str, ...]]:
+    """Bring a version's files here, check them, deploy them, and write that on the version.
+
+    Args:
+        store: The open store.
+        version: The version.
+        deploy_to: Deploys what was checked.
+        name: The endpoint's name.
+        allow_pickle: Whether the user consented to load a pickle.
+        allow_code: Whether the user consented to run the code that the model brings along.
+
+    Returns:
+        The endpoint, and what the user should know.
+
+    Raises:
+        MLOpsError: It did not work; what was live before is live still.
+    """
     with subject.files(store, subject.of_version(version)) as folder, TemporaryDirectory() as copy:
         notes = _pins(folder)
         private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
-        request = _request(version, private, endpoint_name, allow_pickle=allow_pickle, allow_code=allow_code)
-        request = replace(request, port=port, workers=workers)
-        endpoint = target.deploy(request, standby=standby)
-    _noted(store, version, endpoint, "deployed")
-    seconds = (datetime.now(UTC) - begun).total_seconds()
-    return Deployment(
-        endpoint.name, endpoint.url, version.model, version.version, to, seconds, endpoint.engine, notes
+        request = _request(version, private, name, allow_pickle=allow_pickle, allow_code=allow_code)
+        endpoint = deploy_to(request)
+    noted(store, version, endpoint, "deployed")
+    if endpoint.followed:
+        notes = (*notes, f"{name} no longer follows {endpoint.followed}: this deploy was without --follow.")
+    return endpoint, notes
+
+
+def _alias(model: str | ModelVersion, to: str) -> str:
+    """Name the alias that is to be followed.
+
+    Raises:
+        UsageError: A version was named, or the target follows none.
+    """
+    address = (
+        ModelAddress.parse(model) if isinstance(model, str) else ModelAddress(model.model, model.version)
     )
+    if address.version:
+        raise UsageError(
+            f"{address} is one version: it points nowhere else.",
+            f"%mlops_deploy {address.model}@champion --follow",
+        )
+    if to != "local":
+        raise UsageError(f"The target {to} follows no alias.", "Leave --follow out, or use --to local.")
+    return address.alias or "champion"
 
 
 def _version(store: Store, model: str | ModelVersion) -> ModelVersion:
@@ -295,16 +362,25 @@ def _removed(store: Store, target: Target, name: str) -> Removal:
         version = registry.resolve(store, ModelAddress(endpoint.model, endpoint.version))
     except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
         return Removal(name)
-    _noted(store, version, endpoint, "removed")
+    noted(store, version, endpoint, "removed")
     return Removal(name)
 
 
-def _noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str) -> None:
-    """Write on the version where it was deployed, or that it no longer is, by whom and when."""
+def noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str, **more: str) -> None:
+    """Write on a version where it was deployed or refused, or that it no longer is there, by whom and when.
+
+    Args:
+        store: The open store.
+        version: The version.
+        endpoint: Where.
+        what: "deployed", "refused" or "removed".
+        **more: What else is to be known.
+    """
     record = {
         "what": what,
         "target": endpoint.target,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "who": provenance.user(),
+        **more,
     }
     registry.tag_version(store, version, {f"mlops.deployment.{endpoint.name}": json.dumps(record)})

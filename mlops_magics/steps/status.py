@@ -65,9 +65,15 @@ class Status(Result):
             )
         if self.endpoints:
             yield Table(
-                ("endpoint", "status", "version", "url"),
-                [(item.name, item.status, item.version, item.url) for item in self.endpoints],
+                ("endpoint", "status", "version", "follows", "url"),
+                [
+                    (item.name, item.status, item.version, item.follows or None, item.url)
+                    for item in self.endpoints
+                ],
             )
+        for item in self.endpoints:
+            if item.remark:
+                yield Note(f"{item.name}: {item.remark}", "bad")
         yield Note(f"next: {self.next_step}")
 
 

@@ -31,6 +31,8 @@ class Request:
         example: A request's JSON body that the new version must answer before any client meets it.
         expected: The predictions that it must answer with, exactly.
         limits: What one request may cost.
+        follow: The alias that the endpoint follows from now on; None ends the following.
+        mark: Which following asks for this version by itself; None where a user does.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Request:
     example: bytes | None = None
     expected: Sequence[Any] | None = None
     limits: Limits = field(default_factory=Limits)
+    follow: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,9 @@ class Endpoint:
         target: The target that keeps it.
         store: The store that its model is registered in.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        follows: The alias that it follows, or "".
+        remark: Why it is not where that alias points, while that is so.
+        followed: The alias that it followed until this deploy ended that, or "".
     """
 
     name: str
@@ -79,6 +86,9 @@ class Endpoint:
     target: str = "local"
     store: str = ""
     engine: str = ""
+    follows: str = ""
+    remark: str = ""
+    followed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
