@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
         from mlops_magics.frontends.follow.renewing import renewed
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        _at_the_end(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        _at_the_end(_give_up)
         sys.stdout.write(renewed(job).to_json())
         return 0
     from mlops_magics.frontends.follow.watching import Watch
@@ -48,14 +48,21 @@ def main(words: list[str]) -> int:
     return 1
 
 
+def _give_up() -> None:
+    """Let the main thread put away what it holds; it may be waiting for something that does not come."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+
+
 def _at_the_end(act: Callable[[], None]) -> None:
-    """Act when stdin ends, and end soon after, whatever the main thread is waiting for."""
+    """Act when stdin ends, and then end, whatever the main thread is waiting for."""
 
     def wait() -> None:
         os.read(0, 1)  # nothing more is ever written into it
-        act()
-        time.sleep(_GRACE)
-        os._exit(1)
+        try:
+            act()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

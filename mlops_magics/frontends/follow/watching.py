@@ -26,8 +26,10 @@ _LOOK = 1.0  # seconds between two looks, and up to half as much again: endpoint
 _LONGEST = 10.0  # seconds between two looks at a store that cannot be reached
 _PATIENCE = 2  # looks in vain before that is told
 _FIRST_DELAY = 15.0  # seconds until a version that was refused is tried again; doubled with each refusal
+_SHORT_DELAY = 1.0  # the same where it did not come to the version: nothing was said against it
 _LONGEST_DELAY = 900.0
 _ATTEMPT = 300.0  # seconds that one attempt may take
+_GRACE = 2.0  # seconds for an attempt that is ended to put away what it holds
 _FILES = 500  # of a refused version that are watched
 _LINE = [sys.executable, "-P", "-m", "mlops_magics.frontends.follow", "renew"]
 
@@ -70,6 +72,8 @@ class Watch:
         attempt = self._attempt
         if attempt:
             attempt.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                attempt.wait(_GRACE)
 
     def _look(self) -> float:
         """Look once, act where that is due; return the seconds until the next look."""
@@ -119,7 +123,9 @@ class Watch:
         if outcome.fault is None:
             self._refused = None
             return  # the next look says whether the alias is there still
-        delay = min(self._refused.delay * 2, _LONGEST_DELAY) if self._refused else _FIRST_DELAY
+        delay = _FIRST_DELAY if outcome.version else _SHORT_DELAY
+        if self._refused:
+            delay = min(max(delay, self._refused.delay * 2), _LONGEST_DELAY)
         version = outcome.version or goal.version
         self._refused = _Refused(
             goal=goal,
