@@ -1,18 +1,19 @@
-"""``python -m mlops_magics.frontends.follow [renew]``: watch an alias; or deploy what it points to, once.
+"""``python -m mlops_magics.frontends.follow [renew]``: watch an alias; or deploy what it points to.
 
 A supervisor starts the first, that one starts the second. Each is told its job in the first line of its
-stdin, tells what came of it in lines on its stdout, and ends when its stdin does.
+stdin, tells what came of it in lines on its stdout, and ends when its stdin does. The second deploys at each
+further line.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 
 from mlops_magics.foundation.masking import masked
 from mlops_magics.frontends.follow.job import Job
@@ -27,44 +28,50 @@ def main(words: list[str]) -> int:
         words: The command line without the program's name.
 
     Returns:
-        The exit code.
+        The exit code; a supervisor starts another one whatever it is.
     """
     job = Job.read(0)
-    if words == ["renew"]:
-        from mlops_magics.frontends.follow.renewing import renewed
-
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        _at_the_end(_give_up)
-        sys.stdout.write(renewed(job).to_json())
-        return 0
-    from mlops_magics.frontends.follow.watching import Watch
-
-    watch = Watch(job)
-    _at_the_end(watch.stop)
     try:
-        watch.run()
-    except Exception:  # noqa: BLE001 - the log may hold no secret, and the supervisor starts another one
+        _deploy(job) if words == ["renew"] else _watch(job)
+    except Exception:  # noqa: BLE001 - the log may hold no secret
         sys.stderr.write(masked(traceback.format_exc()))
     return 1
 
 
-def _give_up() -> None:
-    """Let the main thread put away what it holds; it may be waiting for something that does not come."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE)
+def _watch(job: Job) -> None:
+    from mlops_magics.frontends.follow.watching import Watch
 
-
-def _at_the_end(act: Callable[[], None]) -> None:
-    """Act when stdin ends, and then end, whatever the main thread is waiting for."""
+    watch = Watch(job)
 
     def wait() -> None:
-        os.read(0, 1)  # nothing more is ever written into it
         try:
-            act()
+            os.read(0, 1)  # nothing more is ever written into it
+            watch.stop()
         finally:
             os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    watch.run()
+
+
+def _deploy(job: Job) -> None:
+    out = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no answer
+    asked: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    def listen() -> None:
+        while line := os.read(0, 1):
+            asked.put(line)
+        os.kill(os.getpid(), signal.SIGTERM)  # the main thread puts away what it holds, if it can
+        time.sleep(_GRACE)
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    from mlops_magics.frontends.follow.renewing import renewed
+
+    while asked.get():
+        os.write(out, renewed(job).to_json())
 
 
 if __name__ == "__main__":

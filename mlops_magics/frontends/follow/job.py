@@ -47,9 +47,9 @@ class Job:
 
     @classmethod
     def read(cls, descriptor: int) -> Self:
-        """Read a job: one line, and nothing behind it."""
+        """Read a job: one line, and nothing of what is behind it."""
         line = b""
-        while not line.endswith(b"\n") and (more := os.read(descriptor, 65536)):
+        while not line.endswith(b"\n") and (more := os.read(descriptor, 1)):
             line += more
         return cls(**orjson.loads(line))
 
@@ -72,9 +72,9 @@ class Outcome:
     fault: Fault | None = None
     folder: str = ""
 
-    def to_json(self) -> str:
-        """The outcome as JSON."""
-        return orjson.dumps(asdict(self)).decode()
+    def to_json(self) -> bytes:
+        """The outcome as one line of JSON."""
+        return orjson.dumps(asdict(self)) + b"\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

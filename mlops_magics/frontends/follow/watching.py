@@ -6,9 +6,6 @@ import contextlib
 import itertools
 import os
 import random
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +16,8 @@ from mlops_magics.artifact.order import Fault, State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.frontends.follow.job import Job, Outcome
+from mlops_magics.frontends.follow.hand import Hand
+from mlops_magics.frontends.follow.job import Job
 from mlops_magics.tracking.pointer import Pointed, pointed
 
 _LOOK = 1.0  # seconds between two looks, and up to half as much again: endpoints must not ask all at once
@@ -28,10 +26,7 @@ _PATIENCE = 2  # looks in vain before that is told
 _FIRST_DELAY = 15.0  # seconds until a version that was refused is tried again; doubled with each refusal
 _SHORT_DELAY = 1.0  # the same where it did not come to the version: nothing was said against it
 _LONGEST_DELAY = 900.0
-_ATTEMPT = 300.0  # seconds that one attempt may take
-_GRACE = 2.0  # seconds for an attempt that is ended to put away what it holds
 _FILES = 500  # of a refused version that are watched
-_LINE = [sys.executable, "-P", "-m", "mlops_magics.frontends.follow", "renew"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,20 +55,17 @@ class Watch:
         self._refused: _Refused | None = None
         self._vain = 0
         self._told: bytes | None = None
-        self._attempt: subprocess.Popen[bytes] | None = None
+        self._hand = Hand(job)
 
     def run(self) -> None:
         """Look and act until the process ends."""
         while True:
             time.sleep(self._look())
+            self._hand.rest()
 
     def stop(self) -> None:
         """End an attempt that is under way; the endpoint drops what it has half loaded."""
-        attempt = self._attempt
-        if attempt:
-            attempt.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                attempt.wait(_GRACE)
+        self._hand.stop()
 
     def _look(self) -> float:
         """Look once, act where that is due; return the seconds until the next look."""
@@ -119,7 +111,7 @@ class Watch:
         return time.monotonic() >= refused.until
 
     def _try(self, goal: Pointed) -> None:
-        outcome = self._renew()
+        outcome = self._hand.renew()
         if outcome.fault is None:
             self._refused = None
             return  # the next look says whether the alias is there still
@@ -137,29 +129,6 @@ class Watch:
             until=time.monotonic() + delay,
         )
         self._tell(version, outcome.fault)
-
-    def _renew(self) -> Outcome:
-        """Let a process deploy what the alias points to: MLflow is in this one's memory at no time."""
-        self._attempt = attempt = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            _LINE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        limit = threading.Timer(_ATTEMPT, attempt.kill)
-        limit.start()
-        what = ""
-        with attempt:  # its pipes are closed, and it is reaped
-            try:
-                if attempt.stdin:
-                    attempt.stdin.write(self._job.to_json())
-                    attempt.stdin.flush()
-                if attempt.stdout:
-                    return Outcome.from_json(attempt.stdout.read())
-            except (OSError, ValueError, TypeError, KeyError):
-                what = f"{self._job.address} was not deployed: the process for it ended early."
-            finally:
-                limit.cancel()
-                attempt.kill()
-                self._attempt = None
-        return Outcome(version="", fault=Fault(what=what, remedy="It is tried again by itself."))
 
     def _tell(self, version: str, remark: Fault | None) -> None:
         """Tell the supervisor how things stand, when that has changed."""
