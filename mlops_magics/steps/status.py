@@ -140,7 +140,7 @@ def _next_step(
     model = next(iter([*waiting, *models]), "")
     champion = models.get(model, {}).get("champion")
     live = next((item for item in endpoints if item.model == model and item.status == "ready"), None)
-    current = live is not None and live.version == champion
+    current = live is not None and (live.version == champion or live.follows == "champion")
     road = (
         (experiment, "%mlops_track NAME chooses an experiment"),
         (finished, "%%mlops_track --name NAME -o run at the top of a cell that fits a model"),

@@ -50,7 +50,10 @@ def offered(follow: Follow | None, state: Path, settings: Settings) -> Iterator[
     if follow is None:
         yield
         return
-    told = {"environ": surroundings(os.environ, settings), "folder": str(Path.cwd())}
+    folder = settings.root
+    with contextlib.suppress(OSError):  # the current folder may have been deleted
+        folder = Path.cwd()
+    told = {"environ": surroundings(os.environ, settings), "folder": str(folder)}
     packed = zlib.compress(orjson.dumps(told))
     path = rope_path(state, follow)
     try:

@@ -185,6 +185,16 @@ def test_deploying_without_follow_ends_it(place: Place) -> None:
     place.settles(place.now().version)
 
 
+def test_a_new_version_gets_the_consents_and_the_workers_of_its_endpoint(place: Place) -> None:
+    place.begin()
+    pickled = place.registry.add(9.0, pickled=True)
+    deploy("flights@champion", follow=True, allow_pickle=True, workers=2)
+    place.registry.point(pickled)
+    place.settles(pickled)
+    assert answer_of(place.local) == 9.0
+    assert (place.now().wanted, len(place.now().workers)) == (2, 2)
+
+
 def test_remove_ends_all_of_it(place: Place) -> None:
     state = place.begin()
     place.moves()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 
 from served import EXAMPLE, family, make_model, runs, until
 
-from mlops_magics.artifact.order import Order, State
+from mlops_magics.artifact.order import Follow, Order, State
 from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.targets.base import Endpoint
@@ -82,10 +83,20 @@ def ask(state: State) -> bytes:
 
 
 def test_an_order_survives_its_line(order: Order) -> None:
-    assert Order.from_json(order.to_json()) == order
+    for one in (order, replace(order, follow=Follow(alias="champion", mark="1"))):
+        assert Order.from_json(one.to_json()) == one
     for line in (b"", b"{}", b"[]", order.to_json()[:-1]):
         with pytest.raises(MLOpsError):
             Order.from_json(line)
+
+
+def test_an_order_to_follow_comes_with_its_surroundings(order: Order) -> None:
+    with start("-m", "mlops_magics.serving", "serve") as process:
+        process.communicate(replace(order, follow=Follow(alias="champion", mark="1")).to_json() + b"\n")
+    state = state_after(order)
+    assert state.status == "failed"
+    assert "does not follow champion" in str(state.error)
+    until(lambda: not runs(state.pid))
 
 
 def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:
