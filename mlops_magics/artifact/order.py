@@ -69,14 +69,29 @@ class JournalOrder:
     Attributes:
         folder: Where it lies.
         leave_out: Columns of the model whose values are not kept.
+        whole: Whether the user asked for all of them, also those of later versions.
         days: How long a row is kept.
         most_bytes: The most bytes of all files together; then the oldest go.
     """
 
     folder: Path
     leave_out: tuple[str, ...] = ()
+    whole: bool = False
     days: float = 30.0
     most_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Which alias of its model an endpoint follows.
+
+    Attributes:
+        alias: The alias.
+        mark: An id that the deploy which began this made up; a later deploy's is another one.
+    """
+
+    alias: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +115,7 @@ class Order:
         limits: What one request may cost.
         journal: What is kept of requests and answers; None for nothing.
         tokens: Further tokens, each with what it opens.
+        follow: The alias that the endpoint follows, or None.
     """
 
     name: str
@@ -118,6 +134,7 @@ class Order:
     limits: Limits = field(default_factory=Limits)
     journal: JournalOrder | None = None
     tokens: tuple[Token, ...] = ()
+    follow: Follow | None = None
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -143,6 +160,8 @@ class Order:
         """
         fields = dict(fields)
         fields["limits"] = Limits(**fields["limits"])
+        if follow := fields.get("follow"):
+            fields["follow"] = Follow(**follow)
         for name in ("model_path", "state_path", "log_path"):
             fields[name] = Path(fields[name])
         if journal := fields.get("journal"):
@@ -152,6 +171,11 @@ class Order:
             Token(sha256=one["sha256"], scopes=tuple(one["scopes"])) for one in fields.get("tokens", ())
         )
         return cls(**fields)
+
+
+def rope_path(state_path: Path, follow: Follow) -> Path:
+    """Name the pipe by which a follower's surroundings go from a deploy to the supervisor, on no disk."""
+    return state_path.with_name(f"{state_path.name}.{follow.mark}")
 
 
 def mail_path(state_path: Path) -> Path:
@@ -234,6 +258,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """How an endpoint follows an alias.
+
+    Attributes:
+        alias: The alias.
+        mark: The id that its deploy made up.
+        pid: The follower's process number; 0 while it is being started again.
+        version: The version that the remark is about, if it is about one.
+        remark: Why the endpoint is not where the alias points, while that is so.
+    """
+
+    alias: str
+    mark: str
+    pid: int = 0
+    version: str = ""
+    remark: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What a supervisor does at this moment, as its state file says it.
 
@@ -257,6 +300,7 @@ class State:
         error: What went wrong last, while it matters.
         since: When the status began, in seconds since the epoch.
         change: How the last change of version stands.
+        follow: How it follows an alias, if it does.
     """
 
     name: str
@@ -276,6 +320,7 @@ class State:
     error: Fault | None = None
     since: float
     change: Change | None = None
+    follow: Following | None = None
 
     @property
     def process(self) -> ProcessId:
@@ -300,6 +345,9 @@ class State:
             if change := fields["change"]:
                 fault = Fault(**change["error"]) if change["error"] else None
                 fields["change"] = Change(**{**change, "error": fault})
+            if follow := fields.get("follow"):
+                fault = Fault(**follow["remark"]) if follow["remark"] else None
+                fields["follow"] = Following(**{**follow, "remark": fault})
             return cls(**fields)
 
     @classmethod

@@ -13,11 +13,12 @@ import selectors
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_magics.artifact.order import Change, Fault, Mail, Order, mail_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.serving.crew import Crew, Worker
+from mlops_magics.serving.follower import Follower, Surroundings, received
 from mlops_magics.serving.posix import listen
 from mlops_magics.serving.state import Board
 from mlops_magics.serving.worker import Wires
@@ -37,6 +38,7 @@ class _Trial:
     crew: Crew
     change: Change
     until: float
+    surroundings: Surroundings | None = None
     taken: bool = False
 
 
@@ -48,6 +50,7 @@ class Supervisor:
 
     Raises:
         UnavailableError: Its port is taken.
+        RefusedError: It shall follow an alias, and nobody says in what surroundings.
     """
 
     def __init__(self, order: Order) -> None:
@@ -57,6 +60,7 @@ class Supervisor:
         self._bell, self._bell_rope = os.pipe()
         self._ring_on_signals()
         try:
+            surroundings = received(order)
             self._socket = listen(order.host, order.port)
         except MLOpsError as error:
             self._board.post(status="failed", error=Fault.of(error, ""))
@@ -64,6 +68,8 @@ class Supervisor:
         self._live = Crew(order=order, public=self._socket, forget=self._forget)
         self._trial: _Trial | None = None
         self._leaving: list[Crew] = []
+        self._follower = self._following(order, surroundings)
+        self._parting: list[Follower] = []
         self._answered = False
         self._look_at = time.monotonic() + _LOOK
         self._code: int | None = None
@@ -81,7 +87,7 @@ class Supervisor:
         for _ in warming:
             pass
         self._live.hire()
-        while self._code is None or any(crew.workers for crew in self._crews()):
+        while self._code is None or any(crew.workers for crew in self._crews()) or self._parting:
             try:
                 self._turn()
             except Exception:  # noqa: BLE001 - a supervisor that dies takes the endpoint with it
@@ -91,7 +97,8 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._watch()
-        alarms = [self._look_at, *(alarm for crew in self._crews() for alarm in crew.alarms())]
+        ringing: list[Crew | Follower] = [*self._crews(), *self._followers()]
+        alarms = [self._look_at, *(alarm for one in ringing for alarm in one.alarms())]
         if self._trial:
             alarms.append(self._trial.until)
         for key, _ in self._selector.select(max(0.0, min(alarms) - time.monotonic())):
@@ -99,11 +106,12 @@ class Supervisor:
                 for number in os.read(self._bell, 4096):
                     self._heed(number)
         for crew in self._crews():
-            for one in crew.workers:
-                one.listen()
+            for worker in crew.workers:
+                worker.listen()
         self._reap()
-        for crew in self._crews():
-            crew.ring()
+        for one in ringing:
+            one.ring()
+        self._parting = [follower for follower in self._parting if not follower.gone]
         self._leaving = [crew for crew in self._leaving if crew.workers]
         self._advance()
         self._look()
@@ -134,6 +142,7 @@ class Supervisor:
         self._code = code
         self._board.post(status="failed" if error else "stopping", error=error, workers=())
         self._socket.close()
+        self._part()
         for crew in self._crews():
             if crew.kill_at is None:
                 crew.dismiss("stop")
@@ -182,10 +191,7 @@ class Supervisor:
         if self._trial:
             self._end_trial("dropped", None)
         try:
-            if order.state_path != self._live.order.state_path:
-                raise RefusedError(
-                    f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
-                )
+            order, surroundings = self._admitted(order)
             private = listen(order.host, 0)
         except MLOpsError as error:
             failed = Change(change=change, status="failed", error=Fault.of(error, ""))
@@ -193,9 +199,24 @@ class Supervisor:
             return
         crew = Crew(order=order, public=self._socket, private=private, forget=self._forget)
         begun = Change(change=change, status="loading", port=private.getsockname()[1])
-        self._trial = _Trial(crew=crew, change=begun, until=time.monotonic() + _PATIENCE)
+        until = time.monotonic() + _PATIENCE
+        self._trial = _Trial(crew=crew, change=begun, until=until, surroundings=surroundings)
         self._board.post(change=begun)
         crew.hire()
+
+    def _admitted(self, order: Order) -> tuple[Order, Surroundings | None]:
+        """Check a new order. One by the follower changes the version and nothing else: no consent either."""
+        live = self._live.order
+        if order.state_path != live.state_path:
+            raise RefusedError(
+                f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
+            )
+        if order.follow and order.follow == live.follow:
+            changed = replace(live, model_path=order.model_path, version=order.version, digest=order.digest)
+            if live.journal and order.journal and not live.journal.whole:  # its private columns may be others
+                changed = replace(changed, journal=replace(live.journal, leave_out=order.journal.leave_out))
+            return changed, None
+        return order, received(order)
 
     def _advance(self) -> None:
         """Take the trial's next step, if it has come to one."""
@@ -217,6 +238,9 @@ class Supervisor:
     def _swap(self, trial: _Trial) -> None:
         """The new workers already accept at the endpoint's port: only now the old ones may go."""
         old, self._live, self._trial = self._live, trial.crew, None
+        if self._live.order.follow != old.order.follow:
+            self._part()
+            self._follower = self._following(self._live.order, trial.surroundings)
         self._live.settle()
         old.dismiss("drain")
         self._leaving.append(old)
@@ -234,11 +258,29 @@ class Supervisor:
             )
             self._board.post(change=ended)
 
+    # -- following an alias ----------------------------------------------------------------------
+
+    def _following(self, order: Order, surroundings: Surroundings | None) -> Follower | None:
+        if not (order.follow and surroundings):
+            return None
+        return Follower(order, order.follow, surroundings, self._selector)
+
+    def _followers(self) -> list[Follower]:
+        return [*([self._follower] if self._follower else []), *self._parting]
+
+    def _part(self) -> None:
+        """Ask the follower to end, if there is one."""
+        if self._follower:
+            self._follower.dismiss()
+            self._parting.append(self._follower)
+            self._follower = None
+
     # -- telling and hearing ---------------------------------------------------------------------
 
     def _publish(self, **changes: object) -> None:
         live = self._live
         serving = live.serving
+        changes["follow"] = self._follower.state() if self._follower else None
         if serving:
             self._board.post(
                 status="ready",
@@ -252,7 +294,8 @@ class Supervisor:
                 **changes,
             )
         else:
-            self._board.post(status="failed" if live.failing else "starting", workers=(), error=live.fault)
+            status = "failed" if live.failing else "starting"
+            self._board.post(status=status, workers=(), error=live.fault, **changes)
 
     def _watch(self) -> None:
         """Listen to workers that were hired since."""
@@ -278,6 +321,8 @@ class Supervisor:
         """
         signal.set_wakeup_fd(-1)
         self._selector.close()
+        for follower in self._followers():
+            follower.forget()
         for descriptor in self._descriptors():
             os.close(descriptor)
         for crew in self._crews():

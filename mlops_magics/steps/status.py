@@ -65,9 +65,15 @@ class Status(Result):
             )
         if self.endpoints:
             yield Table(
-                ("endpoint", "status", "version", "url"),
-                [(item.name, item.status, item.version, item.url) for item in self.endpoints],
+                ("endpoint", "status", "version", "follows", "url"),
+                [
+                    (item.name, item.status, item.version, item.follows or None, item.url)
+                    for item in self.endpoints
+                ],
             )
+        for item in self.endpoints:
+            if item.remark:
+                yield Note(f"{item.name}: {item.remark}", "bad")
         yield Note(f"next: {self.next_step}")
 
 
@@ -134,7 +140,7 @@ def _next_step(
     model = next(iter([*waiting, *models]), "")
     champion = models.get(model, {}).get("champion")
     live = next((item for item in endpoints if item.model == model and item.status == "ready"), None)
-    current = live is not None and live.version == champion
+    current = live is not None and (live.version == champion or live.follows == "champion")
     road = (
         (experiment, "%mlops_track NAME chooses an experiment"),
         (finished, "%%mlops_track --name NAME -o run at the top of a cell that fits a model"),

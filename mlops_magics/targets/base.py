@@ -32,7 +32,10 @@ class Request:
         expected: The predictions that it must answer with, exactly.
         limits: What one request may cost.
         journal: Whether requests and answers are kept.
+        log_values: Whether those of all columns are kept, whatever they look like.
         leave_out: Columns whose values are not kept.
+        follow: The alias that the endpoint follows from now on; None ends the following.
+        mark: Which following asks for this version by itself; None where a user does.
     """
 
     name: str
@@ -48,7 +51,10 @@ class Request:
     expected: Sequence[Any] | None = None
     limits: Limits = field(default_factory=Limits)
     journal: bool = True
+    log_values: bool = False
     leave_out: tuple[str, ...] = ()
+    follow: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,9 @@ class Endpoint:
         store: The store that its model is registered in.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
         journal: The folder of its journal; None where it has none.
+        follows: The alias that it follows, or "".
+        remark: Why it is not where that alias points, while that is so.
+        followed: The alias that it followed until this deploy ended that, or "".
     """
 
     name: str
@@ -85,6 +94,9 @@ class Endpoint:
     store: str = ""
     engine: str = ""
     journal: Path | None = None
+    follows: str = ""
+    remark: str = ""
+    followed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from mlops_magics.artifact.order import State
-from mlops_magics.foundation.errors import NotFoundError, UnavailableError, UsageError, nearest
+from mlops_magics.foundation.errors import (
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UsageError,
+    nearest,
+)
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
@@ -16,6 +23,7 @@ from mlops_magics.targets.base import Answer, Endpoint, EndpointStatus, Request
 from mlops_magics.targets.call import call
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
+from mlops_magics.targets.local_follow import begun, offered
 from mlops_magics.targets.standby import Standby
 
 _LOCK = 120.0  # seconds: another kernel's deploy may take its own minute
@@ -30,6 +38,7 @@ class LocalTarget:
     """
 
     def __init__(self, settings: Settings, store: str) -> None:
+        self._settings = settings
         self._state = settings.state
         self._store = store
         self._depot = Depot(settings.state)
@@ -51,6 +60,7 @@ class LocalTarget:
         Raises:
             UnavailableError: It did not work; what was served before still is.
             UsageError: The name or the port cannot be had.
+            RefusedError: A follower asks whose following has ended.
         """
         if os.name != "posix":
             raise UnavailableError(
@@ -62,17 +72,25 @@ class LocalTarget:
             if before and before.status == "stopping" and _alive(before):
                 end(before)
             alive = before is not None and _alive(before)
+            follow = begun(request)
+            followed = before.follow if alive and before else None
+            if request.mark and not (followed and followed.mark == request.mark):
+                raise RefusedError(
+                    f"{request.name} no longer follows {request.follow}.", "Nothing is to be done."
+                )
             if alive and before and request.port not in {None, before.port}:
                 raise UsageError(
                     f"{request.name} already answers at port {before.port}.",
                     f"Leave the port out, or remove the endpoint before it moves to {request.port}.",
                 )
-            deployment = Deployment(request=request, place=place, before=before, alive=alive)
+            deployment = Deployment(request=request, place=place, before=before, alive=alive, follow=follow)
             try:
-                state = deployment.run(self._depot, standby)
+                with offered(None if request.mark else follow, place.state, self._settings):
+                    state = deployment.run(self._depot, standby)
             finally:
                 self._depot.prune()
-            return self._endpoint(state)
+            endpoint = self._endpoint(state)
+            return endpoint if follow or not followed else replace(endpoint, followed=followed.alias)
 
     def remove(self, name: str) -> Endpoint:
         """Stop an endpoint, finish what is under way, and delete its key and its files.
@@ -156,6 +174,8 @@ class LocalTarget:
             store=self._store,
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
+            follows=state.follow.alias if alive and state.follow else "",
+            remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import orjson
 
-from mlops_magics.artifact.order import Change, ChangeStatus, Fault, JournalOrder, Mail, Order, State
+from mlops_magics.artifact.order import Change, ChangeStatus, Fault, Follow, JournalOrder, Mail, Order, State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request
@@ -40,12 +40,14 @@ class Deployment:
         place: The endpoint's files.
         before: What its supervisor said last, if it ever had one.
         alive: Whether that supervisor runs.
+        follow: The alias that the endpoint follows afterwards.
     """
 
     request: Request
     place: Place
     before: State | None
     alive: bool
+    follow: Follow | None = None
     _token: str = field(default="", repr=False)
     _log_begun: int = 0
     _given: bool = False
@@ -77,7 +79,7 @@ class Deployment:
 
     def _order(self, depot: Depot) -> Order:
         request, place = self.request, self.place
-        kept = JournalOrder(folder=place.journal, leave_out=request.leave_out)
+        kept = JournalOrder(folder=place.journal, leave_out=request.leave_out, whole=request.log_values)
         for path in (place.state, place.log):
             private_folder(path.parent)
         self._token = place.token()
@@ -98,6 +100,7 @@ class Deployment:
             workers=request.workers,
             limits=request.limits,
             journal=kept if request.journal else None,
+            follow=self.follow,
         )
 
     # -- a supervisor is started -----------------------------------------------------------------

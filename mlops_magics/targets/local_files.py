@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -90,7 +91,8 @@ class Place:
 
     def clear(self) -> None:
         """Delete all of them."""
-        for path in (self.mail, self.state, self.token_file):
+        ropes = self.state.parent.glob(f"{glob.escape(self.state.name)}.*")  # of deploys that were killed
+        for path in (self.mail, self.state, self.token_file, *ropes):
             path.unlink(missing_ok=True)
         self.clear_log()
 

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 from served import EXAMPLE, Pool, answer_of, ask_for, end_all, family, pool, runs, state_of, target, until
 
 from mlops_magics.artifact import manifest
-from mlops_magics.artifact.order import Change, Fault, State
+from mlops_magics.artifact.order import Change, Fault, Following, State
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.targets.base import Endpoint
 
@@ -263,6 +263,7 @@ def test_a_state_file_cut_anywhere_is_read_or_ignored(tmp_path: Path) -> None:
         error=Fault(what="a", remedy="b"),
         since=6.5,
         change=Change(change="c", status="failed", error=Fault(what="d", remedy="e")),
+        follow=Following(alias="f", mark="g", pid=8, version="2", remark=Fault(what="h", remedy="i")),
     )
     whole = state.to_json()
     path = tmp_path / "state.json"

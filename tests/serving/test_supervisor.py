@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 
 from served import EXAMPLE, family, make_model, runs, until
 
-from mlops_magics.artifact.order import Order, State, Token
+from mlops_magics.artifact.order import Follow, Order, State, Token
 from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.targets.base import Endpoint
@@ -84,13 +84,22 @@ def ask(state: State) -> bytes:
 
 
 def test_an_order_survives_its_line(order: Order) -> None:
-    assert Order.from_json(order.to_json()) == order
     tokens = (Token(sha256="0" * 64, scopes=("predict", "read")), Token(sha256="1" * 64, scopes=("admin",)))
-    more = replace(order, tokens=tokens)
-    assert Order.from_json(more.to_json()) == more
+    follow = Follow(alias="champion", mark="1")
+    for one in (order, replace(order, tokens=tokens), replace(order, follow=follow)):
+        assert Order.from_json(one.to_json()) == one
     for line in (b"", b"{}", b"[]", order.to_json()[:-1]):
         with pytest.raises(MLOpsError):
             Order.from_json(line)
+
+
+def test_an_order_to_follow_comes_with_its_surroundings(order: Order) -> None:
+    with start("-m", "mlops_magics.serving", "serve") as process:
+        process.communicate(replace(order, follow=Follow(alias="champion", mark="1")).to_json() + b"\n")
+    state = state_after(order)
+    assert state.status == "failed"
+    assert "does not follow champion" in str(state.error)
+    until(lambda: not runs(state.pid))
 
 
 def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:

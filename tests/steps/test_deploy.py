@@ -129,6 +129,7 @@ def test_a_model_without_pins_is_deployed_with_a_note(book: Book, fitted: Any, p
         ("flights/1 --port nine", UsageError, "--port"),
         ("--remove", UsageError, "Which endpoint"),
         ("flights/1 --token abc", UsageError, "no option --token"),
+        ("flights/1 --follow", UsageError, "points nowhere else"),
     ],
 )
 def test_what_is_not_there_is_named(book: Book, line: str, error: type[Exception], message: str) -> None:

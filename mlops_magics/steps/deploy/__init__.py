@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from mlops_magics.steps.deploy.facts import Wanted, pins, request_for, without_p
 from mlops_magics.steps.deploy.result import Deployment, Listing, Removal
 from mlops_magics.steps.deploy.traffic import Traffic, read
 from mlops_magics.targets import TARGETS
-from mlops_magics.targets.base import Endpoint, Target
+from mlops_magics.targets.base import Endpoint, Request, Target
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import provenance, registry, subject
 from mlops_magics.tracking.records import ModelVersion
@@ -38,6 +39,7 @@ def deploy(
     name: str | None = None,
     port: int | None = None,
     workers: int = 1,
+    follow: bool = False,
     remove: Literal[False] = False,
     traffic: None = None,
     journal: bool = True,
@@ -58,6 +60,7 @@ def deploy(  # noqa: PLR0913 - one verb and its options
     name: str | None = None,
     port: int | None = None,
     workers: int = 1,
+    follow: bool = False,
     remove: bool = False,
     traffic: str | None = None,
     journal: bool = True,
@@ -85,6 +88,8 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         name: The endpoint's name; the model's by default.
         port: The port to listen on; a free one by default, kept when the endpoint is deployed again.
         workers: How many processes answer.
+        follow: Follow the alias: where it points to another version, that one takes over by itself once it
+            has answered its example. Deploying without this ends it.
         remove: Take the endpoint away, and end its processes; its journal stays.
         traffic: Show what came in this time up to now and what was answered: ``10m``, ``2h``, ``7d``.
         journal: Keep requests and answers.
@@ -119,22 +124,36 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         name=name,
         port=port,
         workers=workers,
+        follow=_alias(model, to) if follow else None,
         journal=journal,
         log_values=log_values,
         allow_pickle=allow_pickle,
         allow_code=allow_code,
     )
     version = _version(store, model)
-    endpoint, notes = _served(store, target, version, wanted, standby)
+    live, notes = put(store, version, lambda request: target.deploy(request, standby=standby), wanted)
     took = (datetime.now(UTC) - begun).total_seconds()
-    told = (endpoint.name, endpoint.url, version.model, version.version, to, took, endpoint.engine, notes)
+    told = (live.name, live.url, version.model, version.version, to, took, live.engine, notes, live.follows)
     return Deployment(*told)
 
 
-def _served(
-    store: Store, target: Target, version: ModelVersion, wanted: Wanted, standby: Standby | None
+def put(
+    store: Store, version: ModelVersion, deploy_to: Callable[[Request], Endpoint], wanted: Wanted
 ) -> tuple[Endpoint, tuple[str, ...]]:
-    """Have a version served, and note on it that it is; also return what the user should know."""
+    """Bring a version's files here, check them, deploy them, and write that on the version.
+
+    Args:
+        store: The open store.
+        version: The version.
+        deploy_to: Deploys what was checked.
+        wanted: How it shall be served.
+
+    Returns:
+        The endpoint, and what the user should know.
+
+    Raises:
+        MLOpsError: It did not work; what was live before is live still.
+    """
     name = checked_name(wanted.name or version.model, "endpoint")
     with subject.files(store, subject.of_version(version)) as folder, TemporaryDirectory() as copy:
         notes = pins(folder)
@@ -142,9 +161,30 @@ def _served(
         request = request_for(version, private, name, wanted)
         if wanted.journal and not wanted.log_values:
             request, notes = without_private(request, notes)
-        endpoint = target.deploy(request, standby=standby)
-    _noted(store, version, endpoint, "deployed")
+        endpoint = deploy_to(request)
+    noted(store, version, endpoint, "deployed")
+    if endpoint.followed:
+        notes = (*notes, f"{name} no longer follows {endpoint.followed}: this deploy was without --follow.")
     return endpoint, notes
+
+
+def _alias(model: str | ModelVersion, to: str) -> str:
+    """Name the alias that is to be followed.
+
+    Raises:
+        UsageError: A version was named, or the target follows none.
+    """
+    address = (
+        ModelAddress.parse(model) if isinstance(model, str) else ModelAddress(model.model, model.version)
+    )
+    if address.version:
+        raise UsageError(
+            f"{address} is one version: it points nowhere else.",
+            f"%mlops_deploy {address.model}@champion --follow",
+        )
+    if to != "local":
+        raise UsageError(f"The target {to} follows no alias.", "Leave --follow out, or use --to local.")
+    return address.alias or "champion"
 
 
 def _listed(target: Target, *, remove: bool) -> Listing:
@@ -182,16 +222,25 @@ def _removed(store: Store, target: Target, name: str) -> Removal:
         version = registry.resolve(store, ModelAddress(endpoint.model, endpoint.version))
     except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
         return Removal(name, endpoint.journal is not None)
-    _noted(store, version, endpoint, "removed")
+    noted(store, version, endpoint, "removed")
     return Removal(name, endpoint.journal is not None)
 
 
-def _noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str) -> None:
-    """Write on the version where it was deployed, or that it no longer is, by whom and when."""
+def noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str, **more: str) -> None:
+    """Write on a version where it was deployed or refused, or that it no longer is there, by whom and when.
+
+    Args:
+        store: The open store.
+        version: The version.
+        endpoint: Where.
+        what: "deployed", "refused" or "removed".
+        **more: What else is to be known.
+    """
     record = {
         "what": what,
         "target": endpoint.target,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "who": provenance.user(),
+        **more,
     }
     registry.tag_version(store, version, {f"mlops.deployment.{endpoint.name}": json.dumps(record)})

@@ -53,6 +53,7 @@ class Wanted:
         name: The endpoint's name; the model's by default.
         port: The port to listen on.
         workers: How many processes answer.
+        follow: The alias that the endpoint follows from now on.
         journal: Whether requests and answers are kept.
         log_values: Whether those of columns that look personal are kept, too.
         allow_pickle: Whether the model may be unpickled, which executes code.
@@ -62,6 +63,7 @@ class Wanted:
     name: str | None = None
     port: int | None = None
     workers: int = 1
+    follow: str | None = None
     journal: bool = True
     log_values: bool = False
     allow_pickle: bool = False
@@ -95,7 +97,9 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         allow_code=wanted.allow_code,
         port=wanted.port,
         workers=wanted.workers,
+        follow=wanted.follow,
         journal=wanted.journal,
+        log_values=wanted.log_values,
         example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )

@@ -23,7 +23,8 @@ class Deployment(Result):
         target: Where it runs.
         seconds: How long it took from the call to the first correct answer.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
-        notes: What the user should know: pins that differ.
+        notes: What the user should know: pins that differ, an alias that is followed no more.
+        follows: The alias that the endpoint follows from now on, or "".
     """
 
     name: str
@@ -34,6 +35,7 @@ class Deployment(Result):
     seconds: float
     engine: str = ""
     notes: tuple[str, ...] = ()
+    follows: str = ""
 
     volatile: ClassVar[bool] = True
 
@@ -46,6 +48,7 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("computed by", self._engine()),
+                ("follows", self.follows or None),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
@@ -78,9 +81,15 @@ class Listing(Result):
         """Show an endpoint a row."""
         yield Title("Endpoints", f"{len(self.endpoints)}")
         yield Table(
-            ("endpoint", "status", "model", "version", "url"),
-            [(item.name, item.status, item.model, item.version, item.url) for item in self.endpoints],
+            ("endpoint", "status", "model", "version", "follows", "url"),
+            [
+                (item.name, item.status, item.model, item.version, item.follows or None, item.url)
+                for item in self.endpoints
+            ],
         )
+        for item in self.endpoints:
+            if item.remark:
+                yield Note(f"{item.name}: {item.remark}", "bad")
         if not self.endpoints:
             yield Note("None is live.")
             yield Code("%mlops_deploy MODEL@champion")
