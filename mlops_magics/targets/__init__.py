@@ -5,4 +5,10 @@ from __future__ import annotations
 from mlops_magics.foundation.rooms import Room
 from mlops_magics.targets.base import MakeTarget
 
-TARGETS: Room[MakeTarget] = Room("targets", {"local": "mlops_magics.targets.local:LocalTarget"})
+TARGETS: Room[MakeTarget] = Room(
+    "targets",
+    {
+        "local": "mlops_magics.targets.local:LocalTarget",
+        "container": "mlops_magics.targets.container:ContainerTarget",
+    },
+)
