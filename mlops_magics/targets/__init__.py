@@ -10,5 +10,7 @@ TARGETS: Room[MakeTarget] = Room(
     {
         "local": "mlops_magics.targets.local:LocalTarget",
         "container": "mlops_magics.targets.container:ContainerTarget",
+        "kubernetes": "mlops_magics.targets.kubernetes:KubernetesTarget",
+        "kserve": "mlops_magics.targets.kserve:KserveTarget",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -66,7 +67,7 @@ class ContainerTarget(WrittenTarget):
         image, inside = request.image or default_image(request), port(request)
         run = f"docker run --read-only --tmpfs /tmp --cap-drop ALL -e {TOKEN_VARIABLE}"
         return (
-            f"docker build -t {image} {_quoted(folder)}",
+            f"docker build -t {image} {quoted(folder)}",
             f"{run} -p 127.0.0.1:{inside}:{inside} {image}",
         )
 
@@ -82,5 +83,6 @@ def default_image(request: Request) -> str:
     return f"{stem}:{request.version}"
 
 
-def _quoted(folder: str) -> str:
-    return folder if re.fullmatch(r"[A-Za-z0-9_./-]+", folder) else f"'{folder}'"
+def quoted(folder: str) -> str:
+    """Write a folder so that a shell takes it as one word."""
+    return shlex.quote(folder)

@@ -37,7 +37,7 @@ TOKEN = "a-token-of-the-tests"  # noqa: S105 - it guards nothing
 SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 # What a target cannot do without.
-OPTIONS: Mapping[str, Mapping[str, Any]] = {}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"kubernetes": {"image": IMAGE}, "kserve": {"image": IMAGE}}
 
 
 def install_guest(folder: Path) -> None:
