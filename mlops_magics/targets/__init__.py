@@ -12,5 +12,6 @@ TARGETS: Room[MakeTarget] = Room(
         "container": "mlops_magics.targets.container:ContainerTarget",
         "kubernetes": "mlops_magics.targets.kubernetes:KubernetesTarget",
         "kserve": "mlops_magics.targets.kserve:KserveTarget",
+        "ray": "mlops_magics.targets.ray:RayTarget",
     },
 )

@@ -25,7 +25,7 @@ from mlops_magics.targets.wheel import NAME
 from mlops_magics.targets.written import WrittenTarget, one_copy
 
 # Nothing in it is anybody's text: names of models and endpoints are in served.json.
-_DOCKERFILE: Final = f"""\
+_BASE: Final = f"""\
 ARG BASE=python:{{python}}-slim
 FROM ${{{{BASE}}}}
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \\
@@ -36,6 +36,8 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check -r {REQUIRE
 COPY {served.FILE} ./
 COPY {served.MODEL} {served.MODEL}
 USER {USER}:{USER}
+"""
+_SERVING: Final = f"""\
 EXPOSE {{port}}
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \\
@@ -59,7 +61,7 @@ class ContainerTarget(WrittenTarget):
         return {
             **context(request),
             "Dockerfile": dockerfile(request).encode(),
-            ".dockerignore": _IGNORED.encode(),
+            ".dockerignore": ignored().encode(),
         }
 
     def then(self, request: Request, folder: str) -> tuple[str, ...]:
@@ -74,7 +76,17 @@ class ContainerTarget(WrittenTarget):
 
 def dockerfile(request: Request) -> str:
     """Write the Dockerfile of an image that serves on its own."""
-    return _DOCKERFILE.format(python=python_of(request.model_path), port=port(request))
+    return base_of(request) + _SERVING.format(port=port(request))
+
+
+def base_of(request: Request) -> str:
+    """Write the Dockerfile of an image that holds the model and the server, and starts neither."""
+    return _BASE.format(python=python_of(request.model_path))
+
+
+def ignored() -> str:
+    """Write what keeps all else in the folder out of an image."""
+    return _IGNORED
 
 
 def default_image(request: Request) -> str:

@@ -135,6 +135,8 @@ def _requirements(model: Path, extra: Iterable[str]) -> bytes:
 
 def _pin(requirement: str) -> str:
     name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
+    if "==" in requirement:
+        return requirement
     try:
         return f"{requirement}=={importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:

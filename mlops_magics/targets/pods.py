@@ -92,17 +92,22 @@ def container(request: Request, name: str, *, port_name: str, env: list[Json]) -
         "readinessProbe": _probe(request, "/health", every=5, failures=2),
         "resources": resources(request),
         "securityContext": confined(),
-        "volumeMounts": [
-            {"name": "token", "mountPath": _MOUNT, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own, empty at first
-        ],
+        "volumeMounts": mounts(),
     }
 
 
-def volumes(name: str) -> list[Json]:
+def mounts() -> list[Json]:
+    """Where the container mounts what :func:`volumes` describes."""
+    return [
+        {"name": "token", "mountPath": _MOUNT, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own, empty at first
+    ]
+
+
+def volumes(name: str, room: str = "64Mi") -> list[Json]:
     """What the container mounts: the token's digest by reference, and a place for temporary files."""
     secret = {"secretName": secret_of(name), "items": [{"key": SECRET_KEY, "path": SECRET_KEY}]}
-    return [{"name": "token", "secret": secret}, {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
+    return [{"name": "token", "secret": secret}, {"name": "tmp", "emptyDir": {"sizeLimit": room}}]
 
 
 def confined() -> Json:

@@ -48,7 +48,7 @@ class AnyHost:
         await self.app(scope, receive, send)
 
 
-def make(folder: Path, environ: Mapping[str, str]) -> Application:
+def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> Application:
     """Load what a folder holds, and put the application around it.
 
     Args:
@@ -56,6 +56,7 @@ def make(folder: Path, environ: Mapping[str, str]) -> Application:
         environ: ``MLOPS_TOKEN_SHA256``, or ``MLOPS_TOKEN_SHA256_FILE`` (a mounted secret), the sha256 of the
             token as 64 hex digits; ``MLOPS_HOSTS``, the names under which it is asked, with commas between
             them, or ``*`` behind a gateway; ``MLOPS_DIGEST``, the only model that is wanted.
+        warm: Answer the stored example at once, where no server tells the application that it starts.
 
     Returns:
         An ASGI application.
@@ -75,8 +76,11 @@ def make(folder: Path, environ: Mapping[str, str]) -> Application:
     verify(folder / MODEL, served.digest)
     model = load(folder / MODEL, allow_pickle=served.allow_pickle, allow_code=served.allow_code)
     hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
+    predictor = Predictor(model)
+    if warm:
+        predictor.warm()
     app: App = build_app(
-        Predictor(model),
+        predictor,
         Access(token, hosts=[host for host in hosts if host != _ANY]),
         limits=served.limits,
         model=served.model,
