@@ -13,5 +13,6 @@ TARGETS: Room[MakeTarget] = Room(
         "kubernetes": "mlops_magics.targets.kubernetes:KubernetesTarget",
         "kserve": "mlops_magics.targets.kserve:KserveTarget",
         "ray": "mlops_magics.targets.ray:RayTarget",
+        "mlserver": "mlops_magics.targets.mlserver:MlserverTarget",
     },
 )

@@ -66,7 +66,7 @@ def context(request: Request, extra: Iterable[str] = ()) -> dict[str, Content]:
         workers=request.workers,
         limits=request.limits,
     ).to_json()
-    files[REQUIREMENTS] = _requirements(request.model_path, extra)
+    files[REQUIREMENTS] = model_pins(request.model_path, (*_IMPORTED, *extra), f"./{NAME}")
     files[NAME] = wheel()
     return files
 
@@ -123,19 +123,25 @@ def needed_image(request: Request) -> str:
     return checked_image(request.image)
 
 
-def _requirements(model: Path, extra: Iterable[str]) -> bytes:
-    """List the model's own pins, then what the server imports, in the versions that are installed here."""
+def model_pins(model: Path, more: Iterable[str], *last: str) -> bytes:
+    """List what is to be installed: a model's own pins, then more in the versions that are installed here.
+
+    Args:
+        model: The model's folder.
+        more: Requirements; one that the model pins itself is left to it.
+        last: Lines at the end.
+    """
     file = model / REQUIREMENTS
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     pinned = {_normal(line) for line in lines}
-    lines += [_pin(name) for name in (*_IMPORTED, *extra) if _normal(name) not in pinned]
-    return "".join(f"{line}\n" for line in [*sorted(lines, key=str.lower), f"./{NAME}"]).encode()
+    lines += [_pin(name) for name in more if _normal(name) not in pinned]
+    return "".join(f"{line}\n" for line in [*sorted(lines, key=str.lower), *last]).encode()
 
 
 def _pin(requirement: str) -> str:
     name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
-    if "==" in requirement:
+    if re.search(r"[<=>]", requirement):
         return requirement
     try:
         return f"{requirement}=={importlib.metadata.version(name)}"
