@@ -4,11 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from images import TOKEN, clean_environment, endpoint, free_port, serving
 
+from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import Plan, Written
+from mlops_magics.targets.call import call
 from mlops_magics.tracking import registry
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import open_store
@@ -87,3 +92,21 @@ def test_a_plan_of_the_local_target_starts_nothing(book: Book) -> None:
 def test_what_makes_no_sense_is_said(book: Book, line: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         book(f"%mlops_deploy {line}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("registered")
+def test_a_pipeline_answers_in_a_clean_environment_as_it_does_here(
+    book: Book, shell: Any, project: Path, tmp_path: Path
+) -> None:
+    made = book("%mlops_deploy flights/1 --to container")
+    folder = project / made.folder
+    rows = shell.user_ns["test"][["town", "size", "age"]]
+    body = split_body(Frame.of(rows), "predict_proba")
+    port = free_port()
+    with serving(folder, clean_environment(folder, tmp_path / "clean"), port) as process:
+        answer = call(endpoint(port), body, token=TOKEN)
+        process.terminate()
+        assert process.wait(20) == 0
+    wanted = shell.user_ns["model"].predict_proba(rows)
+    assert orjson.loads(answer.body)["predictions"] == pytest.approx(wanted, abs=1e-12)

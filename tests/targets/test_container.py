@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
+from images import SHA256, TOKEN, clean_environment, endpoint, free_port, serving
 from served import EXAMPLE, ask_for, runs, until
-from written_targets import SHA256, TOKEN, target_in
+from written_targets import target_in
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
 from mlops_magics.frontends.elsewhere import app
-from mlops_magics.targets.base import Endpoint, Request
+from mlops_magics.targets.base import Request
 from mlops_magics.targets.call import call
 from mlops_magics.targets.image import checked_image
 from mlops_magics.targets.wheel import NAME, wheel
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def written(tmp: Path, **changes: object) -> tuple[Request, Path]:
@@ -142,46 +135,6 @@ def test_the_wheel_is_the_same_each_time_and_lists_what_it_holds(tmp_path: Path)
     assert "mlops_magics/serving/app.py" in names
 
 
-@contextlib.contextmanager
-def serving(folder: Path, python: str, port: int, **told: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the entry point as an image does, on loopback, in an environment that holds nothing else."""
-    fields = orjson.loads((folder / "served.json").read_bytes())
-    (folder / "served.json").write_bytes(orjson.dumps({**fields, "port": port}))
-    environment = {"MLOPS_BIND": "127.0.0.1", "MLOPS_TOKEN_SHA256": SHA256, "OMP_NUM_THREADS": "1", **told}
-    line = [python, "-P", "-m", "mlops_magics.frontends.elsewhere"]
-    with subprocess.Popen(
-        [*line, "serve", str(folder)],
-        env=environment,
-        cwd="/",
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            while process.poll() is None:
-                if (
-                    subprocess.run([*line, "health", str(folder)], env=environment, check=False).returncode
-                    == 0
-                ):
-                    break
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def endpoint(port: int, host: str = "127.0.0.1") -> Endpoint:
-    return Endpoint(
-        name="flights",
-        url=f"http://{host}:{port}",
-        model="flights",
-        version="1",
-        port=port,
-        pid=0,
-        started=0.0,
-        status="ready",
-        workers=1,
-    )
-
-
 def ask_and_end(process: subprocess.Popen[bytes], port: int) -> None:
     answer = call(endpoint(port), EXAMPLE, token=TOKEN)
     assert orjson.loads(answer.body)["predictions"] == [1.0, 1.0]
@@ -266,14 +219,7 @@ def test_it_is_asked_only_under_the_names_that_it_was_told(tmp_path: Path, hosts
 @pytest.mark.slow
 def test_it_serves_in_an_environment_that_holds_only_what_is_pinned(tmp_path: Path) -> None:
     _, folder = written(tmp_path)
-    python = str(tmp_path / "clean" / "bin" / "python")
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "clean")], check=True)
-    subprocess.run(
-        [*uv, "pip", "install", "--quiet", "--system-certs", "--python", python, "-r", "requirements.txt"],
-        cwd=folder,
-        check=True,
-    )
+    python = clean_environment(folder, tmp_path / "clean")
     found = subprocess.run([python, "-c", "import mlflow"], capture_output=True, check=False)
     assert b"No module named 'mlflow'" in found.stderr
     port = free_port()

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,11 @@ import kubernetes_validate
 import orjson
 import psutil
 import pytest
+from images import SHA256, TOKEN, endpoint, free_port
 from served import EXAMPLE, ask_for
-from written_targets import IMAGE, SHA256, TOKEN, target_in
+from written_targets import IMAGE, target_in
 
 from mlops_magics.foundation.errors import RefusedError, UsageError
-from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.call import call
 
 
@@ -123,26 +122,11 @@ def ray_serving(folder: Path, port: int, room: Path) -> Iterator[subprocess.Pope
                 each.kill()
 
 
-def endpoint(port: int) -> Endpoint:
-    return Endpoint(
-        name="flights",
-        url=f"http://127.0.0.1:{port}",
-        model="flights",
-        version="1",
-        port=port,
-        pid=0,
-        started=0.0,
-        status="ready",
-        workers=1,
-    )
-
-
 @pytest.mark.slow
 def test_a_real_ray_runs_its_replicas_and_asks_for_the_token(tmp_path: Path) -> None:
     assert importlib.util.find_spec("ray"), "make test-slow installs it"
     folder = written(tmp_path, replicas=(2, 2))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     with (
         tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as room,
         ray_serving(folder, port, Path(room)) as process,

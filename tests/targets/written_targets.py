@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,6 @@ torn = guest_target_torn:PaperTarget
 container = guest_target:PaperTarget
 """
 IMAGE = "registry.example.com/team/flights:1"
-TOKEN = "a-token-of-the-tests"  # noqa: S105 - it guards nothing
-SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 # What a target cannot do without.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {"kubernetes": {"image": IMAGE}, "kserve": {"image": IMAGE}}
