@@ -66,8 +66,9 @@ def context(request: Request, extra: Iterable[str] = ()) -> dict[str, Content]:
         workers=request.workers,
         limits=request.limits,
     ).to_json()
-    files[REQUIREMENTS] = model_pins(request.model_path, (*_IMPORTED, *extra), f"./{NAME}")
-    files[NAME] = wheel()
+    # MLflow writes itself into the pins of each model. Only code of an author's own could want it here.
+    unwanted = () if request.allow_code else ("mlflow",)
+    files.update(pins(request.model_path, (*_IMPORTED, *extra), unwanted))
     return files
 
 
@@ -123,20 +124,26 @@ def needed_image(request: Request) -> str:
     return checked_image(request.image)
 
 
-def model_pins(model: Path, more: Iterable[str], *last: str) -> bytes:
-    """List what is to be installed: a model's own pins, then more in the versions that are installed here.
+def pins(model: Path, more: Iterable[str], unwanted: Iterable[str] = ()) -> dict[str, Content]:
+    """Say what is to be installed: a model's own pins, more in the versions installed here, our own wheel.
 
     Args:
         model: The model's folder.
         more: Requirements; one that the model pins itself is left to it.
-        last: Lines at the end.
+        unwanted: What the model pins and is to be left out.
+
+    Returns:
+        The file of requirements, and the wheel that it names.
     """
+    left_out = {"mlops-magics", *unwanted}
     file = model / REQUIREMENTS
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in lines if _normal(line) not in left_out]
     pinned = {_normal(line) for line in lines}
     lines += [_pin(name) for name in more if _normal(name) not in pinned]
-    return "".join(f"{line}\n" for line in [*sorted(lines, key=str.lower), *last]).encode()
+    text = "".join(f"{line}\n" for line in [*sorted(lines, key=str.lower), f"./{NAME}"])
+    return {REQUIREMENTS: text.encode(), NAME: wheel()}
 
 
 def _pin(requirement: str) -> str:

@@ -10,7 +10,7 @@ from mlops_magics.foundation.errors import RefusedError, UsageError
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.container import quoted
 from mlops_magics.targets.folder import Content
-from mlops_magics.targets.image import REQUIREMENTS, model_pins, port
+from mlops_magics.targets.image import REQUIREMENTS, pins, port
 from mlops_magics.targets.pods import written
 from mlops_magics.targets.written import WrittenTarget, one_copy
 
@@ -47,13 +47,14 @@ class MlserverTarget(WrittenTarget):
         workers = 0 if request.workers == 1 else request.workers  # 0: in MLServer's own process
         settings = {"host": _HOST, "http_port": port(request), "parallel_workers": workers}
         files["settings.json"] = written(settings)
-        files[REQUIREMENTS] = model_pins(request.model_path, _RUNTIME)
+        # Our wheel comes along for the parts of ours that a model may be made of.
+        files.update(pins(request.model_path, _RUNTIME))
         return files
 
     def then(self, request: Request, folder: str) -> tuple[str, ...]:
         """Say how it is started."""
         del request
         return (
-            f"pip install -r {quoted(folder)}/{REQUIREMENTS}",
+            f"(cd {quoted(folder)} && pip install -r {REQUIREMENTS})",
             f"mlserver start {quoted(folder)}",
         )

@@ -43,8 +43,11 @@ def test_a_container_is_planned_written_listed_and_removed(
     changed = book("%mlops_deploy flights/1 --to container --workers 2 --plan").differences
     assert [(item.where, item.before, item.after) for item in changed] == [("served.json: workers", "1", "2")]
     tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
-    assert '"target": "container"' in tags["mlops.deployment.flights"]
-    book("%mlops_deploy flights --to container --remove")
+    assert '"what": "written"' in tags["mlops.deployment.flights.container"]
+    assert "mlops.deployment.flights" not in tags
+    assert book("%mlops_deploy flights --to container --remove").left == ""
+    tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
+    assert '"what": "removed"' in tags["mlops.deployment.flights.container"]
     assert not (project / "deploy").exists()
     assert book("%mlops_deploy --to container").endpoints == ()
 
@@ -58,8 +61,11 @@ def test_it_goes_into_a_folder_of_the_users(book: Book, project: Path) -> None:
         book("%mlops_deploy late --to container --remove")
     with pytest.raises(NotFoundError):
         book("%mlops_deploy other --to container --into images/late --remove")
-    book("%mlops_deploy late --to container --into images/late --remove")
-    assert list((project / "images").iterdir()) == []
+    (project / "images" / "late" / "Dockerfile").write_text("FROM mine")
+    removed = book("%mlops_deploy late --to container --into images/late --remove")
+    assert removed.left == "images/late"
+    assert "images/late" in str(removed)
+    assert [path.name for path in (project / "images" / "late").iterdir()] == ["Dockerfile"]
     (project / "mine").mkdir()
     (project / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(RefusedError, match="did not write"):
@@ -103,8 +109,9 @@ def test_a_pipeline_answers_in_a_clean_environment_as_it_does_here(
     folder = project / made.folder
     rows = shell.user_ns["test"][["town", "size", "age"]]
     body = split_body(Frame.of(rows), "predict_proba")
-    port = free_port()
-    with serving(folder, clean_environment(folder, tmp_path / "clean"), port) as process:
+    port, python = free_port(), clean_environment(folder, tmp_path / "clean")
+    assert not list((tmp_path / "clean").glob("lib/*/site-packages/mlflow"))
+    with serving(folder, python, port) as process:
         answer = call(endpoint(port), body, token=TOKEN)
         process.terminate()
         assert process.wait(20) == 0

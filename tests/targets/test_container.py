@@ -66,12 +66,14 @@ def test_the_python_is_the_models_own(tmp_path: Path) -> None:
     from mlops_magics.artifact import manifest
 
     (request.model_path / "python_env.yaml").write_text("python: 3.12.4\nbuild_dependencies:\n- pip\n")
-    (request.model_path / "requirements.txt").write_text("# made\nscikit-learn==1.5.2\nNumPy==2.0.1\n")
+    pins = ["# made", "mlflow==3.17.0", "mlops_magics==0.0.9", "scikit-learn==1.5.2", "NumPy==2.0.1"]
+    (request.model_path / "requirements.txt").write_text("\n".join(pins))
     _, folder = written(tmp_path, digest=manifest.write(request.model_path))
     assert (folder / "Dockerfile").read_text().startswith("ARG BASE=python:3.12-slim\n")
     lines = (folder / "requirements.txt").read_text().splitlines()
     assert {"scikit-learn==1.5.2", "NumPy==2.0.1", f"./{NAME}"} < set(lines)
     names = [line.partition("==")[0].lower() for line in lines]
+    assert not {"mlflow", "mlops_magics", "mlops-magics"} & set(names)
     assert len(names) == len(set(names))
     assert all("==" in line or line.startswith("./") for line in lines)
 

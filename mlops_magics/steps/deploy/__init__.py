@@ -167,7 +167,7 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         if plan:
             return Plan(named, version.model, version.version, to, target.plan(request))
         endpoint = target.deploy(request, standby=standby)
-    _noted(store, version, endpoint, "deployed")
+    _noted(store, version, endpoint, "written" if endpoint.status == "written" else "deployed")
     return _result(endpoint, settings.root, begun, notes)
 
 
@@ -198,11 +198,14 @@ class _Wanted:
 def _result(endpoint: Endpoint, root: Path, begun: datetime, notes: tuple[str, ...]) -> Deployment | Written:
     name, model, version, target = endpoint.name, endpoint.model, endpoint.version, endpoint.target
     if endpoint.status == "written":
-        folder = endpoint.folder or root
-        shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
-        return Written(name, model, version, target, shown.as_posix(), endpoint.then)
+        return Written(name, model, version, target, _shown(endpoint.folder or root, root), endpoint.then)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     return Deployment(name, endpoint.url, model, version, target, seconds, (*notes, *endpoint.then))
+
+
+def _shown(folder: Path, root: Path) -> str:
+    """Write a folder from the project's root, where it lies there."""
+    return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
 
 
 def _name(model: str | ModelVersion) -> str:
@@ -211,12 +214,16 @@ def _name(model: str | ModelVersion) -> str:
 
 def _removed(store: Store, target: Target, name: str, into: Path | None) -> Removal:
     endpoint = target.remove(name, into=into)
+    folder = endpoint.folder
+    left = _shown(folder, store.settings.root) if folder and folder.exists() else ""
+    if not endpoint.model:  # another's plugin does not say what it served
+        return Removal(name)
     try:
         version = registry.resolve(store, ModelAddress(endpoint.model, endpoint.version))
     except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
-        return Removal(name)
+        return Removal(name, left)
     _noted(store, version, endpoint, "removed")
-    return Removal(name)
+    return Removal(name, left)
 
 
 def _noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str) -> None:
@@ -227,4 +234,6 @@ def _noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str) -
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "who": provenance.user(),
     }
-    registry.tag_version(store, version, {f"mlops.deployment.{endpoint.name}": json.dumps(record)})
+    target = endpoint.target.partition(":")[0]
+    place = endpoint.name if target == "local" else f"{endpoint.name}.{target}"
+    registry.tag_version(store, version, {f"mlops.deployment.{place}": json.dumps(record)})

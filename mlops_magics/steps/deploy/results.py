@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Table, Title
+from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
 from mlops_magics.foundation.result import Result
 from mlops_magics.targets.base import Difference, Endpoint
 
@@ -90,13 +90,19 @@ class Removal(Result):
 
     Attributes:
         name: Its name.
+        left: The folder that is left, because it holds files of the user's own or changed ones.
     """
 
     name: str
+    left: str = ""
 
     def blocks(self) -> Iterable[Block]:
         """Say so."""
         yield Title(f"Endpoint {self.name}", "removed")
+        if self.left:
+            yield Note(
+                Phrase(("What was not written here, or changed since, is left in ", Name(self.left), "."))
+            )
 
 
 @dataclass(frozen=True)
