@@ -55,9 +55,8 @@ class Folder:
         Raises:
             RefusedError: The record was changed by hand, or leads out of the folder.
         """
-        self._mend()
         try:
-            told = orjson.loads((self.path / RECORD).read_bytes())
+            told = orjson.loads((self._place / RECORD).read_bytes())
             found = Record(dict(told["about"]), {str(key): str(told["files"][key]) for key in told["files"]})
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -81,7 +80,7 @@ class Folder:
         )
 
     def replace(self, files: Mapping[str, Content], about: Mapping[str, Any]) -> None:
-        """Write all files anew. What others put beside them stays.
+        """Write all files anew. What others put beside them stays. Only one at a time may.
 
         Args:
             files: Path in the folder -> content.
@@ -91,6 +90,7 @@ class Folder:
             RefusedError: A file that was written was then changed by hand; or the folder is another's.
             UnavailableError: It cannot be written; what was there is there still.
         """
+        self._mend()
         record = self.record()
         self._refuse_hand_made(record, files)
         new, old = self._beside("new"), self._beside("old")
@@ -119,6 +119,7 @@ class Folder:
 
     def clear(self) -> None:
         """Delete what was written and is as it was written; a file that was changed since stays."""
+        self._mend()
         record = self.record()
         for name, digest in (record.files if record else {}).items():
             file = self.path / name
@@ -130,7 +131,7 @@ class Folder:
         _remove_if_empty(self.path)
 
     def _difference(self, name: str, content: Content | None) -> Iterator[Difference]:
-        file = self.path / self._inside(name)
+        file = self._place / self._inside(name)
         there = _digest(file)
         wanted = None if content is None else _digest(content)
         if there == wanted:
@@ -164,7 +165,7 @@ class Folder:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise RefusedError(f"{name[:80]!r} leads out of {self.path}.", "Move the folder away.")
-        if not (self.path / name).parent.resolve().is_relative_to(self.path.resolve()):
+        if not (self._place / name).parent.resolve().is_relative_to(self._place.resolve()):
             raise RefusedError(f"{name[:80]!r} follows a link out of {self.path}.", "Move the folder away.")
         return name
 
@@ -177,11 +178,17 @@ class Folder:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, new / name, follow_symlinks=False)
 
+    @property
+    def _place(self) -> Path:
+        """Where the folder lies: beside its own place between two renames, or after a kill there."""
+        old = self._beside("old")
+        return old if old.is_dir() and not self.path.exists() else self.path
+
     def _beside(self, what: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{what}")
 
     def _mend(self) -> None:
-        """Finish what a killed process left: between two renames the folder lies beside its place."""
+        """Finish what a killed process left. Whoever only reads must not: another may be writing."""
         old = self._beside("old")
         if old.is_dir():
             if self.path.exists():

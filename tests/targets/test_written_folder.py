@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from written_targets import contents
 
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.targets.base import Difference
-from mlops_magics.targets.folder import RECORD, Folder
+from mlops_magics.targets.folder import RECORD, Folder, Record
 
 ABOUT = {"name": "flights"}
 
@@ -120,11 +121,14 @@ def test_a_kill_between_any_two_renames_leaves_a_whole_folder(
     with pytest.raises(KeyboardInterrupt):
         folder.replace({"c.txt": b"new"}, ABOUT)
     monkeypatch.undo()
-    assert folder.record() is not None  # the next look mends it
-    assert contents(folder.path) == before
+    left = sorted(path.name for path in folder.path.parent.iterdir())
+    assert folder.record() is not None
+    assert folder.differences({name: text for name, text in before.items() if name != RECORD}) == ()
+    assert sorted(path.name for path in folder.path.parent.iterdir()) == left  # a look changes nothing
     folder.replace({"c.txt": b"new"}, ABOUT)
     assert sorted(contents(folder.path)) == [RECORD, "c.txt"]
     assert [path.name for path in folder.path.parent.iterdir()] == ["box"]
+    assert folder.record() == Record(ABOUT, {"c.txt": hashlib.sha256(b"new").hexdigest()})
 
 
 def test_a_source_that_cannot_be_read_leaves_what_was_there(folder: Folder, tmp_path: Path) -> None:
