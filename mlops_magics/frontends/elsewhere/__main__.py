@@ -82,9 +82,15 @@ class _Family:
             pid, status = os.wait()  # as the container's first process we reap strangers, too
             if pid in self._pids:
                 self._pids.discard(pid)
-                code = max(code, abs(os.waitstatus_to_exitcode(status)), 0 if self._leaving else 1)
+                code = max(code, self._judged(os.waitstatus_to_exitcode(status)))
                 self._leave()
         return code
+
+    def _judged(self, ended: int) -> int:
+        """Take no offence at a process that was still loading when it was asked to leave."""
+        if self._leaving:
+            return 0 if ended == -signal.SIGTERM else abs(ended)
+        return abs(ended) or 1
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
