@@ -1,4 +1,4 @@
-"""What must be known of a version before it is served: pins, files, example, private columns."""
+"""From what the user named to a request that a target can take: version, pins, files, private columns."""
 
 from __future__ import annotations
 
@@ -9,13 +9,25 @@ from pathlib import Path
 from mlops_magics.artifact import manifest, reference, schema
 from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.request import split_body
-from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.targets.base import Request
-from mlops_magics.tracking import provenance
+from mlops_magics.tracking import provenance, registry
 from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store
 
 _TEXTS = frozenset({"string", "binary"})
+
+
+def version_of(store: Store, model: str | ModelVersion) -> ModelVersion:
+    """Find the version that is meant; a bare name means its champion."""
+    if isinstance(model, ModelVersion):
+        return registry.resolve(store, ModelAddress(model.model, model.version))
+    address = ModelAddress.parse(model)
+    if address.alias is None and address.version is None:
+        address = replace(address, alias="champion")
+    return registry.resolve(store, address)
 
 
 def pins(folder: Path) -> tuple[str, ...]:
@@ -45,7 +57,48 @@ def _minor(version: str | None) -> list[str]:
     return (version or "").strip().split(".")[:2]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """What a model may do while it is loaded.
+
+    Attributes:
+        pickle: Be unpickled, which executes code.
+        code: Bring code of its author along, which is executed.
+    """
+
+    pickle: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of requests and answers.
+
+    Attributes:
+        journal: Anything at all.
+        values: The values of columns that look personal, too.
+    """
+
+    journal: bool = True
+    values: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What only targets beyond this machine are told.
+
+    Attributes:
+        image: The container image that is to run.
+        replicas: The fewest and the most copies.
+        into: The folder to write to.
+    """
+
+    image: str | None = None
+    replicas: tuple[int, int] | None = None
+    into: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """How a version shall be served: the options of the verb.
 
@@ -54,20 +107,18 @@ class Wanted:
         port: The port to listen on.
         workers: How many processes answer.
         follow: The alias that the endpoint follows from now on.
-        journal: Whether requests and answers are kept.
-        log_values: Whether those of columns that look personal are kept, too.
-        allow_pickle: Whether the model may be unpickled, which executes code.
-        allow_code: Whether code of its author may be executed.
+        consents: What the model may do while it is loaded.
+        kept: What is kept of requests and answers.
+        elsewhere: What only targets beyond this machine are told.
     """
 
     name: str | None = None
     port: int | None = None
     workers: int = 1
     follow: str | None = None
-    journal: bool = True
-    log_values: bool = False
-    allow_pickle: bool = False
-    allow_code: bool = False
+    consents: Consents = Consents()
+    kept: Kept = Kept()
+    elsewhere: Elsewhere = Elsewhere()
 
 
 def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) -> Request:
@@ -76,7 +127,10 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
     Raises:
         NotFoundError: The version has no manifest.
         RefusedError: The files are not those that were registered.
+        UsageError: No process shall answer.
     """
+    if wanted.workers < 1:
+        raise UsageError("At least one process must answer.", "Write --workers 1 or more.")
     address = f"{version.model}/{version.version}"
     if version.digest is None:
         raise NotFoundError(f"{address} has no manifest.", f"%mlops_register models:/{address} completes it.")
@@ -93,13 +147,16 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         version=version.version,
         digest=version.digest,
         model_path=folder,
-        allow_pickle=wanted.allow_pickle,
-        allow_code=wanted.allow_code,
+        allow_pickle=wanted.consents.pickle,
+        allow_code=wanted.consents.code,
         port=wanted.port,
         workers=wanted.workers,
         follow=wanted.follow,
-        journal=wanted.journal,
-        log_values=wanted.log_values,
+        journal=wanted.kept.journal,
+        log_values=wanted.kept.values,
+        image=wanted.elsewhere.image,
+        replicas=wanted.elsewhere.replicas,
+        into=wanted.elsewhere.into,
         example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )
@@ -110,7 +167,7 @@ def _example(version: ModelVersion, folder: Path, wanted: Wanted) -> bytes | Non
     request = version.tags.get("mlops.example.request")
     if request is not None:
         return request.encode()
-    example = load(folder, allow_pickle=wanted.allow_pickle, allow_code=wanted.allow_code).example
+    example = load(folder, allow_pickle=wanted.consents.pickle, allow_code=wanted.consents.code).example
     return None if example is None else split_body(Frame.of(example, "the stored example"))
 
 
@@ -144,3 +201,20 @@ def _texts(folder: Path) -> tuple[str, ...]:
     described = yaml.safe_load((folder / "MLmodel").read_bytes())
     found = schema.read(described.get("signature"), "inputs")
     return tuple(column.name for column in found.columns if column.type in _TEXTS) if found else ()
+
+
+def replicas_of(values: tuple[str, ...]) -> tuple[int, int] | None:
+    """Read ``2`` or ``2,10``: the fewest and the most copies.
+
+    Raises:
+        UsageError: They are no such numbers.
+    """
+    if not values:
+        return None
+    numbers = [int(value) if value.strip().isascii() and value.strip().isdecimal() else 0 for value in values]
+    if len(numbers) > 2 or not 1 <= numbers[0] <= numbers[-1]:  # noqa: PLR2004 - the fewest and the most
+        raise UsageError(
+            f"--replicas {','.join(values)[:40]!r} is no number of copies.",
+            "Write --replicas 2, or --replicas 2,10 for the fewest and the most.",
+        )
+    return numbers[0], numbers[-1]

@@ -1,14 +1,17 @@
-"""What %mlops_deploy returns: a live endpoint, the list of them, or one that is gone."""
+"""What deploying returns: what is live, what was written, what would change, what is gone."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Table, Title
+from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
 from mlops_magics.foundation.result import Result
-from mlops_magics.targets.base import Endpoint
+from mlops_magics.targets.base import Difference, Endpoint
+
+_SHOWN: Final = 40  # differences
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,9 @@ class Listing(Result):
         """Show an endpoint a row."""
         yield Title("Endpoints", f"{len(self.endpoints)}")
         yield Table(
-            ("endpoint", "status", "model", "version", "follows", "url"),
+            ("endpoint", "status", "model", "version", "follows", "where"),
             [
-                (item.name, item.status, item.model, item.version, item.follows or None, item.url)
+                (item.name, item.status, item.model, item.version, item.follows or None, _where(item))
                 for item in self.endpoints
             ],
         )
@@ -102,15 +105,103 @@ class Removal(Result):
     Attributes:
         name: Its name.
         journal_stays: Whether it kept a journal, which is there still.
+        left: The folder that is left, because it holds files of the user's own or changed ones.
     """
 
     name: str
     journal_stays: bool = False
+    left: str = ""
 
     def blocks(self) -> Iterable[Block]:
         """Say so."""
         yield Title(f"Endpoint {self.name}", "removed")
+        if self.left:
+            yield Note(
+                Phrase(("What was not written here, or changed since, is left in ", Name(self.left), "."))
+            )
         if self.journal_stays:
             yield Note(
                 "Its journal stays until you delete it, and goes on when the endpoint is deployed again."
             )
+
+
+def _where(endpoint: Endpoint) -> str:
+    return endpoint.url or str(endpoint.folder or "")
+
+
+@dataclass(frozen=True)
+class Written(Result):
+    """A deployment that is written down; another tool brings it to life.
+
+    Attributes:
+        name: The deployment's name.
+        model: The registered model.
+        version: The version that it is of.
+        target: What it is written for.
+        folder: Where its files lie.
+        then: The commands that bring it to life, and what else has to be known.
+    """
+
+    name: str
+    model: str
+    version: str
+    target: str
+    folder: str
+    then: tuple[str, ...] = ()
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show where it lies and what to do next; nothing of it was done."""
+        yield Title(f"Endpoint {self.name}", f"written for {self.target}", "good")
+        yield Facts(
+            [("model", f"{self.model}, version {self.version}"), ("folder", Name(self.folder))],
+        )
+        for line in self.then:
+            yield Code(line)
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version."""
+        return {"version": self.version}
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What deploying would change. Nothing was changed.
+
+    Attributes:
+        name: The deployment's name.
+        model: The registered model.
+        version: The version that it would be of.
+        target: Where it would be deployed.
+        differences: What would be added, changed and removed.
+    """
+
+    name: str
+    model: str
+    version: str
+    target: str
+    differences: tuple[Difference, ...]
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show a difference a row."""
+        counts = Counter(item.what for item in self.differences)
+        told = ", ".join(f"{counts[what]} {what}" for what in ("added", "changed", "removed") if counts[what])
+        yield Title(f"Plan for {self.name} on {self.target}", told or "nothing to do")
+        yield Facts([("model", f"{self.model}, version {self.version}")])
+        if self.differences:
+            yield Table(
+                ("what", "where", "before", "after"),
+                [
+                    (item.what, Name(item.where), Name(item.before), Name(item.after))
+                    for item in self.differences[:_SHOWN]
+                ],
+            )
+        if len(self.differences) > _SHOWN:
+            yield Note(f"And {len(self.differences) - _SHOWN} more: .differences has them all.", "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version."""
+        return {"version": self.version}
