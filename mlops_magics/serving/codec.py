@@ -25,6 +25,7 @@ from mlops_magics.serving.reply import Reply
 Columns = dict[str, np.ndarray[Any, Any]]
 Rows = Sequence[Sequence[Any]]
 
+_NUMBERS = frozenset({float, int})
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 _SPLIT_KEYS = frozenset({"columns", "data", "index"})
 
@@ -91,6 +92,15 @@ class Codec:
         self._decoders: dict[str, Decoder] = {column.name: decoder(column) for column in columns}
         self._parsers = {column.name: parser(column.type) for column in columns}
         self._optional = frozenset(column.name for column in columns if not column.required)
+        self._blocks = tuple(
+            (
+                tuple(
+                    column.name for column in columns if (column.type, column.required) == ("double", must)
+                ),
+                kinds,
+            )
+            for must, kinds in ((True, _NUMBERS), (False, _NUMBERS | {type(None)}))
+        )
         self._methods = tuple(methods)
         self.limits = limits or Limits()
         self._last: tuple[list[Any], list[tuple[str, int]]] = ([], [])
@@ -273,7 +283,11 @@ class Codec:
     def _batch(self, found: dict[str, Sequence[Any]], rows: int, method: Method) -> Batch:
         """Check and type each column, in the model's order."""
         columns: Columns = {}
+        typed = self._doubles(found)
         for name in found if self._names is None else self._names:
+            if name in typed:
+                columns[name] = typed[name]
+                continue
             values = found.get(name)
             if values is None:
                 if name not in self._optional:
@@ -290,6 +304,18 @@ class Codec:
                     row=error.row,
                 ) from None
         return Batch(columns, rows, method)
+
+    def _doubles(self, found: dict[str, Sequence[Any]]) -> Columns:
+        """Type all columns of doubles at once, where each is there and sound; else one by one, to name it."""
+        typed: Columns = {}
+        for names, kinds in self._blocks:
+            try:
+                cells = [found[name] for name in names]
+            except KeyError:
+                continue
+            if cells and all(kinds.issuperset(map(type, each)) for each in cells):
+                typed.update(zip(names, np.array(cells, dtype=np.float64), strict=True))
+        return typed
 
 
 _NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN', re.DOTALL)
