@@ -29,7 +29,7 @@ _CELLS: Final[Mapping[str, Json]] = {
 REFUSALS: Final[Mapping[int, str]] = {
     400: "The request is malformed, or lacks a column.",
     401: "The token is missing or wrong.",
-    403: "Asked under a foreign host name, or by a page of another origin.",
+    403: "The token does not open the route, or the host or origin is a foreign one.",
     408: "The body did not come in time.",
     413: "The body or its rows are too many.",
     415: "The media type or the encoding of the body is not known.",

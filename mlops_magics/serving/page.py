@@ -48,7 +48,7 @@ def page(document: Mapping[str, Any], columns: tuple[Column, ...], routes: Mappi
         blocks.append(Note("The model has no signature: it takes the columns that a request brings."))
     asked = document["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]
     if "example" in asked:
-        blocks.append(Note("A request to /invocations; texts and dates in it are made up."))
+        blocks.append(Note("A request to /invocations; in it is made up what may be about a person."))
         blocks.append(Code(orjson.dumps(asked["example"]).decode()))
     told: list[list[Cell]] = [
         [" ".join(route.methods), Name(path), summary(path), path not in OPEN]

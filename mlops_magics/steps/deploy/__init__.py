@@ -141,11 +141,12 @@ def deploy(  # noqa: PLR0913 - one verb and its options
 ) -> Deployment | Written | Plan | Listing | Removal | Traffic:
     """Put a registered version behind a REST endpoint, here or elsewhere; list the endpoints; remove one.
 
-    The endpoint speaks MLflow's scoring protocol, checks each value against the model's signature, and
-    asks for a token, which lies in a file that only you can read; ``%mlops_predict`` reads it there. It
-    listens on this machine only and outlives the notebook. Deploying to a name that is live swaps the
-    version without losing a request, and keeps address and token. Where it can, the pipeline is compiled,
-    which answers in microseconds; it is used only where it answers as the pipeline itself does.
+    The endpoint speaks MLflow's scoring protocol and the Open Inference Protocol, describes itself at
+    ``/docs``, checks each value against the model's signature, and asks for a token, which lies in a file
+    that only you can read; ``%mlops_predict`` reads it there. It listens on this machine only and outlives
+    the notebook. Deploying to a name that is live swaps the version without losing a request, and keeps
+    address and token. Where it can, the pipeline is compiled, which answers in microseconds; it is used
+    only where it answers as the pipeline itself does.
 
     The endpoint keeps a journal: requests, answers, versions and timings, as parquet files of this machine,
     for 30 days and up to 2 GB. Columns that look personal are left out of it.
