@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import configparser
 import contextlib
+import functools
 import os
 import ssl
 import urllib.error
@@ -45,7 +46,7 @@ def at_server(parts: SplitResult, address: ModelAddress) -> tuple[str, str | Non
     url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}/api/2.0/mlflow/registered-models/alias?{asked}"
     request = urllib.request.Request(url, headers=_headers(parts))  # noqa: S310 - http or https, see above
     try:
-        with _opener().open(request, timeout=_SECONDS) as answer:
+        with _asker(parts.scheme).open(request, timeout=_SECONDS) as answer:
             told = orjson.loads(answer.read(_LIMIT))["model_version"]
     except urllib.error.HTTPError as error:
         with error:
@@ -107,15 +108,30 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow no redirect."""
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Make what asks, with the certificates that MLflow's client would use."""
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in _YES:
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001 - the user said so
-    else:
-        context = ssl.create_default_context(cafile=_authorities())
-    if certificate := os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
-        context.load_cert_chain(certificate)
+def _asker(scheme: str) -> urllib.request.OpenerDirector:
+    """Find what asks, with the certificates that MLflow's client would use."""
+    if scheme == "http":
+        return _opener(tls=False)
+    blind = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in _YES
+    return _opener(authorities=None if blind else _authorities(), blind=blind, proof=_own_certificate())
+
+
+@functools.cache  # reading the certificates takes more than asking
+def _opener(
+    *, tls: bool = True, authorities: str | None = None, blind: bool = False, proof: str | None = None
+) -> urllib.request.OpenerDirector:
+    if not tls:
+        return urllib.request.build_opener(_NoRedirects)
+    context = ssl.create_default_context(cafile=authorities)
+    if blind:  # the user said so
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if proof:
+        context.load_cert_chain(proof)
     return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
+
+
+def _own_certificate() -> str | None:
+    return os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None
 
 
 def _authorities() -> str | None:

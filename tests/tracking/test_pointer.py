@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
+import ipaddress
+import ssl
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from following import Registry
 from servers import mlflow_with_users, signed_in
 
@@ -50,6 +59,69 @@ def test_a_sqlite_store_is_asked_without_mlflow(project: Path, store_file: Path)
     with pytest.raises(UnavailableError, match="cannot be read"):
         pointed(settings, CHAMPION)
     assert not store_file.exists()
+
+
+class _Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Sends whoever asks to another address, and notes who comes there."""
+
+    came: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.came.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/there")  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _certificate(path: Path) -> Path:
+    """Write a certificate of 127.0.0.1 for itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    path.write_bytes(key.private_bytes(pem, *form) + made.public_bytes(pem))
+    return path
+
+
+def test_a_server_is_known_by_its_certificate_and_sends_nobody_elsewhere(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project
+    certificate = _certificate(tmp_path / "pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever).start()
+    settings = replace(Settings.discover(), store=f"https://127.0.0.1:{server.server_port}")
+    try:
+        with pytest.raises(UnavailableError, match="certificate verify failed"):
+            pointed(settings, CHAMPION)
+        for name, value in (
+            ("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate)),
+            ("MLFLOW_TRACKING_INSECURE_TLS", "true"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                with pytest.raises(UnavailableError, match="it answers 302"):
+                    pointed(settings, CHAMPION)
+        assert "/there" not in _Elsewhere.came
+        assert len(_Elsewhere.came) == 2
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.slow
