@@ -95,6 +95,36 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A second version behind an endpoint.
+
+    Attributes:
+        role: "canary" answers some of the requests, "shadow" all of them without being heard.
+        percent: How many of a hundred requests a canary answers.
+        model_path: Folder of the model on disk.
+        version: The registered model's version.
+        digest: sha256 digest of the model folder's manifest.
+        allow_pickle: Whether the user consented to load a pickle.
+        allow_code: Whether the user consented to run the code that the model brings along.
+        stopped: Why a canary gets no more requests; "" while it does.
+    """
+
+    role: Literal["canary", "shadow"]
+    percent: float = 0.0
+    model_path: Path
+    version: str
+    digest: str
+    allow_pickle: bool = False
+    allow_code: bool = False
+    stopped: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make it of its JSON object."""
+        return cls(**{**fields, "model_path": Path(fields["model_path"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One endpoint as it should be: which model, at which address, guarded by which token.
 
@@ -116,6 +146,8 @@ class Order:
         journal: What is kept of requests and answers; None for nothing.
         tokens: Further tokens, each with what it opens.
         follow: The alias that the endpoint follows, or None.
+        beside: A second version, or None. In an order to a running endpoint it is put beside what that
+            serves, and everything else of the order is as it was.
     """
 
     name: str
@@ -135,6 +167,7 @@ class Order:
     journal: JournalOrder | None = None
     tokens: tuple[Token, ...] = ()
     follow: Follow | None = None
+    beside: Beside | None = None
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -162,6 +195,8 @@ class Order:
         fields["limits"] = Limits(**fields["limits"])
         if follow := fields.get("follow"):
             fields["follow"] = Follow(**follow)
+        if beside := fields.get("beside"):
+            fields["beside"] = Beside.from_fields(beside)
         for name in ("model_path", "state_path", "log_path"):
             fields[name] = Path(fields[name])
         if journal := fields.get("journal"):
@@ -301,6 +336,7 @@ class State:
         since: When the status began, in seconds since the epoch.
         change: How the last change of version stands.
         follow: How it follows an alias, if it does.
+        beside: The second version behind it, if there is one.
     """
 
     name: str
@@ -321,6 +357,7 @@ class State:
     since: float
     change: Change | None = None
     follow: Following | None = None
+    beside: Beside | None = None
 
     @property
     def process(self) -> ProcessId:
@@ -329,7 +366,7 @@ class State:
 
     def to_json(self) -> bytes:
         """The state as one line of JSON."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -348,6 +385,8 @@ class State:
             if follow := fields.get("follow"):
                 fault = Fault(**follow["remark"]) if follow["remark"] else None
                 fields["follow"] = Following(**{**follow, "remark": fault})
+            if beside := fields.get("beside"):
+                fields["beside"] = Beside.from_fields(beside)
             return cls(**fields)
 
     @classmethod

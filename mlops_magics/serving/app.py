@@ -4,55 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import orjson
 
-from mlops_magics.artifact.order import Limits
+from mlops_magics.artifact.order import Beside, Limits
 from mlops_magics.foundation.version import VERSION
-from mlops_magics.serving import description, inference, packing
+from mlops_magics.serving import description, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
 from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.journal.entries import Answered, Call, Refused
+from mlops_magics.serving.lanes import Lane, Lanes, Role
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
-from mlops_magics.serving.routes import Heads, Hear, Route, hears, says
+from mlops_magics.serving.routes import Hear, Route, hears, says
 from mlops_magics.serving.scoring import Scoring
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
+_SHADOWS = 64  # requests that may wait for a shadow; more are not worth what they cost
+_FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class _GoneError(Exception):
     """The client has closed the connection; nobody is left to answer."""
-
-
-@dataclass(slots=True)
-class _Request:
-    """One request and what is known of it so far."""
-
-    method: str
-    path: str
-    heads: Heads
-    receive: Receive
-    id: str
-    started: float = field(default_factory=time.perf_counter)
-    timing: str = ""
 
 
 def build_app(
@@ -64,6 +50,8 @@ def build_app(
     version: str,
     name: str,
     journal: Journal | None = None,
+    beside: tuple[Predictor, Beside] | None = None,
+    stopped: Callable[[str], None] = _log.warning,
 ) -> App:
     """Put an application around a predictor.
 
@@ -75,11 +63,15 @@ def build_app(
         version: Its version.
         name: The endpoint's name.
         journal: What notes requests and answers.
+        beside: A second version, and what it answers for.
+        stopped: What is told when a canary is stopped, and why.
 
     Returns:
         An ASGI 3 application.
     """
     predictor.limit(limits)
+    if beside:
+        beside[0].limit(limits)
     return App(
         predictor,
         access,
@@ -88,6 +80,8 @@ def build_app(
         model=model,
         version=version,
         journal=journal,
+        beside=beside,
+        stopped=stopped,
     )
 
 
@@ -104,33 +98,45 @@ class App:
         model: str,
         version: str,
         journal: Journal | None = None,
+        beside: tuple[Predictor, Beside] | None = None,
+        stopped: Callable[[str], None] = _log.warning,
     ) -> None:
         self._predictor = predictor
         self._access = access
         self._limits = limits
         self._metrics = metrics
         self._journal = journal
-        self._version = version
-        self._batcher = Batcher(predictor, queue=limits.queue, note=self._note if journal else None)
+        live, other = self._lane("live", predictor, model, version), None
+        if beside:
+            other = self._lane(beside[1].role, beside[0], model, beside[1].version)
+        percent = 0.0 if beside is None or beside[1].stopped else beside[1].percent
+        self.lanes = Lanes(live, other, percent=percent, stopped=stopped)
         self.routes = self._table(model, version)
-        self._fixed = (
-            (b"x-model-version", _printable(version).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-        )
+
+    def _lane(self, role: Role, predictor: Predictor, model: str, version: str) -> Lane:
+        """Make all that one version's requests go through."""
+        hears: dict[str, Hear] = {"/invocations": Scoring(predictor).hear}
+        for path, route in OpenInference(predictor, model, version).routes().items():
+            if route.hear:
+                hears[path] = route.hear
+
+        def note(jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
+            self._note(lane, jobs, columns, found)
+
+        batcher = Batcher(predictor, queue=self._limits.queue, note=note if self._journal else None)
+        lane = Lane(role, version, predictor, batcher, hears)
+        return lane
 
     def _table(self, model: str, version: str) -> Mapping[str, Route]:
         """Make the table of all routes; what is not in it does not exist."""
         server = f"mlops-magics/{VERSION}"
         told = Answer(orjson.dumps({"model": model, "version": version, "server": server}))
         routes = {
-            "/invocations": hears(Scoring(self._predictor).hear),
+            "/invocations": hears(self.lanes.live.hears["/invocations"]),
             "/ping": says(lambda: Answer(b"\n", "text/plain; charset=utf-8")),
             "/health": says(lambda: Answer(b'{"status":"ok"}')),
             "/version": says(lambda: told),
-            "/metrics": says(
-                lambda: Answer(self._metrics.render(self._batcher.waiting).encode(), CONTENT_TYPE)
-            ),
+            "/metrics": says(lambda: Answer(self._metrics.render(self.lanes.every).encode(), CONTENT_TYPE)),
             **OpenInference(self._predictor, model, version).routes(),
         }
         private = self._journal.leave_out if self._journal else ()
@@ -149,7 +155,8 @@ class App:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await asyncio.to_thread(self._predictor.warm)
+            for lane in self.lanes.every:
+                await asyncio.to_thread(lane.predictor.warm)
         except Exception as error:  # noqa: BLE001 - the server must hear of it, whatever it is
             _log.error("The model cannot answer its own example: %s", whereabouts(error))
             await send({"type": "lifespan.startup.failed", "message": "The model cannot be warmed."})
@@ -158,7 +165,8 @@ class App:
             self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._batcher.stop()
+        for lane in self.lanes.every:
+            await lane.batcher.stop()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
         await send({"type": "lifespan.shutdown.complete"})
@@ -167,48 +175,91 @@ class App:
         """Answer one request; no error leaves this method."""
         headers = list(scope["headers"])
         heads = dict(headers)
-        request = _Request(scope["method"], scope["path"], heads, receive, _request_id(heads))
+        request = Request(scope["method"], scope["path"], heads, receive, request_id(heads))
         known = self.routes.get(request.path)
         route = request.path if known else "other"
         try:
             self._access.check(request.method, request.path, headers, known.scope if known else "read")
             answer = await self._answer(request, known)
         except RequestError as error:
-            answer = _refusal(error, request, known)
+            answer = refusal(error, request, known)
         except _GoneError:
             self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
             return
         except Exception as error:  # noqa: BLE001 - an error in our own code is an answer, too
             _log.error("request %s on %s: %s", request.id, route, whereabouts(error))
             failed = RequestError(500, "INTERNAL", "The server failed; its log names the id.")
-            answer = _refusal(failed, request, known)
+            answer = refusal(failed, request, known)
         self._metrics.count(route, answer.status)
         try:
             await self._send(request, answer, send)
         except OSError:
             _log.info("request %s: the client left before its answer", request.id)
 
-    async def _answer(self, request: _Request, route: Route | None) -> Answer:
+    async def _answer(self, request: Request, route: Route | None) -> Answer:
         if route is None:
             raise RequestError(404, "NOT_FOUND", "There is no such route.")
         if request.method not in route.methods:
             raise RequestError(405, "METHOD_NOT_ALLOWED", f"Use {' or '.join(route.methods)}.")
         if route.hear is not None:
-            return await self._invoke(request, route.hear)
+            return await self._invoke(request)
         assert route.say is not None  # noqa: S101 - a route does one of both
         return await asyncio.to_thread(route.say) if route.slow else route.say()
 
-    async def _invoke(self, request: _Request, hear: Hear) -> Answer:
-        """Answer a request for predictions, and note it where it is refused."""
+    async def _invoke(self, request: Request) -> Answer:
+        """Answer a request for predictions; what a canary cannot answer the live version does."""
+        live = self.lanes.live
+        try:
+            request.body = await self._body(request)
+            request.lane = self.lanes.choose(request.path, request.heads, request.id)
+        except RequestError as error:
+            self._note_refusal(live, Call(request.id, 1, request.started), error)
+            raise
+        if request.lane is not live:
+            try:
+                return await self._noted(request, request.lane)
+            except RequestError as error:
+                if error.status < 500:  # noqa: PLR2004 - the request is at fault, not the version
+                    raise
+                request.lane = live
+        answer = await self._noted(request, live)
+        if self.lanes.shadow:
+            asyncio.get_running_loop().call_soon(self._shadow, request, self.lanes.shadow)
+        return answer
+
+    async def _noted(self, request: Request, lane: Lane) -> Answer:
+        """Answer a request in its lane, and note it where it is refused."""
         call = Call(request.id, 1, request.started)
         try:
-            return await self._predict(request, hear, call)
+            answer = await self._predict(request, lane, call)
         except RequestError as error:
-            if self._journal:
-                self._journal.note(Refused(call, error.status, error.code, self._version))
+            self._note_refusal(lane, call, error)
+            if error.status == 500 or error.status == 504:  # noqa: PLR1714, PLR2004 - it failed, or took too long
+                self.lanes.failed(lane)
             raise
+        lane.answered += 1
+        return answer
 
-    def _note(self, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
+    def _shadow(self, request: Request, lane: Lane) -> None:
+        """Let the shadow answer a request that was answered; nobody hears it, and nothing it does matters."""
+        hear = lane.hears.get(request.path)
+        if hear is None or len(request.body) > _LARGE or lane.batcher.waiting > _SHADOWS:
+            return
+        try:
+            if request.heads.get(b"content-encoding") is None:
+                batch = hear(request.body, request.heads)
+                job = lane.batcher.submit(
+                    batch, request.id, Call(request.id, batch.rows, time.perf_counter())
+                )
+                job.answer.add_done_callback(lambda told: told.cancelled() or told.exception())
+        except RequestError:
+            lane.failed += 1
+
+    def _note_refusal(self, lane: Lane, call: Call, error: RequestError) -> None:
+        if self._journal:
+            self._journal.note(Refused(call, error.status, error.code, lane.version))
+
+    def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""
         ended = time.perf_counter()
         for job in jobs:
@@ -217,24 +268,24 @@ class App:
         calls = [job.call for job in jobs if job.call]
         if self._journal:
             method = jobs[0].batch.method
-            self._journal.note(Answered(calls, columns, found, method, self._version))
+            self._journal.note(Answered(calls, columns, found, method, lane.version, lane.role))
 
-    async def _predict(self, request: _Request, hear: Hear, call: Call) -> Answer:
+    async def _predict(self, request: Request, lane: Lane, call: Call) -> Answer:
         """Decode, queue, predict, encode."""
-        body = await self._body(request)
         clock = time.perf_counter()
-        batch = await self._decode(body, request.heads, hear)
+        batch = await self._decode(request, lane.hears[request.path])
         decoded = time.perf_counter()
         call.rows, call.decode = batch.rows, decoded - clock
-        job = self._batcher.submit(batch, request.id, call)
+        job = lane.batcher.submit(batch, request.id, call)
         await self._wait(job, request)
         predicted = time.perf_counter()
         found = job.answer.result()
         if batch.reply is None:
-            answer = Answer(self._predictor.encode(found))
+            answer = Answer(lane.predictor.encode(found))
         else:
             more = [
-                await self._more(replace(batch, method=method), request, call) for method in batch.reply.also
+                await self._more(replace(batch, method=method), request, lane, call)
+                for method in batch.reply.also
             ]
             answer = batch.reply.write([found, *more])
         if len(answer.body) >= packing.LARGE and packing.wants_gzip(request.heads.get(b"accept-encoding")):
@@ -251,13 +302,14 @@ class App:
         self._metrics.predicted(batch.rows, ended - request.started)
         return answer
 
-    async def _more(self, batch: Batch, request: _Request, call: Call) -> np.ndarray[Any, Any]:
+    async def _more(self, batch: Batch, request: Request, lane: Lane, call: Call) -> np.ndarray[Any, Any]:
         """Ask the model for one thing more about the same rows; it is noted beside the first."""
-        job = self._batcher.submit(batch, request.id, replace(call))
+        job = lane.batcher.submit(batch, request.id, replace(call))
         await self._wait(job, request)
         return job.answer.result()
 
-    async def _decode(self, body: bytes, heads: Heads, hear: Hear) -> Batch:
+    async def _decode(self, request: Request, hear: Hear) -> Batch:
+        body, heads = request.body, request.heads
         coding = heads.get(b"content-encoding")
         if coding is not None:  # a small body may hide a large one: never on the event loop
             body = await asyncio.to_thread(packing.unpacked, body, coding, self._limits.body_bytes)
@@ -265,7 +317,7 @@ class App:
             return await asyncio.to_thread(hear, body, heads)
         return hear(body, heads)
 
-    async def _body(self, request: _Request) -> bytes:
+    async def _body(self, request: Request) -> bytes:
         """Read the body, never more of it than is allowed."""
         most = self._limits.body_bytes
         length = request.heads.get(b"content-length")
@@ -290,7 +342,7 @@ class App:
         except TimeoutError:
             raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
 
-    async def _wait(self, job: Job, request: _Request) -> None:
+    async def _wait(self, job: Job, request: Request) -> None:
         """Wait for an answer, for the client to leave, or for the time to be up."""
         if job.quick:  # answered in this turn of the event loop, or the next
             await job.answer
@@ -310,12 +362,13 @@ class App:
             client.cancel()
             job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
 
-    async def _send(self, request: _Request, answer: Answer, send: Send) -> None:
+    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
         headers = [
             (b"content-type", answer.kind.encode()),
             (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request.id.encode()),
-            *self._fixed,
+            (request.lane or self.lanes.live).header,
+            *_FIXED,
             *answer.headers,
         ]
         if request.timing:
@@ -323,40 +376,3 @@ class App:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
-
-
-def _request_id(heads: Heads) -> str:
-    """Take the client's own id if it is harmless in a log and a header, else make one."""
-    given = heads.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
-
-
-def _refusal(error: RequestError, request: _Request, route: Route | None) -> Answer:
-    """Write an error as the protocol of the route has it."""
-    headers: dict[int, tuple[bytes, bytes]] = {
-        401: (b"www-authenticate", b"Bearer"),
-        405: (b"allow", ", ".join(route.methods if route else ()).encode()),
-        408: (b"connection", b"close"),
-        413: (b"connection", b"close"),  # the rest of the body is not read
-        415: (b"accept-encoding", b"gzip"),
-        429: (b"retry-after", b"1"),
-    }
-    extra = (headers[error.status],) if error.status in headers else ()
-    write = inference.refusal if inference.speaks(request.path) else _refused
-    return Answer(write(error, request.id), status=error.status, headers=extra)
-
-
-def _refused(error: RequestError, request_id: str) -> bytes:
-    body = {
-        "error_code": error.code,
-        "message": error.message,
-        "column": error.column,
-        "row": error.row,
-        "request_id": request_id,
-    }
-    return orjson.dumps(body)
-
-
-def _printable(text: str) -> str:
-    """Write a text so that it can neither break a header or log line nor hide in one."""
-    return text.encode("unicode_escape").decode()

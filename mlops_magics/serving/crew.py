@@ -40,6 +40,7 @@ class Worker:
         ready: Whether it accepts connections.
         public: Whether it accepts them at the endpoint's own port.
         engine: What computes in it, once it said so.
+        stopped: Why it gives a canary no more requests.
         fault: Why it could not serve, if it said so.
     """
 
@@ -50,6 +51,7 @@ class Worker:
     ready: bool = False
     public: bool = False
     engine: str = ""
+    stopped: str = ""
     fault: Fault | None = None
     _rest: bytes = b""
 
@@ -66,6 +68,7 @@ class Worker:
         self.ready = self.ready or "ready" in words
         self.public = self.public or "open" in words
         self.engine = words.get("engine", self.engine)
+        self.stopped = words.get("stopped", self.stopped)
         if error := words.get("error"):
             self.fault = Fault(**error)
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mlops_magics.serving.lanes import Lane
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,6 +29,7 @@ class Metrics:
             f'{name}="{escaped(value)}"'
             for name, value in (("endpoint", endpoint), ("model", model), ("version", version))
         )
+        self._endpoint = f'endpoint="{escaped(endpoint)}"'
         self._requests: Counter[tuple[str, int]] = Counter()
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
@@ -50,12 +55,13 @@ class Metrics:
         self._seconds += seconds
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
-    def render(self, waiting: int) -> str:
+    def render(self, lanes: Sequence[Lane]) -> str:
         """Write everything in Prometheus' text form.
 
         Args:
-            waiting: How many requests wait at this moment.
+            lanes: The versions that are served.
         """
+        waiting = sum(lane.batcher.waiting for lane in lanes)
         labels = self._labels
         lines = [
             "# HELP mlops_requests_total Answers by route and HTTP status.",
@@ -80,6 +86,14 @@ class Metrics:
             "# HELP mlops_waiting_requests Requests that wait for the worker.",
             "# TYPE mlops_waiting_requests gauge",
             f"mlops_waiting_requests{{{labels}}} {waiting}",
+            "# HELP mlops_version_requests_total Requests by version and outcome.",
+            "# TYPE mlops_version_requests_total counter",
+            *(
+                f'mlops_version_requests_total{{{self._endpoint},version="{escaped(lane.version)}",'
+                f'role="{lane.role}",outcome="{outcome}"}} {count}'
+                for lane in lanes
+                for outcome, count in (("answered", lane.answered), ("failed", lane.failed))
+            ),
         ]
         return "\n".join(lines) + "\n"
 

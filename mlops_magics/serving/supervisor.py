@@ -108,6 +108,7 @@ class Supervisor:
         for crew in self._crews():
             for worker in crew.workers:
                 worker.listen()
+        self._steady()
         self._reap()
         for one in ringing:
             one.ring()
@@ -204,6 +205,17 @@ class Supervisor:
         self._board.post(change=begun)
         crew.hire()
 
+    def _steady(self) -> None:
+        """Where one worker has stopped the canary, let all of them stop it, and those that come after."""
+        beside = self._live.order.beside
+        why = next((one.stopped for one in self._live.workers if one.stopped), "")
+        if not (beside and why) or beside.stopped:
+            return
+        _log.warning("The canary is stopped: %s.", why)
+        self._live.order = replace(self._live.order, beside=replace(beside, stopped=why))
+        for one in self._live.workers:
+            one.tell("steady")
+
     def _admitted(self, order: Order) -> tuple[Order, Surroundings | None]:
         """Check a new order. One by the follower changes the version and nothing else: no consent either."""
         live = self._live.order
@@ -211,8 +223,12 @@ class Supervisor:
             raise RefusedError(
                 f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
             )
+        if order.beside:
+            return replace(live, beside=order.beside), None
         if order.follow and order.follow == live.follow:
             changed = replace(live, model_path=order.model_path, version=order.version, digest=order.digest)
+            if live.beside and live.beside.version == order.version:  # the canary has come through
+                changed = replace(changed, beside=None)
             if live.journal and order.journal and not live.journal.whole:  # its private columns may be others
                 changed = replace(changed, journal=replace(live.journal, leave_out=order.journal.leave_out))
             return changed, None
@@ -291,6 +307,7 @@ class Supervisor:
                 digest=live.order.digest,
                 wanted=live.order.workers,
                 engine=live.workers[0].engine,
+                beside=live.order.beside,
                 **changes,
             )
         else:

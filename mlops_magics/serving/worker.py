@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from mlops_magics.artifact.order import Fault, Order
+from mlops_magics.artifact.order import Beside, Fault, Order
 from mlops_magics.serving.posix import die_with
 
 if TYPE_CHECKING:
     from mlops_magics.serving.front import Front
+    from mlops_magics.serving.lanes import Lanes
 
 _log = logging.getLogger(__name__)
 
@@ -117,11 +118,15 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     from mlops_magics.serving.journal import Journal
     from mlops_magics.serving.predictor import Predictor
 
-    verify(order.model_path, order.digest)
-    model = load(order.model_path, allow_pickle=order.allow_pickle, allow_code=order.allow_code)
-    predictor = Predictor(model)
-    predictor.compile()
-    predictor.warm()
+    def ready(one: Order | Beside) -> Predictor:
+        verify(one.model_path, one.digest)
+        model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code)
+        made = Predictor(model)
+        made.compile()
+        made.warm()
+        return made
+
+    predictor = ready(order)
     access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"), tokens=order.tokens)
     app = build_app(
         predictor,
@@ -131,25 +136,29 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
         version=order.version,
         name=order.name,
         journal=Journal(order.journal) if order.journal else None,
+        beside=(ready(order.beside), order.beside) if order.beside else None,
+        stopped=lambda why: wires.tell(stopped=why),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(Front(app), wires, ear, predictor.engine))
+        runner.run(_answer(Front(app), wires, ear, app.lanes))
 
 
-async def _answer(front: Front, wires: Wires, ear: _Ear, engine: str) -> None:
+async def _answer(front: Front, wires: Wires, ear: _Ear, lanes: Lanes) -> None:
     words: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, words.put_nowait, "stop")
     ear.attach(words, loop)
     await front.start()
     await front.accept(wires.private or wires.public)
-    wires.tell(ready=True, engine=engine)
+    wires.tell(ready=True, engine=lanes.live.predictor.engine)
     while True:
         word = await words.get()
         if word == "open" and wires.private:
             await front.accept(wires.public)
             front.refuse(wires.private)
             wires.tell(open=True)
+        elif word == "steady":
+            lanes.stop()
         elif word == "drain":
             return await front.drain(linger=_LINGER, seconds=_DRAIN)
         elif word == "stop":

@@ -36,6 +36,9 @@ class Request:
         leave_out: Columns whose values are not kept.
         follow: The alias that the endpoint follows from now on; None ends the following.
         mark: Which following asks for this version by itself; None where a user does.
+        beside: What the version answers for beside the one that is live: "canary" for some requests,
+            "shadow" for all, unheard; "" takes the live one's place.
+        percent: How many of a hundred requests a canary answers.
         image: The container image that is to run, for a target that names one.
         replicas: The fewest and the most copies, for a target that runs several.
         into: The folder to write to, for a target that writes; by default one of the project's own.
@@ -58,6 +61,8 @@ class Request:
     leave_out: tuple[str, ...] = ()
     follow: str | None = None
     mark: str | None = None
+    beside: Literal["", "canary", "shadow"] = ""
+    percent: float = 0.0
     image: str | None = None
     replicas: tuple[int, int] | None = None
     into: Path | None = None
@@ -102,6 +107,7 @@ class Endpoint:
         follows: The alias that it follows, or "".
         remark: Why it is not where that alias points, while that is so.
         followed: The alias that it followed until this deploy ended that, or "".
+        beside: The second version behind it and what it answers for, in words, or "".
         folder: Where its files lie, for a target that writes.
         then: The commands that bring those files to life, or what else has to be known of them.
     """
@@ -122,6 +128,7 @@ class Endpoint:
     follows: str = ""
     remark: str = ""
     followed: str = ""
+    beside: str = ""
     folder: Path | None = None
     then: tuple[str, ...] = ()
 

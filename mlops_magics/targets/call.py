@@ -58,6 +58,7 @@ def post(
     content_type: str = "application/json",
     token: str,
     timeout: float = 30,
+    version: str = "",
     port: int | None = None,
 ) -> Answer:
     """Send one request and take whatever answer comes.
@@ -69,6 +70,7 @@ def post(
         token: The endpoint's token.
         timeout: The most seconds to wait for it.
         port: Another port to ask, at which a version waits that is not yet the endpoint's own.
+        version: Which version shall answer, where there are several; "" for whichever does.
 
     Raises:
         UnavailableError: No answer came.
@@ -80,6 +82,7 @@ def post(
         "Content-Type": content_type,
         "Host": address.netloc,
         "Connection": "close",
+        **({"X-Model-Version": version} if version else {}),
     }
     begun = time.perf_counter()
     try:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.order import Beside, State
 from mlops_magics.foundation.errors import (
     NotFoundError,
     RefusedError,
@@ -91,7 +91,8 @@ class LocalTarget:
             finally:
                 self._depot.prune()
             endpoint = self._endpoint(state)
-            return endpoint if follow or not followed else replace(endpoint, followed=followed.alias)
+            ended = followed and not follow and not request.beside
+            return replace(endpoint, followed=followed.alias) if ended and followed else endpoint
 
     def plan(self, request: Request) -> tuple[Difference, ...]:
         """Say what would change: the version, how many processes answer, whether any does.
@@ -201,6 +202,7 @@ class LocalTarget:
             store=self._store,
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
+            beside=_told(state.beside) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )
@@ -219,6 +221,15 @@ def _fits(request: Request) -> None:
 def _only_here(into: Path | None) -> None:
     if into is not None:
         raise UsageError("The local target writes no files for you.", "Leave --into out.")
+
+
+def _told(beside: Beside) -> str:
+    """Say what a second version does."""
+    if beside.role == "shadow":
+        return f"version {beside.version} as a shadow"
+    if beside.stopped:
+        return f"version {beside.version} as a canary was stopped: {beside.stopped}"
+    return f"version {beside.version} as a canary, {beside.percent:g} % of the requests"
 
 
 def _alive(state: State) -> bool:

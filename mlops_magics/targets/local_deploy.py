@@ -10,11 +10,22 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 import orjson
 
-from mlops_magics.artifact.order import Change, ChangeStatus, Fault, Follow, JournalOrder, Mail, Order, State
+from mlops_magics.artifact.order import (
+    Beside,
+    Change,
+    ChangeStatus,
+    Fault,
+    Follow,
+    JournalOrder,
+    Mail,
+    Order,
+    State,
+)
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request
@@ -65,6 +76,11 @@ class Deployment:
         Raises:
             UnavailableError: It did not work, and all is as it was.
         """
+        if self.request.beside and not self.alive:
+            raise RefusedError(
+                f"{self.request.name} is not live, so nothing can stand beside it.",
+                f"%mlops_deploy {self.request.model}@champion  first",
+            )
         known = self.place.token_file.exists()
         kept = self.place.state.read_bytes() if self.before else None
         try:
@@ -82,13 +98,14 @@ class Deployment:
         kept = JournalOrder(folder=place.journal, leave_out=request.leave_out, whole=request.log_values)
         for path in (place.state, place.log):
             private_folder(path.parent)
+        model_path = depot.keep(request.model_path, request.digest)
         self._token = place.token()
         self._log_begun = place.log.stat().st_size if place.log.exists() else 0
         return Order(
             name=request.name,
             host=_HOST,
             port=request.port or (self.before.port if self.before else 0),
-            model_path=depot.keep(request.model_path, request.digest),
+            model_path=model_path,
             model=request.model,
             version=request.version,
             digest=request.digest,
@@ -101,6 +118,19 @@ class Deployment:
             limits=request.limits,
             journal=kept if request.journal else None,
             follow=self.follow,
+            beside=self._beside(model_path) if request.beside else None,
+        )
+
+    def _beside(self, model_path: Path) -> Beside:
+        request = self.request
+        return Beside(
+            role="canary" if request.beside == "canary" else "shadow",
+            percent=request.percent,
+            model_path=model_path,
+            version=request.version,
+            digest=request.digest,
+            allow_pickle=request.allow_pickle,
+            allow_code=request.allow_code,
         )
 
     # -- a supervisor is started -----------------------------------------------------------------
@@ -192,7 +222,7 @@ class Deployment:
             return
         public = self.before.port if self.alive and self.before else port
         endpoint = _endpoint(request, public)
-        answer = post(endpoint, request.example, token=self._token, port=port)
+        answer = post(endpoint, request.example, token=self._token, port=port, version=request.version)
         if answer.status != _OK:
             raise failure(endpoint, answer)
         if request.expected is None:

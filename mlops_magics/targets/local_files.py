@@ -167,6 +167,8 @@ class Depot:
             if state is None:
                 return  # it may serve any of them
             served.add(state.digest.removeprefix("sha256:"))
+            if state.beside:
+                served.add(state.beside.digest.removeprefix("sha256:"))
         for path in self._entries():
             if path.name not in served:
                 shutil.rmtree(path, ignore_errors=True)

@@ -120,7 +120,7 @@ class Caller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run(self.app._batcher.stop())
+        asyncio.run(self.app.lanes.live.batcher.stop())
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Send one request; a body that is no bytes goes as JSON."""

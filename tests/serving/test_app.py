@@ -87,7 +87,7 @@ def play(scene: Callable[[Stage], Coroutine[Any, Any, None]], limits: Limits = L
         finally:
             stage.engine.gate.set()
             await stage.client.aclose()
-            await stage.app._batcher.stop()
+            await stage.app.lanes.live.batcher.stop()
 
     asyncio.run(run())
 

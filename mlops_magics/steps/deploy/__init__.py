@@ -21,10 +21,12 @@ from mlops_magics.steps.deploy.facts import (
     Consents,
     Elsewhere,
     Kept,
+    Share,
     Wanted,
     pins,
     replicas_of,
     request_for,
+    share_of,
     version_of,
     without_private,
 )
@@ -55,6 +57,8 @@ def deploy(
     port: int | None = None,
     workers: int = 1,
     follow: bool = False,
+    canary: float | None = None,
+    shadow: str | None = None,
     plan: Literal[False] = False,
     remove: Literal[False] = False,
     traffic: None = None,
@@ -77,6 +81,8 @@ def deploy(
     replicas: tuple[str, ...] = (),
     into: Path | None = None,
     follow: bool = False,
+    canary: float | None = None,
+    shadow: str | None = None,
     plan: Literal[True],
     remove: Literal[False] = False,
     traffic: None = None,
@@ -108,6 +114,8 @@ def deploy(
     replicas: tuple[str, ...] = (),
     into: Path | None = None,
     follow: bool = False,
+    canary: float | None = None,
+    shadow: str | None = None,
     plan: Literal[False] = False,
     remove: Literal[False] = False,
     traffic: None = None,
@@ -129,6 +137,8 @@ def deploy(  # noqa: PLR0913 - one verb and its options
     replicas: tuple[str, ...] = (),
     into: Path | None = None,
     follow: bool = False,
+    canary: float | None = None,
+    shadow: str | None = None,
     plan: bool = False,
     remove: bool = False,
     traffic: str | None = None,
@@ -168,6 +178,11 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         into: The folder that files are written to, in place of the project's own.
         follow: Follow the alias: where it points to another version, that one takes over by itself once it
             has answered its example. Deploying without this ends it.
+        canary: Let this version answer so many of a hundred requests beside the one that is live. Requests
+            with the same ``X-Sticky-Key`` always go the same way. What it cannot answer, the live one does;
+            where it surely fails more often, it gets no more.
+        shadow: A version or alias, ``@challenger``, that answers every request as well, without being heard:
+            the journal has its answers.
         plan: Show what would change, and change nothing.
         remove: Take the endpoint away, and end its processes; its journal stays. Of files, delete those that
             were written.
@@ -199,15 +214,34 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         return _removed(store, target, _name(model), into)
     if traffic is not None:
         return _traffic(target, _name(model), seconds(traffic, "--traffic"))
-    alias = _alias(model, to) if follow else None
+    alias, share = _alias(model, to) if follow else None, share_of(canary, to)
     consents, kept = Consents(allow_pickle, allow_code), Kept(journal, log_values)
-    elsewhere = Elsewhere(image, replicas_of(replicas), into)
-    wanted = Wanted(name, port, workers, alias, consents, kept, elsewhere)
-    version = version_of(store, model)
+    elsewhere, version = Elsewhere(image, replicas_of(replicas), into), version_of(store, model)
+    wanted = Wanted(name, port, workers, alias, consents, kept, elsewhere, share)
     if plan:
         return _planned(store, target, version, wanted, to)
-    live, notes = put(store, target, version, wanted, standby=standby)
+    live, notes = _served(store, target, version, wanted, shadow=shadow, standby=standby)
     return _result(live, settings.root, begun, notes)
+
+
+def _served(
+    store: Store,
+    target: Target,
+    version: ModelVersion,
+    wanted: Wanted,
+    *,
+    shadow: str | None,
+    standby: Standby | None,
+) -> tuple[Endpoint, tuple[str, ...]]:
+    """Have a version served, and a second one beside it where a shadow is named."""
+    live, notes = put(store, target, version, wanted, standby=standby)
+    if shadow is None:
+        return live, notes
+    if not isinstance(target, LocalTarget):
+        raise UsageError("Only the local target knows shadows.", "Leave --shadow out, or use --to local.")
+    address = f"{version.model}@{shadow[1:]}" if shadow.startswith("@") else f"{version.model}/{shadow}"
+    named = replace(wanted, name=live.name, share=Share("shadow"), port=None)
+    return put(store, target, version_of(store, address), named)[0], notes
 
 
 @contextlib.contextmanager
@@ -290,7 +324,16 @@ def _result(endpoint: Endpoint, root: Path, begun: datetime, notes: tuple[str, .
     took = (datetime.now(UTC) - begun).total_seconds()
     told = (*notes, *endpoint.then)
     return Deployment(
-        name, endpoint.url, model, version, target, took, endpoint.engine, told, endpoint.follows
+        name,
+        endpoint.url,
+        model,
+        version,
+        target,
+        took,
+        engine=endpoint.engine,
+        notes=told,
+        follows=endpoint.follows,
+        beside=endpoint.beside,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mlops_magics.artifact import manifest, reference, schema
 from mlops_magics.artifact.loading import load
@@ -84,6 +85,19 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a version answers for beside the one that is live.
+
+    Attributes:
+        role: "canary" for some requests, "shadow" for all, unheard; "" takes the live one's place.
+        percent: How many of a hundred requests a canary answers.
+    """
+
+    role: Literal["", "canary", "shadow"] = ""
+    percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Elsewhere:
     """What only targets beyond this machine are told.
 
@@ -110,6 +124,7 @@ class Wanted:
         consents: What the model may do while it is loaded.
         kept: What is kept of requests and answers.
         elsewhere: What only targets beyond this machine are told.
+        share: What it answers for beside the version that is live.
     """
 
     name: str | None = None
@@ -119,6 +134,7 @@ class Wanted:
     consents: Consents = Consents()
     kept: Kept = Kept()
     elsewhere: Elsewhere = Elsewhere()
+    share: Share = Share()
 
 
 def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) -> Request:
@@ -157,6 +173,8 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         image=wanted.elsewhere.image,
         replicas=wanted.elsewhere.replicas,
         into=wanted.elsewhere.into,
+        beside=wanted.share.role,
+        percent=wanted.share.percent,
         example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )
@@ -201,6 +219,21 @@ def _texts(folder: Path) -> tuple[str, ...]:
     described = yaml.safe_load((folder / "MLmodel").read_bytes())
     found = schema.read(described.get("signature"), "inputs")
     return tuple(column.name for column in found.columns if column.type in _TEXTS) if found else ()
+
+
+def share_of(canary: float | None, to: str) -> Share:
+    """Read how many of a hundred requests a canary gets.
+
+    Raises:
+        UsageError: It is no such number, or the target has no canaries.
+    """
+    if canary is None:
+        return Share()
+    if not 0 < canary < 100:  # noqa: PLR2004 - percent
+        raise UsageError(f"--canary {canary:g} is no share of the requests.", "Write --canary 10 for 10 %.")
+    if to != "local":
+        raise UsageError(f"The target {to} knows no canary.", "Leave --canary out, or use --to local.")
+    return Share("canary", canary)
 
 
 def replicas_of(values: tuple[str, ...]) -> tuple[int, int] | None:

@@ -28,6 +28,7 @@ class Deployment(Result):
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
         notes: What the user should know: pins that differ, an alias that is followed no more.
         follows: The alias that the endpoint follows from now on, or "".
+        beside: The second version behind it and what it answers for, in words, or "".
     """
 
     name: str
@@ -39,6 +40,7 @@ class Deployment(Result):
     engine: str = ""
     notes: tuple[str, ...] = ()
     follows: str = ""
+    beside: str = ""
 
     volatile: ClassVar[bool] = True
 
@@ -52,6 +54,7 @@ class Deployment(Result):
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("computed by", self._engine()),
                 ("follows", self.follows or None),
+                ("beside it", self.beside or None),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
@@ -91,6 +94,8 @@ class Listing(Result):
             ],
         )
         for item in self.endpoints:
+            if item.beside:
+                yield Note(f"{item.name}, beside it: {item.beside}")
             if item.remark:
                 yield Note(f"{item.name}: {item.remark}", "bad")
         if not self.endpoints:

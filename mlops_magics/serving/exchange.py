@@ -1,0 +1,82 @@
+"""One request over HTTP, and how a refusal of it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from mlops_magics.serving import inference
+from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.lanes import Lane
+from mlops_magics.serving.reply import Answer
+from mlops_magics.serving.routes import Heads, Route
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request and what is known of it so far.
+
+    Attributes:
+        method: Its HTTP method.
+        path: Its path.
+        heads: Its headers.
+        receive: What gives its body, and tells when the client leaves.
+        id: Its id.
+        started: When it came, on the clock of ``time.perf_counter``.
+        timing: How long its stages took, as a header.
+        body: Its body, once it was read.
+        lane: The version that answers it, once that is chosen.
+    """
+
+    method: str
+    path: str
+    heads: Heads
+    receive: Receive
+    id: str
+    started: float = field(default_factory=time.perf_counter)
+    timing: str = ""
+    body: bytes = b""
+    lane: Lane | None = None
+
+
+def request_id(heads: Heads) -> str:
+    """Take the client's own id if it is harmless in a log and a header, else make one."""
+    given = heads.get(b"x-request-id", b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+
+
+def refusal(error: RequestError, request: Request, route: Route | None) -> Answer:
+    """Write an error as the protocol of the route has it."""
+    headers: dict[int, tuple[bytes, bytes]] = {
+        401: (b"www-authenticate", b"Bearer"),
+        405: (b"allow", ", ".join(route.methods if route else ()).encode()),
+        408: (b"connection", b"close"),
+        413: (b"connection", b"close"),  # the rest of the body is not read
+        415: (b"accept-encoding", b"gzip"),
+        429: (b"retry-after", b"1"),
+    }
+    extra = (headers[error.status],) if error.status in headers else ()
+    write = inference.refusal if inference.speaks(request.path) else _refused
+    return Answer(write(error, request.id), status=error.status, headers=extra)
+
+
+def _refused(error: RequestError, request_id: str) -> bytes:
+    body = {
+        "error_code": error.code,
+        "message": error.message,
+        "column": error.column,
+        "row": error.row,
+        "request_id": request_id,
+    }
+    return orjson.dumps(body)

@@ -1,0 +1,188 @@
+"""A second version behind an endpoint: its share, who goes there, what it cannot do to a client."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from mlops_magics.artifact.loading import LoadedModel
+from mlops_magics.artifact.order import Beside, Limits
+from mlops_magics.artifact.schema import Column, Schema
+from mlops_magics.serving.access import Access
+from mlops_magics.serving.app import App, build_app
+from mlops_magics.serving.predictor import Predictor
+
+TOKEN = "correct-horse"  # noqa: S105 - made up here
+HEADS = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+BODY = json.dumps({"inputs": {"x": [1.0]}}).encode()
+
+
+class Constant:
+    """Answers one number, or fails where it is asked to."""
+
+    def __init__(self, answer: float) -> None:
+        self.answer = answer
+        self.fails: Callable[[int], bool] = lambda _: False
+        self.asked = 0
+
+    def predict(self, columns: Any, rows: int, method: Any) -> Any:
+        del columns, method
+        self.asked += 1
+        if self.fails(self.asked):
+            raise ValueError("cannot")
+        return np.full(rows, self.answer)
+
+    def quick(self, rows: int) -> bool:
+        del rows
+        return True
+
+
+class Stage:
+    """An application with two versions, 3 and 4."""
+
+    def __init__(self, role: Any, percent: float = 0.0, stopped: str = "") -> None:
+        self.engines = (Constant(3.0), Constant(4.0))
+        schema = Schema((Column("x", "double"),))
+        loaded = LoadedModel(object(), schema, None, None, "predict")
+        live, other = (Predictor(loaded, engine=engine) for engine in self.engines)
+        told = Beside(
+            role=role, percent=percent, model_path=Path(), version="4", digest="sha256:0", stopped=stopped
+        )
+        self.why: list[str] = []
+        self.app: App = build_app(
+            live,
+            Access(hashlib.sha256(TOKEN.encode()).hexdigest()),
+            limits=Limits(),
+            model="flights",
+            version="3",
+            name="flights",
+            beside=(other, told),
+            stopped=self.why.append,
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1:5000"
+        )
+
+    async def ask(self, **heads: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in heads.items()}
+        return await self.client.post("/invocations", content=BODY, headers=HEADS | named)
+
+    async def versions(self, count: int, **heads: str) -> list[str]:
+        answers = [await self.ask(x_request_id=f"r{number}", **heads) for number in range(count)]
+        for answer in answers:
+            assert answer.status_code == 200
+            assert answer.json() == {"predictions": [float(answer.headers["x-model-version"])]}
+        return [answer.headers["x-model-version"] for answer in answers]
+
+
+def play(stage: Stage, scene: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        try:
+            await scene(stage)
+        finally:
+            await stage.client.aclose()
+            for lane in stage.app.lanes.every:
+                await lane.batcher.stop()
+
+    asyncio.run(run())
+
+
+def test_a_canary_gets_its_share() -> None:
+    async def scene(stage: Stage) -> None:
+        found = await stage.versions(600)
+        assert 20 <= found.count("4") <= 110  # 60 expected; five deviations of a binomial are 37
+        assert set(found) == {"3", "4"}
+
+    play(Stage("canary", 10), scene)
+
+
+def test_who_sends_a_key_always_goes_the_same_way() -> None:
+    async def scene(stage: Stage) -> None:
+        ways = set()
+        for user in range(30):
+            found = set(await stage.versions(4, x_sticky_key=f"user {user}"))
+            assert len(found) == 1
+            ways |= found
+        assert ways == {"3", "4"}
+
+    play(Stage("canary", 50), scene)
+
+
+def test_a_version_can_be_asked_for_by_name() -> None:
+    async def scene(stage: Stage) -> None:
+        assert await stage.versions(3, x_model_version="4") == ["4"] * 3
+        assert await stage.versions(3, x_model_version="3") == ["3"] * 3
+        answer = await stage.ask(x_model_version="5")
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "NO_SUCH_VERSION")
+
+    play(Stage("canary", 50), scene)
+
+
+def test_what_a_canary_cannot_answer_the_live_version_does_until_it_is_stopped() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].fails = lambda _: True
+        assert await stage.versions(200) == ["3"] * 200
+        assert stage.why == ["version 4 could not answer 5 of 5 requests"]
+        assert stage.engines[1].asked == 5
+
+    play(Stage("canary", 50), scene)
+
+
+def test_a_canary_that_fails_as_rarely_as_it_may_is_not_stopped() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].fails = lambda asked: asked % 100 == 0
+        await stage.versions(1400)
+        assert stage.app.lanes.other is not None
+        assert stage.app.lanes.other.failed >= 5
+        assert stage.why == []
+
+    play(Stage("canary", 50), scene)
+
+
+def test_a_canary_that_was_stopped_gets_nothing() -> None:
+    async def scene(stage: Stage) -> None:
+        assert set(await stage.versions(50)) == {"3"}
+
+    play(Stage("canary", 50, stopped="it failed"), scene)
+
+
+def test_a_bad_request_is_not_the_canary_s_fault() -> None:
+    async def scene(stage: Stage) -> None:
+        for number in range(40):
+            bad = json.dumps({"inputs": {"x": ["text"]}}).encode()
+            heads = HEADS | {"x-request-id": f"r{number}"}
+            answer = await stage.client.post("/invocations", content=bad, headers=heads)
+            assert answer.status_code == 422
+        assert all(lane.failed == 0 for lane in stage.app.lanes.every)
+
+    play(Stage("canary", 50), scene)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_shadow_is_asked_and_never_heard(*, broken: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].fails = lambda _: broken
+        assert await stage.versions(20) == ["3"] * 20
+        await asyncio.sleep(0.05)
+        assert stage.engines[1].asked >= 20
+        assert stage.why == []
+
+    play(Stage("shadow"), scene)
+
+
+def test_metrics_tell_the_versions_apart() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.versions(2, x_model_version="4")
+        text = (await stage.client.get("/metrics", headers=HEADS)).text
+        assert 'endpoint="flights",version="4",role="canary",outcome="answered"} 2' in text
+        assert 'endpoint="flights",version="3",role="live",outcome="answered"} 0' in text
+
+    play(Stage("canary", 10), scene)
