@@ -99,6 +99,7 @@ def test_five_promotions_under_load_lose_no_request(place: Place) -> None:
         for version in ("2", "3", "4", "5", "1"):  # the last one is a rollback
             place.registry.point(version)
             place.settles(version)
+            clients.meet(float(version))
     assert clients.failures == []
     for answers in clients.answers:
         assert [key for key, _ in itertools.groupby(answers)] == [1.0, 2.0, 3.0, 4.0, 5.0, 1.0]
