@@ -17,6 +17,7 @@ import pytest
 from following import Clients, Registry, followers, following
 from places import project_in
 from proxy import Proxy
+from servers import postgres
 
 from mlops_magics.artifact.order import State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
@@ -26,6 +27,7 @@ from mlops_magics.steps.deploy import deploy
 from mlops_magics.steps.status import status
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local import LocalTarget
+from mlops_magics.tracking.store import open_store
 
 from served import answer_of, end_all, family, runs, state_of, until  # isort: skip - following finds it
 
@@ -295,3 +297,30 @@ def test_a_minute_of_promotions_under_load_loses_no_request(place: Place) -> Non
     for answers in clients.answers:
         assert set(answers) >= {1.0, 2.0, 3.0, 4.0, 5.0}
         assert len(answers) > 1000
+
+
+@pytest.mark.slow
+def test_a_database_that_restarts_is_followed_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with postgres() as server, project_in(tmp_path) as folder:
+        os.environ["MLOPS_STORE"] = server.create("following")
+        try:
+            registry = Registry(folder)
+            versions = [registry.add(constant) for constant in (1.0, 2.0, 3.0)]
+            registry.point(versions[0])
+            deploy("flights@champion", follow=True)
+            registry.point(versions[1])
+            until(lambda: state_of(state).version == versions[1], _PATIENCE)
+            server.stop()
+            until(lambda: "still answers" in str(following(state).remark), _PATIENCE)
+            assert answer_of(LocalTarget(Settings.discover(), masked(Settings.discover().store))) == 2.0
+            server.start()
+            open_store(Settings.discover()).client.set_registered_model_alias(
+                "flights", "champion", versions[2]
+            )
+            until(lambda: state_of(state).version == versions[2], _PATIENCE)
+            assert server.password not in str(following(state))
+            for path in state.rglob("*"):
+                assert not path.is_file() or server.password.encode() not in path.read_bytes()
+        finally:
+            end_all(state)
