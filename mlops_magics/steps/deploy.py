@@ -66,7 +66,7 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("computed by", self._engine()),
-                ("follows", self.follows or None),
+                *([("follows", self.follows)] if self.follows else []),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
