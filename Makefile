@@ -38,10 +38,10 @@ check: $(VENV)/.dev ## lint, types, floors
 	$(BIN)/lint-imports
 
 test: check $(VENV)/.dev ## everything but the slow tests
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgresql), S3
-	$(PIP) --editable '.[dev,ray]'
+	$(PIP) --editable '.[dev,ray,serve]'
 	$(BIN)/pytest -m slow
 
 notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
@@ -58,7 +58,7 @@ format: $(VENV)/.dev ## put the code in the house's form
 	$(BIN)/ruff check --fix .
 
 constraints: $(VENV)/.dev ## pin what CI and the two commands install
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --extra xgboost --universal --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --extra serve --extra xgboost --universal --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --quiet --upgrade --output-file constraints.txt
 
 clean: ## remove what was built

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mlops_magics.foundation.blocks import Block, Name, Note, Table, Title, shown
+from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.html import page
 
 VERSION: Final = 1
@@ -73,6 +74,29 @@ class Card:
         told = {"version": VERSION, "model": self.model, "made": self.made, "sections": parts}
         return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
 
+    @classmethod
+    def from_json(cls, content: bytes | str) -> Card:
+        """Read it as :meth:`to_json` wrote it.
+
+        Raises:
+            MLOpsError: It is damaged, or of a version that this release does not read.
+        """
+        try:
+            return _card(json.loads(content))
+        except (ValueError, KeyError, TypeError) as error:
+            raise MLOpsError(
+                f"The model card cannot be read ({type(error).__name__}: {error}).",
+                "Register the model again from its run: the card is made anew.",
+            ) from error
+
+    def files(self) -> dict[str, bytes]:
+        """Return its files by name: a page, data, Markdown."""
+        return {
+            "card.html": self.to_html().encode(),
+            "card.json": self.to_json().encode(),
+            "card.md": self.to_markdown().encode(),
+        }
+
     def to_html(self) -> str:
         """Return it as a whole page that opens offline, in light and dark."""
         return page(f"Model card of {self.model}", self.blocks())
@@ -106,6 +130,18 @@ class Card:
             fits = sum(map(len, kept)) + 2 * len(kept) + len(part) <= room
             (kept if fits else left).append(part if fits else each.title.lower())
         return "\n\n".join([*kept, f"More is in card.html: {', '.join(left)}."])[:limit]
+
+
+def _card(told: Mapping[str, Any]) -> Card:
+    if told["version"] != VERSION:
+        raise ValueError(f"its version is {str(told['version'])[:20]}")
+    return Card(str(told["model"]), str(told["made"]), tuple(map(_section, told["sections"])))
+
+
+def _section(told: Mapping[str, Any]) -> Section:
+    rows, notes = tuple(tuple(row) for row in told["rows"]), tuple(told["notes"])
+    unknown, *more = ("Not recorded.", *notes) if rows else notes
+    return Section(str(told["title"]), tuple(told["headings"]), rows, unknown, tuple(more))
 
 
 def _markdown(section: Section) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from mlops_magics.artifact.loadback import LoadBack
@@ -19,12 +20,15 @@ class Kept:
         foreign: Of a pickle, the types that the safe format does not take; none where it would take it.
         code: The names that code of its author, which goes along, defines.
         loadback: How it answers its example, against when it was logged; None where that was not kept.
+        ranges: Between which values each number was in the rows that it was fitted on, by column, where that
+            was kept.
     """
 
     format: str
     foreign: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     loadback: LoadBack | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def safe(self) -> bool:

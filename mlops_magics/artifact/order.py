@@ -17,6 +17,7 @@ from mlops_magics.foundation.platform import ProcessId
 
 _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
 
+Scope = Literal["predict", "read", "admin"]
 Status = Literal["starting", "ready", "failed", "stopping"]
 ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
 
@@ -48,6 +49,39 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token beside the endpoint's own, for somebody who may do less.
+
+    Attributes:
+        sha256: Hex sha256 of the token; the raw token is never here.
+        scopes: What it opens: "predict" asks the model, "read" sees metrics, metadata and descriptions,
+            "admin" is both.
+    """
+
+    sha256: str
+    scopes: tuple[Scope, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalOrder:
+    """What is kept of an endpoint's requests and answers.
+
+    Attributes:
+        folder: Where it lies.
+        leave_out: Columns of the model whose values are not kept.
+        whole: Whether the user asked for all of them, also those of later versions.
+        days: How long a row is kept.
+        most_bytes: The most bytes of all files together; then the oldest go.
+    """
+
+    folder: Path
+    leave_out: tuple[str, ...] = ()
+    whole: bool = False
+    days: float = 30.0
+    most_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
     """Which alias of its model an endpoint follows.
 
@@ -72,13 +106,15 @@ class Order:
         model: The registered model's name.
         version: The registered model's version.
         digest: sha256 digest of the model folder's manifest; checked before each load.
-        token_sha256: Hex sha256 of the token; the raw token is never here.
+        token_sha256: Hex sha256 of the token; the raw token is never here. It opens everything.
         state_path: Where the supervisor writes what it is doing (JSON, mode 0600).
         log_path: Where the supervisor and its workers write their log.
         allow_pickle: Whether the user consented to load a pickle.
         allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many worker processes answer.
         limits: What one request may cost.
+        journal: What is kept of requests and answers; None for nothing.
+        tokens: Further tokens, each with what it opens.
         follow: The alias that the endpoint follows, or None.
     """
 
@@ -96,6 +132,8 @@ class Order:
     allow_code: bool = False
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    journal: JournalOrder | None = None
+    tokens: tuple[Token, ...] = ()
     follow: Follow | None = None
 
     def to_json(self) -> bytes:
@@ -126,6 +164,12 @@ class Order:
             fields["follow"] = Follow(**follow)
         for name in ("model_path", "state_path", "log_path"):
             fields[name] = Path(fields[name])
+        if journal := fields.get("journal"):
+            told = {"folder": Path(journal["folder"]), "leave_out": tuple(journal["leave_out"])}
+            fields["journal"] = JournalOrder(**{**journal, **told})
+        fields["tokens"] = tuple(
+            Token(sha256=one["sha256"], scopes=tuple(one["scopes"])) for one in fields.get("tokens", ())
+        )
         return cls(**fields)
 
 

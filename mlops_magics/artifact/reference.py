@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,14 @@ NAME: Final = "mlops/reference.json"
 TAIL: Final = 64
 
 _AGAIN: Final = "Fit the model again in a %%mlops_track cell and register it: the reference is made anew."
+
+
+def read(folder: Path) -> Reference | None:
+    """Read the reference in a model's folder; None where there is none that this release reads."""
+    try:
+        return Reference.from_json((folder / NAME).read_bytes())
+    except (OSError, MLOpsError):
+        return None
 
 
 def bucket(text: str) -> int:
@@ -136,6 +145,15 @@ class Reference:
     importance: Mapping[str, float] = field(default_factory=dict)
     measured: str = ""
     version: int = VERSION
+
+    @property
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Between which values each column of numbers was, by name; those that look personal are left out."""
+        return {
+            column.name: (column.bins.minimum, column.bins.maximum)
+            for column in self.columns
+            if column.bins is not None and column.kind in {"integer", "float"}
+        }
 
     @property
     def by_name(self) -> Mapping[str, ColumnReference]:

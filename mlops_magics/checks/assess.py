@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.checks import CHECKS
@@ -16,7 +18,7 @@ from mlops_magics.checks.base import judge_all
 from mlops_magics.checks.discovery import discover
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.metrics import Measured, measure, metrics
-from mlops_magics.checks.model import Model, Numbers, Predictions, model_of, predict
+from mlops_magics.checks.model import Codes, Model, Numbers, Predictions, model_of, predict
 from mlops_magics.checks.paired import compare
 from mlops_magics.checks.points import confusion_of, curves_of
 from mlops_magics.checks.policy import Policy, checked_gates
@@ -82,8 +84,7 @@ def assess(
         UsageError: The model or the rows cannot be used.
         NotFoundError: There is no such column, gate or metric.
     """
-    started = time.perf_counter()
-    policy = policy_of(gates).with_thresholds(thresholds)
+    started, policy = time.perf_counter(), policy_of(gates).with_thresholds(thresholds)
     table = Frame.of(frame, "the test table")
     truth_column, groups = checked_target(_column(table, target), target), _groups(policy, table, target)
     model = model_of(estimator, table.names, target, features)
@@ -91,8 +92,9 @@ def assess(
     problem = replace(problem_of(model, rows, truth_column, target), top=policy.top)
     truth = truth_of(problem, truth_column, target)
     given = predict(model, rows, problem.classes, ranking=problem.kind == "ranking")
-    measured = None if given.unusable else measure(problem, truth, given)
-    rival = None if champion is None else _rival(champion, model, table, target, (problem, truth))
+    asked = problem, truth, _lists(policy, table, problem, target)
+    measured = None if given.unusable else measure(problem, truth, given, asked[-1])
+    rival = None if champion is None else _rival(champion, model, table, target, asked)
     facts = Facts(
         model=model,
         problem=problem,
@@ -147,17 +149,36 @@ def _groups(policy: Policy, table: Frame, target: str) -> dict[str, Any]:
     return {name: _column(table, name) for name in policy.fairness.columns}
 
 
+def _lists(policy: Policy, table: Frame, problem: Problem, target: str) -> Codes | None:
+    """Number the lists that rows are ranked in, where the policy names a column for them."""
+    import pandas as pd
+
+    name = policy.list_by
+    if name is None:
+        return None
+    if problem.kind != "ranking" or name == target:
+        why = "which is predicted" if name == target else f"but this is {problem.kind}, no ranking"
+        raise UsageError(f"The policy's list_by names '{name}', {why}.", "Leave list_by out of the policy.")
+    codes = pd.factorize(_column(table, name))[0]
+    if lost := int((codes < 0).sum()):
+        raise UsageError(
+            f"'{name}' is null in {lost:,} of {len(codes):,} rows: their list is not known.",
+            "Drop these rows, or leave list_by out of the policy.",
+        )
+    return np.asarray(codes, dtype=np.int64)
+
+
 def _rival(
     champion: Any,  # noqa: ANN401 - any object
     candidate: Model,
     table: Frame,
     target: str,
-    asked: tuple[Problem, Numbers],
+    asked: tuple[Problem, Numbers, Codes | None],
 ) -> _Rival:
     """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
     if isinstance(champion, Unloadable):
         return _Rival(trouble=champion.why)
-    problem, truth = asked
+    problem, truth, lists = asked
     own = hasattr(champion, "feature_names_in_")
     try:
         model = model_of(champion, table.names, target, None if own else candidate.features)
@@ -166,7 +187,7 @@ def _rival(
         return _Rival(trouble=f"The champion could not be compared: {error.what}")
     if given.unusable:
         return _Rival(trouble=f"The champion gave no usable prediction for {given.unusable:,} rows.")
-    return _Rival(given, measure(problem, truth, given))
+    return _Rival(given, measure(problem, truth, given, lists))
 
 
 def _compared(facts: Facts, rival: _Rival | None) -> Facts:

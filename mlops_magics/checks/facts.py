@@ -71,6 +71,8 @@ class Facts:
         if self.policy.primary is not None:
             return self.policy.primary
         measured = {metric.name for metric in self.metrics}
+        if "ndcg_by_list" in measured:
+            return "ndcg_by_list"
         wanted, other = _PRIMARY[self.problem.kind]
         return wanted if wanted in measured else other
 

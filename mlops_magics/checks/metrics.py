@@ -11,14 +11,16 @@ import numpy.typing as npt
 
 from mlops_magics.checks import intervals, ranking
 from mlops_magics.checks.intervals import UNDEFINED, Estimate, Influence
-from mlops_magics.checks.model import Numbers, Predictions
+from mlops_magics.checks.model import Codes, Numbers, Predictions
 from mlops_magics.checks.problem import Problem
+from mlops_magics.checks.ranking import Lists
 
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "roc_auc": True,
     "roc_auc_ovr": True,
     "average_precision": True,
     "ndcg": True,
+    "ndcg_by_list": True,
     "precision_at_k": True,
     "accuracy": True,
     "balanced_accuracy": True,
@@ -44,6 +46,7 @@ _UNUSABLE = {
     "ranking": ("roc_auc", "ndcg"),
 }
 _MANY_CLASSES = 100  # above it, metrics that look at each class alone are left out
+_LISTS = 10  # fewer of them tell nothing of how sure their mean is
 _TINY = float(np.finfo(np.float64).eps)  # what scikit-learn clips probabilities to
 
 Statistic = Callable[[Numbers], Numbers]
@@ -79,6 +82,7 @@ class Measured:
         proportions: Metrics that are plain proportions: hits and trials.
         bounded: Metrics that are bounded by another way than their influence's log odds.
         scarce: Rows of the smallest class, which bounds what a perfect ranking proves.
+        chance: What knowing nothing gives, of metrics for which that hangs on the rows.
         right: The column that is 1 where the predicted class is right.
     """
 
@@ -88,6 +92,7 @@ class Measured:
     proportions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     bounded: Mapping[str, Estimate] = field(default_factory=dict)
     scarce: int = 0
+    chance: Mapping[str, float] = field(default_factory=dict)
     right: int = 0
 
     def names(self) -> tuple[str, ...]:
@@ -113,18 +118,19 @@ class Measured:
         return Influence(self.value(name), np.asarray(self.columns @ slopes))
 
 
-def measure(problem: Problem, truth: Numbers, given: Predictions) -> Measured:
+def measure(problem: Problem, truth: Numbers, given: Predictions, lists: Codes | None = None) -> Measured:
     """Prepare all metrics that are defined for these rows.
 
     Args:
         problem: The kind of problem.
         truth: Codes of the classes, numbers, or grades.
         given: The predictions, all of them usable.
+        lists: Of a ranking: the list that each row is ranked in, numbered from 0; None for one of all rows.
     """
     if problem.kind == "regression":
         return _regression(truth, given.labels)
     if problem.kind == "ranking":
-        return _ranking(problem, truth, given.labels)
+        return _ranking(problem, truth, given.labels, lists)
     return _binary(truth, given) if problem.kind == "binary" else _multiclass(problem, truth, given)
 
 
@@ -202,7 +208,7 @@ def _rankings(yes: npt.NDArray[np.bool_], score: Numbers) -> dict[str, Influence
     return {name: influence for name, influence in found.items() if influence is not None}
 
 
-def _ranking(problem: Problem, truth: Numbers, score: Numbers) -> Measured:
+def _ranking(problem: Problem, truth: Numbers, score: Numbers, lists: Codes | None) -> Measured:
     sought = problem.sought(truth)
     found = _rankings(sought, score)
     if (gain := ranking.ndcg(truth, score)) is not None:
@@ -212,7 +218,22 @@ def _ranking(problem: Problem, truth: Numbers, score: Numbers) -> Measured:
         taken = int(sought.sum()) if problem.top is None else problem.top
         found["precision_at_k"] = first
         bounded["precision_at_k"] = intervals.on_logit(first.value, first.error, taken)
-    return Measured(np.ones((len(truth), 1)), {}, found, bounded=bounded, scarce=scarce)
+    gains = None if lists is None else ranking.ndcg_by_list(truth, score, lists)
+    chance = {} if gains is None else {"ndcg_by_list": gains.chance}
+    if gains is not None:
+        found["ndcg_by_list"], bounded["ndcg_by_list"] = _of_lists(gains, len(truth))
+    return Measured(np.ones((len(truth), 1)), {}, found, bounded=bounded, scarce=scarce, chance=chance)
+
+
+def _of_lists(gains: Lists, rows: int) -> tuple[Influence, Estimate]:
+    """Bound the mean of lists by drawing lists, not rows: what is in one list hangs together."""
+    count, moved = len(gains.each), np.zeros(rows)
+    if count < _LISTS:
+        return Influence(gains.value, np.full(rows, math.nan)), Estimate(gains.value, math.nan, math.nan)
+    # A list moves the mean as a whole: its first row stands for it.
+    moved[gains.firsts] = (gains.each - gains.value) / count
+    drawn = intervals.resampled(np.column_stack([gains.each, np.ones(count)]))
+    return Influence(gains.value, moved), intervals.percentile(gains.value, drawn[:, 0] / drawn[:, 1])
 
 
 def _surprise(truth: Numbers, proba: Numbers) -> Numbers:

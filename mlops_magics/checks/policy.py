@@ -57,6 +57,8 @@ class Policy:
         thresholds: Bounds by metric; the metric's value itself is held against them.
         primary: The metric that champion and slices are judged by; None for roc_auc, accuracy or r2.
         top: Of a ranking, how many rows ``precision_at_k`` takes; None for as many as are sought.
+        list_by: Of a ranking, the column whose values say which rows are ranked against each other; None
+            where all rows are one list.
         margin: How much worse than the champion is still "not worse".
         alpha: The error that every test may make.
         require: Whether a candidate must be "not worse" than the champion, or "better".
@@ -64,6 +66,8 @@ class Policy:
             share of the mean where lower is; None for 0.05 and 0.5.
         found_slices: What a portion that the search found does: "warn" names it, "fail" holds the model back,
             "off" does not search.
+        noise_drop: How much of the primary metric noise in the numbers may surely take: absolute where higher
+            is better, else a share of its value. None: what noise does is told only.
         calibration_error: The largest expected calibration error.
         leakage_skill: The skill of a single feature that is too good to be true.
         overlap_share: The largest share of rows that were trained on.
@@ -77,11 +81,13 @@ class Policy:
     thresholds: Mapping[str, Bounds] = field(default_factory=dict)
     primary: str | None = None
     top: int | None = None
+    list_by: str | None = None
     margin: float = MARGIN
     alpha: float = ALPHA
     require: Require = "not worse"
     slice_drop: float | None = None
     found_slices: Search = "warn"
+    noise_drop: float | None = None
     calibration_error: float = 0.1
     leakage_skill: float = 0.99
     overlap_share: float = 0.01
@@ -268,6 +274,18 @@ def _number(name: str, value: object, source: str) -> float:
     return float(value)
 
 
+def _column(value: object, source: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{source}: list_by is {value!r}.", 'Write a column, as in list_by = "query".')
+    return value
+
+
+def _flag(name: str, value: object, source: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{source}: {name} is {value!r}.", "Write true or false.")
+    return value
+
+
 def _checked(name: str, value: object, source: str) -> str | float:
     if name == "primary":
         if value not in HIGHER_IS_BETTER:
@@ -280,16 +298,16 @@ def _checked(name: str, value: object, source: str) -> str | float:
             raise UsageError(f"{source}: {name} is {value!r}.", f"Write {', '.join(others)} or {last}.")
         return str(value)
     if name == "allow_pickle":
-        if not isinstance(value, bool):
-            raise UsageError(f"{source}: allow_pickle is {value!r}.", "Write true or false.")
-        return value
+        return _flag(name, value, source)
+    if name == "list_by":
+        return _column(value, source)
     if name == "top":
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{source}: top is {value!r}.", "Write a whole number of rows, as in top = 100.")
         return value
     number = _number(name, value, source)
     top = 0.5 if name == "alpha" else math.inf  # an error beyond a coin's is no test
-    zero = number == 0 and name in {"margin", "slice_drop"}
+    zero = number == 0 and name in {"margin", "slice_drop", "noise_drop"}
     if not (0 < number <= top or zero):
         below = " and at most 0.5" if name == "alpha" else ""
         raise UsageError(f"{source}: {name} is {number:g}.", f"Write a number above 0{below}.")

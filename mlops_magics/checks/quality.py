@@ -7,15 +7,15 @@ from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.policy import Bounds
 from mlops_magics.foundation.blocks import shown
 
-_BASELINES = ("roc_auc", "balanced_accuracy", "r2")
+_BASELINES = ("ndcg_by_list", "roc_auc", "balanced_accuracy", "r2")
 
 
 class Quality:
     """Surely better than knowing nothing, and within the user's bounds.
 
     The trivial baseline answers the same for every row: an area under the ROC curve of 0.5, a balanced
-    accuracy of one in the number of classes, an R² of 0. The lower end of the 95 % interval must lie
-    above it.
+    accuracy of one in the number of classes, an R² of 0, of lists the gain of orders at random. The lower
+    end of the 95 % interval must lie above it.
     """
 
     name = "quality"
@@ -51,11 +51,14 @@ class Quality:
         metric = next((found for name in _BASELINES if (found := facts.metric(name))), None)
         if metric is None or metric.low is None:
             why = "Too few rows of two classes: no skill can be measured on them."
+            if metric is not None and metric.name == "ndcg_by_list":
+                why = "Too few lists: no skill can be measured on them."
             if facts.problem.kind == "regression":
                 why = "The target is constant: no skill can be measured on it."
             return failed(self.name, None, None, why)
         chance = 1 / max(2, len(facts.problem.classes))
-        baseline = {"roc_auc": 0.5, "balanced_accuracy": chance, "r2": 0.0}[metric.name]
+        of_rows = {} if facts.measured is None else facts.measured.chance
+        baseline = {"roc_auc": 0.5, "balanced_accuracy": chance, "r2": 0.0, **of_rows}[metric.name]
         low, nothing = shown(metric.low), f"knowing nothing gives {shown(baseline)}."
         if metric.low > baseline:
             return passed(self.name, metric.low, baseline, f"{metric.name} is surely above {low}; {nothing}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_magics.checks.intervals import Influence
-from mlops_magics.checks.model import Numbers
+from mlops_magics.checks.model import Codes, Numbers
 
 _NEAR = 10  # rows on each side of the cut, at least, that tell how many relevant ones lie there
 
@@ -34,6 +35,59 @@ def ndcg(grades: Numbers, score: Numbers) -> Influence | None:
     value = found.value / ideal.value
     rows = (found.rows - value * ideal.rows) / ideal.value
     return Influence(value, rows - rows.mean())
+
+
+class Lists(NamedTuple):
+    """The gain of many lists.
+
+    Attributes:
+        value: The mean of the lists' gains.
+        chance: The same for orders that are drawn at random.
+        each: The gain of each list in which something is to be ranked.
+        firsts: Where the first row of each of these lists is.
+    """
+
+    value: float
+    chance: float
+    each: Numbers
+    firsts: Codes
+
+
+def ndcg_by_list(grades: Numbers, score: Numbers, lists: Codes) -> Lists | None:
+    """Measure the normalised discounted cumulative gain of each list, and their mean.
+
+    A list whose rows all have one grade is left out: no order of it is better than another.
+
+    Args:
+        grades: How relevant each row is; none below zero.
+        score: What ranks them within their list.
+        lists: The list that each row is of, numbered from 0.
+
+    Returns:
+        The gains, or None where there is nothing to be ranked in any list.
+    """
+    rows = np.bincount(lists)
+    discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, rows.max() + 2))))[rows]
+    order = np.lexsort((grades, lists))
+    ends = np.cumsum(rows)
+    asked = np.flatnonzero(grades[order[ends - rows]] < grades[order[ends - 1]])
+    if not len(asked):
+        return None
+    ideal = _gains(grades, grades, lists)[asked]
+    each = _gains(grades, score, lists)[asked] / ideal
+    drawn = (np.bincount(lists, grades) / rows * discounts)[asked] / ideal
+    firsts = np.unique(lists, return_index=True)[1][asked]
+    return Lists(float(each.mean()), float(drawn.mean()), each, firsts)
+
+
+def _gains(grades: Numbers, score: Numbers, lists: Codes) -> Numbers:
+    """Sum the discounted gains of each list; equal scores share the mean of their places' discounts."""
+    order = np.lexsort((-score, lists))
+    of, ranked, rows = lists[order], score[order], np.bincount(lists)
+    discount = 1 / np.log2(np.arange(len(order)) - (np.cumsum(rows) - rows)[of] + 2)
+    level = np.cumsum(np.append(True, (of[1:] != of[:-1]) | (ranked[1:] != ranked[:-1]))) - 1
+    mean = np.bincount(level, discount) / np.bincount(level)
+    return np.asarray(np.bincount(of, grades[order] * mean[level]), dtype=np.float64)
 
 
 def _gain(grades: Numbers, score: Numbers) -> Influence:

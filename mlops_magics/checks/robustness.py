@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.checks import jitter
 from mlops_magics.checks.base import Verdict, failed, passed
 from mlops_magics.checks.facts import Facts
+from mlops_magics.checks.jitter import Moved
 from mlops_magics.checks.model import Model, one_thread, reason
+from mlops_magics.foundation.blocks import shown
 
 _ROWS = 32
 _COLUMNS = 50  # a column is one more call; a wide table must not take minutes
@@ -24,22 +27,47 @@ class Robustness:
 
     The order of the columns must not change an answer; to refuse another order is as good. Only a
     few rows, spread over the table, are asked.
+
+    How far answers move by noise in the numbers, and by numbers beyond what was seen, is told. How far they
+    may move nobody can know who does not know what the numbers mean: only a ``noise_drop`` of the policy
+    makes a fault of it.
     """
 
     name = "robustness"
 
     def judge(self, facts: Facts) -> Verdict:
-        """Ask the model again, each time with one thing odd."""
+        """Ask the model again, each time with something odd."""
         rows = facts.rows.iloc[np.unique(np.linspace(0, len(facts.rows) - 1, _ROWS).astype(int))]
+        noise = past = None
         with one_thread():
             asked, faults = _faults(facts.model, rows, facts.rows.isna().any().to_numpy())
+            if not facts.given.unusable:
+                noise, past = jitter.jittered(facts), jitter.beyond(facts)
+        faults += _too_far(facts, noise, past)
+        told = f" {jitter.worded(noise, past, facts.problem.kind)}".rstrip()
         if faults:
             found = "; ".join(faults)
-            return failed(self.name, float(len(faults)), 0.0, f"Not withstood: {found}.")
+            return failed(self.name, float(len(faults)), 0.0, f"Not withstood: {found}.{told}")
         skipped = max(0, rows.shape[1] - _COLUMNS)
         more = f" ({skipped} columns beyond {_COLUMNS} were not tried)" if skipped else ""
-        words = "Gaps where some occur, unseen categories, one row alone and another column order hold"
-        return passed(self.name, 0.0, 0.0, f"{words}: {asked} trials{more}.")
+        held = "Gaps where some occur, unseen categories, one row alone and another column order hold"
+        return passed(self.name, 0.0, 0.0, f"{held}: {asked} trials{more}.{told}")
+
+
+def _too_far(facts: Facts, noise: Moved | None, past: Moved | None) -> list[str]:
+    """Name what noise and numbers beyond what was seen do, where the policy bounds it."""
+    allowed = facts.policy.noise_drop
+    if allowed is None:
+        return []
+    faults = [
+        f"{what} (no answer)"
+        for what, moved in (("noise", noise), ("a value beyond", past))
+        if moved and moved.trouble
+    ]
+    if noise is not None and noise.lost is not None and noise.lost > allowed:
+        lost = f"{noise.metric} loses {shown(noise.lost)} at least, {shown(allowed)} may be lost"
+        faults.append(f"noise ({lost})")
+    return faults
 
 
 def _faults(model: Model, rows: Any, gaps: npt.NDArray[np.bool_]) -> tuple[int, list[str]]:  # noqa: ANN401 - a pandas table

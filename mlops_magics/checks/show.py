@@ -7,6 +7,7 @@ in ``Assessment.to_dict`` only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import Outcome, Verdict
@@ -14,8 +15,9 @@ from mlops_magics.checks.curves import figures
 from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.maps import maps
 from mlops_magics.checks.paired import Comparison
+from mlops_magics.checks.points import Curve
 from mlops_magics.checks.slicing import Slice, part_of
-from mlops_magics.foundation.blocks import Block, Note, Table, Title, Tone, shown
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Tone, shown
 
 _KINDS = {
     "binary": "binary classification",
@@ -27,6 +29,7 @@ _MARKS: dict[Outcome, str] = {"pass": "✓", "fail": "✗", "not applicable": "\
 _TONES: dict[Outcome, Tone] = {"pass": "plain", "fail": "bad", "not applicable": "quiet"}
 _MACHINE = frozenset({"ms", "MB"})  # units of what differs from machine to machine
 _SLICES = 12
+GATES: Final = "*"  # no gate has that name
 
 
 def blocks(assessment: Assessment, title: str = "") -> list[Block]:
@@ -39,18 +42,66 @@ def blocks(assessment: Assessment, title: str = "") -> list[Block]:
     Returns:
         The blocks, the same in every run on the same data.
     """
-    found: list[Block] = [_title(assessment, title)]
+    return [block for _, block in parts(assessment, title)]
+
+
+def parts(assessment: Assessment, title: str = "") -> list[tuple[str, Block]]:
+    """Say what is shown of an assessment, and which gate each block is the evidence of.
+
+    Args:
+        assessment: The assessment.
+        title: What was assessed; the kind of problem where nothing is said.
+
+    Returns:
+        The blocks, each with the name of its gate: ``GATES`` for the table of all of them, "" for none.
+    """
+    found: list[tuple[str, Block]] = [("", _title(assessment, title))]
     if any(metric.low is None and not _finite(metric.value) for metric in assessment.metrics):
-        found.append(Note("Some predictions are missing or not finite, so no metric is given.", "bad"))
-    found += [_gates(assessment.verdicts), _metrics(assessment)]
+        told = Note("Some predictions are missing or not finite, so no metric is given.", "bad")
+        found.append(("quality", told))
+    found += [(GATES, _gates(assessment.verdicts)), ("quality", _metrics(assessment))]
     if assessment.comparisons:
-        found += [_comparisons(assessment.comparisons), _margin(assessment)]
-    if assessment.slices:
-        found += _slices(assessment.slices)
+        compared = (_comparisons(assessment.comparisons), _margin(assessment))
+        found += [("champion", block) for block in compared]
+    sliced = _slices(assessment.slices) if assessment.slices else []
     if assessment.search is not None and assessment.search.portions:
-        found += _portions(assessment.search)
-    found += [*figures(assessment), *maps(assessment)]
+        sliced += _portions(assessment.search)
+    found += [("slices", block) for block in sliced]
+    return found + [("", block) for block in (*figures(assessment), *maps(assessment))]
+
+
+def alone(assessment: Assessment, gate: str) -> list[Block]:
+    """Say what one gate saw, beyond what ``parts`` shows.
+
+    Args:
+        assessment: The assessment.
+        gate: The gate's name.
+
+    Returns:
+        The blocks; none where that gate was not asked.
+    """
+    verdict = next((one for one in assessment.verdicts if one.name == gate), None)
+    if verdict is None:
+        return []
+    seen: list[tuple[str, str]] = [("on", f"{assessment.rows:,} rows, {assessment.target} predicted")]
+    if verdict.unit:  # a table of gates has numbers without one
+        pairs = (("value", verdict.value), ("bound", verdict.threshold))
+        seen[:0] = [(name, _measure(number, verdict.unit)) for name, number in pairs if number is not None]
+    found: list[Block] = [Facts(seen)]
+    traced = next((one for one in assessment.curves if one.name == gate), None)
+    if gate == "calibration" and traced is not None:
+        found.append(_bins(traced))
     return found
+
+
+def _measure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{_rounded(value)}\N{NO-BREAK SPACE}{unit}".rstrip()
+
+
+def _bins(curve: Curve) -> Table:
+    bins = zip(curve.x, curve.y, curve.low, curve.high, strict=True)
+    rows = [(_rounded(said), _rounded(seen), _interval(low, high)) for said, seen, low, high in bins]
+    return Table(("probability that was said", "share that came true", "95 % interval"), rows)
 
 
 def _title(assessment: Assessment, title: str) -> Title:
@@ -90,9 +141,7 @@ def _number(verdict: Verdict) -> str:
 
 
 def _bound(verdict: Verdict) -> str:
-    if verdict.threshold is None:
-        return ""
-    return f"{_rounded(verdict.threshold)}\N{NO-BREAK SPACE}{verdict.unit}".rstrip()
+    return _measure(verdict.threshold, verdict.unit)
 
 
 def _metrics(assessment: Assessment) -> Table:

@@ -116,6 +116,25 @@ def locked(path: Path, *, seconds: float = 20.0) -> Iterator[None]:
             _unlock(file.fileno())
 
 
+def try_lock(path: Path) -> BinaryIO | None:
+    """Take a lock between processes of this machine if nobody holds it; closing what is returned frees it.
+
+    Args:
+        path: The lock's file; it is made and left in place.
+
+    Returns:
+        The open file that holds the lock, or None where another process has it.
+
+    Raises:
+        UnavailableError: Its file cannot be opened.
+    """
+    file = _lock_file(path)
+    if _try_lock(file.fileno()):
+        return file
+    file.close()
+    return None
+
+
 def _lock_file(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE_FILE), "r+b")

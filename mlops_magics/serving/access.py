@@ -1,4 +1,4 @@
-"""Who may ask: default deny. Only two routes that tell nothing are open; all else needs the token.
+"""Who may ask: default deny. Only four routes that tell nothing are open; all else needs the token.
 
 The Host and Origin headers are checked as well, before the token and on every route, because a page in
 the user's own browser can reach loopback too: through a name that it makes point there, or by a form.
@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from mlops_magics.artifact.order import Scope, Token
 from mlops_magics.serving.codec import RequestError
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-OPEN: Final = frozenset({"/ping", "/health"})
+OPEN: Final = frozenset({"/ping", "/health", "/v2/health/live", "/v2/health/ready"})
 
 _READS = frozenset({"GET", "HEAD"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -31,22 +32,25 @@ class Access:
     Args:
         token_sha256: Hex sha256 of the token; the token itself is never known here.
         hosts: Names and addresses, beside those of loopback, under which the endpoint may be asked.
+        tokens: Further tokens, which open less.
     """
 
-    def __init__(self, token_sha256: str, hosts: Iterable[str] = ()) -> None:
-        self._digest = token_sha256.lower().encode()
+    def __init__(self, token_sha256: str, hosts: Iterable[str] = (), tokens: Iterable[Token] = ()) -> None:
+        own = Token(sha256=token_sha256, scopes=("admin",))
+        self._tokens = [(one.sha256.lower().encode(), frozenset(one.scopes)) for one in (own, *tokens)]
         self._hosts = _LOOPBACK | {host.strip("[]").lower() for host in hosts}
 
-    def check(self, method: str, path: str, headers: Headers) -> None:
+    def check(self, method: str, path: str, headers: Headers, scope: Scope = "admin") -> None:
         """Let a request pass.
 
         Args:
             method: Its method.
             path: Its path.
             headers: Its headers, names in small letters, as ASGI brings them.
+            scope: What its token must open; one for "admin" opens everything.
 
         Raises:
-            RequestError: 403 for a foreign Host or Origin, 401 without the token.
+            RequestError: 403 for a foreign Host or Origin or a token that opens less, 401 without a token.
         """
         hosts, origins, tokens = [], [], []
         for name, value in headers:
@@ -62,9 +66,14 @@ class Access:
             raise RequestError(403, "FOREIGN_ORIGIN", "Pages of other origins may not ask this endpoint.")
         if path in OPEN and method in _READS:
             return
-        if len(tokens) != 1 or not self._known(tokens[0]):
+        scopes = self._scopes(tokens[0]) if len(tokens) == 1 else None
+        if scopes is None:
             raise RequestError(
                 401, "UNAUTHENTICATED", "Send the endpoint's token as: Authorization: Bearer <token>."
+            )
+        if scope not in scopes and "admin" not in scopes:
+            raise RequestError(
+                403, "OUT_OF_SCOPE", f"This needs a token for {scope}; the one that came is not."
             )
 
     def _name(self, value: bytes) -> str | None:
@@ -76,7 +85,12 @@ class Access:
         match = _ORIGIN.fullmatch(origin)
         return match is not None and self._name(match["host"]) in _LOOPBACK
 
-    def _known(self, value: bytes) -> bool:
+    def _scopes(self, value: bytes) -> frozenset[Scope] | None:
+        """Find what a token opens; None for one that is not known."""
         match = _BEARER.fullmatch(value)
         given = hashlib.sha256(match["token"] if match else b"").hexdigest().encode()
-        return hmac.compare_digest(given, self._digest) and match is not None
+        found = None
+        for digest, scopes in self._tokens:  # all of them: the time tells nothing of which it was
+            if hmac.compare_digest(given, digest):
+                found = scopes if found is None else found | scopes
+        return found if match else None

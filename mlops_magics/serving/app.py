@@ -7,35 +7,33 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import orjson
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.version import VERSION
+from mlops_magics.serving import description, inference, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.inference import OpenInference
+from mlops_magics.serving.journal import Journal
+from mlops_magics.serving.journal.entries import Answered, Call, Refused
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_magics.serving.predictor import Predictor
+from mlops_magics.serving.reply import Answer
+from mlops_magics.serving.routes import Heads, Hear, Route, hears, says
+from mlops_magics.serving.scoring import Scoring
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
-    "/ping": ("GET", "HEAD"),
-    "/health": ("GET", "HEAD"),
-    "/version": ("GET", "HEAD"),
-    "/metrics": ("GET", "HEAD"),
-    "/invocations": ("POST",),
-}
-"""Every route and its methods. What is not here does not exist."""
-
 _log = logging.getLogger(__name__)
-_JSON = "application/json"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
 
@@ -50,26 +48,22 @@ class _Request:
 
     method: str
     path: str
-    headers: list[tuple[bytes, bytes]]
+    heads: Heads
     receive: Receive
     id: str
     started: float = field(default_factory=time.perf_counter)
     timing: str = ""
 
-    def header(self, name: bytes) -> bytes | None:
-        return next((value for known, value in self.headers if known == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    body: bytes
-    kind: str = _JSON
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
 
 def build_app(
-    predictor: Predictor, access: Access, *, limits: Limits, model: str, version: str, name: str
+    predictor: Predictor,
+    access: Access,
+    *,
+    limits: Limits,
+    model: str,
+    version: str,
+    name: str,
+    journal: Journal | None = None,
 ) -> App:
     """Put an application around a predictor.
 
@@ -80,13 +74,20 @@ def build_app(
         model: The registered model's name.
         version: Its version.
         name: The endpoint's name.
+        journal: What notes requests and answers.
 
     Returns:
         An ASGI 3 application.
     """
     predictor.limit(limits)
     return App(
-        predictor, access, limits=limits, metrics=Metrics(name, model, version), model=model, version=version
+        predictor,
+        access,
+        limits=limits,
+        metrics=Metrics(name, model, version),
+        model=model,
+        version=version,
+        journal=journal,
     )
 
 
@@ -102,19 +103,38 @@ class App:
         metrics: Metrics,
         model: str,
         version: str,
+        journal: Journal | None = None,
     ) -> None:
         self._predictor = predictor
         self._access = access
         self._limits = limits
         self._metrics = metrics
-        self._batcher = Batcher(predictor, queue=limits.queue)
-        server = f"mlops-magics/{VERSION}"
-        self._version = orjson.dumps({"model": model, "version": version, "server": server})
+        self._journal = journal
+        self._version = version
+        self._batcher = Batcher(predictor, queue=limits.queue, note=self._note if journal else None)
+        self.routes = self._table(model, version)
         self._fixed = (
             (b"x-model-version", _printable(version).encode()),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
         )
+
+    def _table(self, model: str, version: str) -> Mapping[str, Route]:
+        """Make the table of all routes; what is not in it does not exist."""
+        server = f"mlops-magics/{VERSION}"
+        told = Answer(orjson.dumps({"model": model, "version": version, "server": server}))
+        routes = {
+            "/invocations": hears(Scoring(self._predictor).hear),
+            "/ping": says(lambda: Answer(b"\n", "text/plain; charset=utf-8")),
+            "/health": says(lambda: Answer(b'{"status":"ok"}')),
+            "/version": says(lambda: told),
+            "/metrics": says(
+                lambda: Answer(self._metrics.render(self._batcher.waiting).encode(), CONTENT_TYPE)
+            ),
+            **OpenInference(self._predictor, model, version).routes(),
+        }
+        private = self._journal.leave_out if self._journal else ()
+        return {**routes, **description.routes(self._predictor, model, version, routes, private)}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or follow the server's start and end."""
@@ -134,65 +154,93 @@ class App:
             _log.error("The model cannot answer its own example: %s", whereabouts(error))
             await send({"type": "lifespan.startup.failed", "message": "The model cannot be warmed."})
             return
+        if self._journal:
+            self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._batcher.stop()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request; no error leaves this method."""
         headers = list(scope["headers"])
-        request = _Request(scope["method"], scope["path"], headers, receive, _request_id(headers))
-        route = request.path if request.path in ROUTES else "other"
+        heads = dict(headers)
+        request = _Request(scope["method"], scope["path"], heads, receive, _request_id(heads))
+        known = self.routes.get(request.path)
+        route = request.path if known else "other"
         try:
-            answer = await self._answer(request)
+            self._access.check(request.method, request.path, headers, known.scope if known else "read")
+            answer = await self._answer(request, known)
         except RequestError as error:
-            answer = _refusal(error, request)
+            answer = _refusal(error, request, known)
         except _GoneError:
             self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
             return
         except Exception as error:  # noqa: BLE001 - an error in our own code is an answer, too
             _log.error("request %s on %s: %s", request.id, route, whereabouts(error))
-            answer = _refusal(
-                RequestError(500, "INTERNAL", "The server failed; its log names the id."), request
-            )
+            failed = RequestError(500, "INTERNAL", "The server failed; its log names the id.")
+            answer = _refusal(failed, request, known)
         self._metrics.count(route, answer.status)
         try:
             await self._send(request, answer, send)
         except OSError:
             _log.info("request %s: the client left before its answer", request.id)
 
-    async def _answer(self, request: _Request) -> _Answer:
-        self._access.check(request.method, request.path, request.headers)
-        allowed = ROUTES.get(request.path)
-        if allowed is None:
+    async def _answer(self, request: _Request, route: Route | None) -> Answer:
+        if route is None:
             raise RequestError(404, "NOT_FOUND", "There is no such route.")
-        if request.method not in allowed:
-            raise RequestError(405, "METHOD_NOT_ALLOWED", f"Use {' or '.join(allowed)}.")
-        match request.path:
-            case "/ping":
-                return _Answer(b"\n", "text/plain; charset=utf-8")
-            case "/health":
-                return _Answer(b'{"status":"ok"}')
-            case "/version":
-                return _Answer(self._version)
-            case "/metrics":
-                return _Answer(self._metrics.render(self._batcher.waiting).encode(), CONTENT_TYPE)
-            case _:
-                return await self._invoke(request)
+        if request.method not in route.methods:
+            raise RequestError(405, "METHOD_NOT_ALLOWED", f"Use {' or '.join(route.methods)}.")
+        if route.hear is not None:
+            return await self._invoke(request, route.hear)
+        assert route.say is not None  # noqa: S101 - a route does one of both
+        return await asyncio.to_thread(route.say) if route.slow else route.say()
 
-    async def _invoke(self, request: _Request) -> _Answer:
+    async def _invoke(self, request: _Request, hear: Hear) -> Answer:
+        """Answer a request for predictions, and note it where it is refused."""
+        call = Call(request.id, 1, request.started)
+        try:
+            return await self._predict(request, hear, call)
+        except RequestError as error:
+            if self._journal:
+                self._journal.note(Refused(call, error.status, error.code, self._version))
+            raise
+
+    def _note(self, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
+        """Note what was computed together."""
+        ended = time.perf_counter()
+        for job in jobs:
+            if job.call:
+                job.call.queue, job.call.predict = job.started - job.queued, ended - job.started
+        calls = [job.call for job in jobs if job.call]
+        if self._journal:
+            method = jobs[0].batch.method
+            self._journal.note(Answered(calls, columns, found, method, self._version))
+
+    async def _predict(self, request: _Request, hear: Hear, call: Call) -> Answer:
         """Decode, queue, predict, encode."""
         body = await self._body(request)
-        kind = request.header(b"content-type")
         clock = time.perf_counter()
-        batch = await self._decode(body, kind.decode("latin-1") if kind else None)
+        batch = await self._decode(body, request.heads, hear)
         decoded = time.perf_counter()
-        job = self._batcher.submit(batch, request.id)
+        call.rows, call.decode = batch.rows, decoded - clock
+        job = self._batcher.submit(batch, request.id, call)
         await self._wait(job, request)
         predicted = time.perf_counter()
-        content = self._predictor.encode(job.answer.result())
+        found = job.answer.result()
+        if batch.reply is None:
+            answer = Answer(self._predictor.encode(found))
+        else:
+            more = [
+                await self._more(replace(batch, method=method), request, call) for method in batch.reply.also
+            ]
+            answer = batch.reply.write([found, *more])
+        if len(answer.body) >= packing.LARGE and packing.wants_gzip(request.heads.get(b"accept-encoding")):
+            answer = await asyncio.to_thread(packing.packed, answer)
         ended = time.perf_counter()
+        call.encode = ended - predicted
         spans = (
             ("decode", decoded - clock),
             ("queue", job.started - job.queued),
@@ -201,17 +249,26 @@ class App:
         )
         request.timing = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in spans)
         self._metrics.predicted(batch.rows, ended - request.started)
-        return _Answer(content)
+        return answer
 
-    async def _decode(self, body: bytes, kind: str | None) -> Batch:
+    async def _more(self, batch: Batch, request: _Request, call: Call) -> np.ndarray[Any, Any]:
+        """Ask the model for one thing more about the same rows; it is noted beside the first."""
+        job = self._batcher.submit(batch, request.id, replace(call))
+        await self._wait(job, request)
+        return job.answer.result()
+
+    async def _decode(self, body: bytes, heads: Heads, hear: Hear) -> Batch:
+        coding = heads.get(b"content-encoding")
+        if coding is not None:  # a small body may hide a large one: never on the event loop
+            body = await asyncio.to_thread(packing.unpacked, body, coding, self._limits.body_bytes)
         if len(body) > _LARGE:
-            return await asyncio.to_thread(self._predictor.decode, body, kind)
-        return self._predictor.decode(body, kind)
+            return await asyncio.to_thread(hear, body, heads)
+        return hear(body, heads)
 
     async def _body(self, request: _Request) -> bytes:
         """Read the body, never more of it than is allowed."""
         most = self._limits.body_bytes
-        length = request.header(b"content-length")
+        length = request.heads.get(b"content-length")
         too_large = RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")
         if length is not None and (not length.isdigit() or int(length) > most):
             raise too_large
@@ -253,7 +310,7 @@ class App:
             client.cancel()
             job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
 
-    async def _send(self, request: _Request, answer: _Answer, send: Send) -> None:
+    async def _send(self, request: _Request, answer: Answer, send: Send) -> None:
         headers = [
             (b"content-type", answer.kind.encode()),
             (b"content-length", b"%d" % len(answer.body)),
@@ -268,29 +325,36 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+def _request_id(heads: Heads) -> str:
     """Take the client's own id if it is harmless in a log and a header, else make one."""
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    given = heads.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
-def _refusal(error: RequestError, request: _Request) -> _Answer:
+def _refusal(error: RequestError, request: _Request, route: Route | None) -> Answer:
+    """Write an error as the protocol of the route has it."""
+    headers: dict[int, tuple[bytes, bytes]] = {
+        401: (b"www-authenticate", b"Bearer"),
+        405: (b"allow", ", ".join(route.methods if route else ()).encode()),
+        408: (b"connection", b"close"),
+        413: (b"connection", b"close"),  # the rest of the body is not read
+        415: (b"accept-encoding", b"gzip"),
+        429: (b"retry-after", b"1"),
+    }
+    extra = (headers[error.status],) if error.status in headers else ()
+    write = inference.refusal if inference.speaks(request.path) else _refused
+    return Answer(write(error, request.id), status=error.status, headers=extra)
+
+
+def _refused(error: RequestError, request_id: str) -> bytes:
     body = {
         "error_code": error.code,
         "message": error.message,
         "column": error.column,
         "row": error.row,
-        "request_id": request.id,
+        "request_id": request_id,
     }
-    headers: dict[int, tuple[bytes, bytes]] = {
-        401: (b"www-authenticate", b"Bearer"),
-        405: (b"allow", ", ".join(ROUTES.get(request.path, ())).encode()),
-        408: (b"connection", b"close"),
-        413: (b"connection", b"close"),  # the rest of the body is not read
-        429: (b"retry-after", b"1"),
-    }
-    extra = (headers[error.status],) if error.status in headers else ()
-    return _Answer(orjson.dumps(body), status=error.status, headers=extra)
+    return orjson.dumps(body)
 
 
 def _printable(text: str) -> str:

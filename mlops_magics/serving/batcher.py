@@ -13,15 +13,16 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch, Columns, RequestError
 from mlops_magics.serving.engines import Engine
+from mlops_magics.serving.journal.entries import Call
 from mlops_magics.serving.predictor import joined
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Job:
         answer: Its answer, or the RequestError that it ends with; cancel it to drop the request.
         queued: When it came.
         quick: Whether it is answered on the event loop, before anything else can happen to it.
+        call: What the journal knows of it.
         started: When its computation started.
         ended: When its computation ended.
     """
@@ -47,9 +49,14 @@ class Job:
     request_id: str
     answer: asyncio.Future[np.ndarray[Any, Any]]
     quick: bool = False
+    call: Call | None = None
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
+
+
+Note = Callable[[Sequence[Job], Columns, np.ndarray[Any, Any]], None]
+"""Is told of jobs that were computed together, their rows and their answers."""
 
 
 class Batcher:
@@ -60,11 +67,19 @@ class Batcher:
         queue: The most requests that may wait.
         requests: The most requests that are computed at once.
         rows: The most rows that are computed at once, if they are of several requests.
+        note: What is told of all that was computed: the jobs, their rows and the answers.
     """
 
     def __init__(
-        self, predictor: Engine, *, queue: int = 1024, requests: int = _REQUESTS, rows: int = _ROWS
+        self,
+        predictor: Engine,
+        *,
+        queue: int = 1024,
+        requests: int = _REQUESTS,
+        rows: int = _ROWS,
+        note: Note | None = None,
     ) -> None:
+        self._note = note
         self._predictor = predictor
         self._queue = queue
         self._requests = requests
@@ -80,12 +95,13 @@ class Batcher:
         """How many requests wait and have not been dropped."""
         return sum(not job.answer.done() for job in (*self._waiting, *self._quick))
 
-    def submit(self, batch: Batch, request_id: str) -> Job:
+    def submit(self, batch: Batch, request_id: str, call: Call | None = None) -> Job:
         """Queue a request.
 
         Args:
             batch: What it asks.
             request_id: Its id, for the log.
+            call: What the journal knows of it.
 
         Returns:
             The job; await its ``answer``, cancel it when nobody waits for it any more.
@@ -98,7 +114,7 @@ class Batcher:
         if len(self._waiting) + len(self._quick) >= self._queue and self.waiting >= self._queue:
             raise RequestError(429, "QUEUE_FULL", "Too many requests wait; send it again a little later.")
         loop = asyncio.get_running_loop()
-        job = Job(batch, request_id, loop.create_future(), self._predictor.quick(batch.rows))
+        job = Job(batch, request_id, loop.create_future(), self._predictor.quick(batch.rows), call)
         if job.quick:
             if not self._quick:
                 loop.call_soon(self._answer_quick)
@@ -169,9 +185,12 @@ class Batcher:
     def _together(self, group: Sequence[Job]) -> list[np.ndarray[Any, Any] | RequestError]:
         batches = [job.batch for job in group]
         rows = sum(batch.rows for batch in batches)
-        found = self._predictor.predict(joined(batches), rows, batches[0].method)
+        columns = joined(batches)
+        found = self._predictor.predict(columns, rows, batches[0].method)
         if len(found) != rows:
             raise ValueError(f"{len(found)} answers to {rows} rows")
+        if self._note:
+            self._note(group, columns, found)
         if len(group) == 1:
             return [found]
         parts: list[np.ndarray[Any, Any] | RequestError] = []

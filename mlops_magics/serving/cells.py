@@ -225,6 +225,7 @@ def guessed(cells: Cells) -> Array:
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TRUTH = {"true": True, "false": False}
+_MOST = float(np.finfo(np.float64).max)
 _LONGEST = 400  # characters of a number; longer texts are not worth reading
 
 
@@ -247,10 +248,9 @@ def parser(kind: str | None) -> Callable[[str], object]:
         if not text:
             return None
         if numbers and len(text) < _LONGEST:
-            if _WHOLE.fullmatch(text):
-                return int(text)
-            if _NUMBER.fullmatch(text):
-                return float(text)
+            number = int(text) if _WHOLE.fullmatch(text) else float(text) if _NUMBER.fullmatch(text) else None
+            if number is not None and -_MOST <= number <= _MOST:  # JSON has no number beyond it, either
+                return number
         return truth.get(text.lower(), text)
 
     return read

@@ -20,10 +20,12 @@ from mlops_magics.artifact.loading import Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Schema
 from mlops_magics.serving.cells import CellError, Decoder, decoder, guessed, parser
+from mlops_magics.serving.reply import Reply
 
 Columns = dict[str, np.ndarray[Any, Any]]
 Rows = Sequence[Sequence[Any]]
 
+_NUMBERS = frozenset({float, int})
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 _SPLIT_KEYS = frozenset({"columns", "data", "index"})
 
@@ -58,11 +60,13 @@ class Batch:
         columns: One array a column, in the model's order.
         rows: How many rows there are.
         method: Which method of the estimator is asked.
+        reply: How the answer is written; None for MLflow's JSON.
     """
 
     columns: Columns
     rows: int
     method: Method
+    reply: Reply | None = None
 
 
 class Codec:
@@ -88,6 +92,15 @@ class Codec:
         self._decoders: dict[str, Decoder] = {column.name: decoder(column) for column in columns}
         self._parsers = {column.name: parser(column.type) for column in columns}
         self._optional = frozenset(column.name for column in columns if not column.required)
+        self._blocks = tuple(
+            (
+                tuple(
+                    column.name for column in columns if (column.type, column.required) == ("double", must)
+                ),
+                kinds,
+            )
+            for must, kinds in ((True, _NUMBERS), (False, _NUMBERS | {type(None)}))
+        )
         self._methods = tuple(methods)
         self.limits = limits or Limits()
         self._last: tuple[list[Any], list[tuple[str, int]]] = ([], [])
@@ -112,17 +125,27 @@ class Codec:
             )
         if kind == "text/csv":
             return self._batch(*self._csv(body), self._methods[0])
-        try:
-            content = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            _bad(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).")
-        if not isinstance(content, dict):
-            _bad("The body must be a JSON object.")
+        content = parsed(body)
         form = [key for key in content if key in _FORMS]
         if len(form) != 1 or not content.keys() <= {form[0], "params"}:
             _bad(f"The body must have exactly one of {', '.join(_FORMS)}, and at most params beside it.")
-        method = self._method(content["params"]) if "params" in content else self._methods[0]
+        method = self.method(content["params"]) if "params" in content else self._methods[0]
         return self._batch(*self._read(form[0], content[form[0]]), method)
+
+    def typed(self, found: Mapping[str, Sequence[Any]], rows: int, method: Method) -> Batch:
+        """Check and type columns of raw cells, however they came.
+
+        Args:
+            found: The cells of each column, as JSON would have brought them; more columns than the model has
+                are ignored.
+            rows: How many cells each has.
+            method: Which method of the estimator is asked.
+
+        Raises:
+            RequestError: They do not fit the model.
+        """
+        self.count(rows)
+        return self._batch(dict(found), rows, method)
 
     def encode(self, found: np.ndarray[Any, Any]) -> bytes:
         """Write an answer.
@@ -137,7 +160,20 @@ class Codec:
         values = np.ascontiguousarray(found) if native else found.tolist()
         return orjson.dumps({"predictions": values}, option=orjson.OPT_SERIALIZE_NUMPY, default=str)
 
-    def _method(self, params: object) -> Method:
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The model's columns in its order; None where it takes what a request brings."""
+        return self._names
+
+    def method(self, params: object) -> Method:
+        """Read which method is asked.
+
+        Args:
+            params: What a request has as ``params``: nothing, or an object with ``method``.
+
+        Raises:
+            RequestError: It is anything else.
+        """
         if params is None or params == {}:
             return self._methods[0]
         if not isinstance(params, dict) or params.keys() != {"method"}:
@@ -151,10 +187,12 @@ class Codec:
         if form == "dataframe_split":
             return self._split(content)
         if form == "inputs" and isinstance(content, dict):
+            if content and not any(type(cells) in {list, dict} for cells in content.values()):
+                return self._records(form, [content])  # one row, as MLflow takes it
             return self._arrays(content)
         if not isinstance(content, list):
             _bad(f"{form} must be a list.")
-        self._count(len(content))
+        self.count(len(content))
         if form == "dataframe_records" or isinstance(content[0], dict):
             return self._records(form, content)
         width = len(content[0]) if isinstance(content[0], list) else 0
@@ -165,9 +203,11 @@ class Codec:
         if not isinstance(content, dict) or not content.keys() <= _SPLIT_KEYS:
             _bad("dataframe_split must be an object with columns and data.")
         names, data = content.get("columns"), content.get("data")
-        if not isinstance(names, list) or not isinstance(data, list):
+        if not isinstance(names, list | None) or not isinstance(data, list):
             _bad("dataframe_split must have the lists columns and data.")
-        self._count(len(data))
+        self.count(len(data))
+        if names is None:  # of a model that knows its columns by their place
+            names = [str(place) for place in range(len(data[0]) if isinstance(data[0], list) else 0)]
         return self._rows(names, data)
 
     def _rows(self, names: list[Any], data: list[Any]) -> tuple[dict[str, Sequence[Any]], int]:
@@ -218,7 +258,7 @@ class Codec:
         if len(sizes) > 1:
             _bad("The columns of inputs differ in length.")
         rows = sizes.pop() if sizes else len(next((v for v in content.values() if type(v) is list), [None]))
-        self._count(rows)
+        self.count(rows)
         return cast("dict[str, Sequence[Any]]", found), rows
 
     def _csv(self, body: bytes) -> tuple[dict[str, Sequence[Any]], int]:
@@ -228,12 +268,13 @@ class Codec:
             _bad("The body is not valid CSV in UTF-8.")
         if not lines:
             _bad("The CSV has no header.")
-        self._count(len(lines) - 1)
+        self.count(len(lines) - 1)
         found, rows = self._rows(list(lines[0]), lines[1:])
         guess = parser(None)
         return {name: list(map(self._parsers.get(name, guess), found[name])) for name in found}, rows
 
-    def _count(self, rows: int) -> None:
+    def count(self, rows: int) -> None:
+        """Refuse a request without rows, or with too many; raises RequestError."""
         if not rows:
             _bad("The request has no rows.")
         if rows > self.limits.rows:
@@ -242,7 +283,11 @@ class Codec:
     def _batch(self, found: dict[str, Sequence[Any]], rows: int, method: Method) -> Batch:
         """Check and type each column, in the model's order."""
         columns: Columns = {}
+        typed = self._doubles(found)
         for name in found if self._names is None else self._names:
+            if name in typed:
+                columns[name] = typed[name]
+                continue
             values = found.get(name)
             if values is None:
                 if name not in self._optional:
@@ -259,6 +304,45 @@ class Codec:
                     row=error.row,
                 ) from None
         return Batch(columns, rows, method)
+
+    def _doubles(self, found: dict[str, Sequence[Any]]) -> Columns:
+        """Type all columns of doubles at once, where each is there and sound; else one by one, to name it."""
+        typed: Columns = {}
+        for names, kinds in self._blocks:
+            try:
+                cells = [found[name] for name in names]
+            except KeyError:
+                continue
+            if cells and all(kinds.issuperset(map(type, each)) for each in cells):
+                typed.update(zip(names, np.array(cells, dtype=np.float64), strict=True))
+        return typed
+
+
+_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN', re.DOTALL)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        body: Its text. MLflow's own client, and pandas in Python's json, write NaN for a gap: where it
+            stands outside of a text it is read as null. Infinities are refused, as the standard has it.
+
+    Raises:
+        RequestError: It is none.
+    """
+    try:
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            if b"NaN" not in body:
+                raise
+            content = orjson.loads(_NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body))
+    except orjson.JSONDecodeError as error:
+        _bad(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).")
+    if not isinstance(content, dict):
+        _bad("The body must be a JSON object.")
+    return content
 
 
 _MEDIA = {"application/json": "application/json", "text/csv": "text/csv"}

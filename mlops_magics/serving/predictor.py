@@ -47,6 +47,16 @@ class Predictor:
             limits=limits,
         )
 
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model."""
+        return self._loaded
+
+    @property
+    def codec(self) -> Codec:
+        """What reads requests."""
+        return self._codec
+
     def compile(self) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
 

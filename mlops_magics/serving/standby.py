@@ -24,6 +24,7 @@ _MODULES = (
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
     "pandas",
+    "pyarrow.parquet",
     "scipy.sparse",
     "scipy.special",
     "sklearn.base",
@@ -41,6 +42,7 @@ _MODULES = (
     "mlops_magics.serving.front",
     "mlops_magics.serving.access",
     "mlops_magics.serving.predictor",
+    "mlops_magics.serving.plan.parity",
     "mlops_magics.serving.app",
 )
 

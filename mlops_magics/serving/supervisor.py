@@ -212,8 +212,10 @@ class Supervisor:
                 f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
             )
         if order.follow and order.follow == live.follow:
-            changes = {"model_path": order.model_path, "version": order.version, "digest": order.digest}
-            return replace(live, **changes), None  # type: ignore[arg-type]
+            changed = replace(live, model_path=order.model_path, version=order.version, digest=order.digest)
+            if live.journal and order.journal and not live.journal.whole:  # its private columns may be others
+                changed = replace(changed, journal=replace(live.journal, leave_out=order.journal.leave_out))
+            return changed, None
         return order, received(order)
 
     def _advance(self) -> None:

@@ -114,6 +114,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     from mlops_magics.serving.access import Access
     from mlops_magics.serving.app import build_app
     from mlops_magics.serving.front import Front
+    from mlops_magics.serving.journal import Journal
     from mlops_magics.serving.predictor import Predictor
 
     verify(order.model_path, order.digest)
@@ -121,7 +122,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     predictor = Predictor(model)
     predictor.compile()
     predictor.warm()
-    access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"))
+    access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"), tokens=order.tokens)
     app = build_app(
         predictor,
         access,
@@ -129,6 +130,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
         model=order.model,
         version=order.version,
         name=order.name,
+        journal=Journal(order.journal) if order.journal else None,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_answer(Front(app), wires, ear, predictor.engine))

@@ -15,9 +15,9 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.deploy import Deployment
-from mlops_magics.targets import TARGETS
+from mlops_magics.steps.deploy.result import Deployment
 from mlops_magics.targets.base import Answer
+from mlops_magics.targets.finding import find
 
 _SHOWN_ROWS = 10
 _PART_ROWS = 20_000
@@ -96,7 +96,7 @@ def predict(
     """
     settings = settings or Settings.discover()
     name = (endpoint if isinstance(endpoint, str) else endpoint.name).partition("@")[0]
-    target = TARGETS.get(to)(settings, masked(settings.store))
+    target = find(to, settings, masked(settings.store))
     frame = Frame.of(data)
     answers = [
         target.call(name, split_body(part, "predict_proba" if proba else "predict")) for part in _parts(frame)

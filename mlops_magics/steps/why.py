@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Table, Title
+from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Table, Title, Tone
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
@@ -19,7 +19,8 @@ from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.steps.predict import Prediction
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, RECIPE, REPRODUCIBLE, VERIFIED
 from mlops_magics.targets import TARGETS
-from mlops_magics.tracking import evaluations, policies, registry, subject
+from mlops_magics.tracking import behaviours, evaluations, policies, registry, subject
+from mlops_magics.tracking.behaviours import Tested
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.policies import Approval
 from mlops_magics.tracking.recall import Recalled, readers, recall
@@ -29,6 +30,7 @@ from mlops_magics.tracking.store import Store, open_store
 _CODE = 4_000  # characters of the cell that are shown
 _SHORT = 12  # characters of a digest
 _MOVES = 5
+_TESTED = 20  # readers of a table whose tests are looked up: each is a few calls to the store
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -47,6 +49,8 @@ class Why(Result):
         recipe: The cells that made the model, and the files that they read; None where nobody recorded them.
         said: What the approvers of the model's policy say of the version.
         readers: The runs that read a table, by name and id, where a table's digest was asked about.
+        tests: The behaviour tests that were run on the model, each with its last outcome.
+        tests_of: The same of the readers of a table, the newest of them, by the run's id.
     """
 
     asked: str
@@ -59,6 +63,8 @@ class Why(Result):
     recipe: Recipe | None = None
     said: tuple[Approval, ...] = ()
     readers: tuple[tuple[str, str], ...] = ()
+    tests: tuple[Tested, ...] = ()
+    tests_of: Mapping[str, tuple[Tested, ...]] = field(default_factory=dict)
 
     volatile: ClassVar[bool] = True  # it tells of the store as it is now
 
@@ -66,7 +72,7 @@ class Why(Result):
         """Show the way, from the endpoint to the data."""
         yield Title(f"Why {self.asked}", "" if self.run is None else f"run {self.run.name}")
         if self.readers:
-            yield Table(("read by", "run"), [(Name(name), identifier) for name, identifier in self.readers])
+            yield from self._read_by()
             return
         yield Facts([*self._serving(), *self._made()])
         if self.moves:
@@ -81,19 +87,34 @@ class Why(Result):
                 for item in self.moves[-_MOVES:]
             ]
             yield Table(("alias", "on", "by", "verified", "because"), rows)
+        yield from self._judged()
+        if self.run is not None:
+            yield from self._run()
+
+    def _read_by(self) -> Iterable[Block]:
+        rows = [(Name(name), run, _counted(self.tests_of.get(run, ()))) for name, run in self.readers]
+        yield Table(("read by", "run", "behaviour tests"), rows)
+
+    def _judged(self) -> Iterable[Block]:
+        """Show what people, tests and gates said of the model."""
         if self.said:
             words = [
                 (one.who, "approves" if one.approved else "is against", Name(one.comment))
                 for one in self.said
             ]
             yield Table(("approver", "says", "because"), words)
+        if self.tests:
+            found = [
+                (Name(one.name), "passes" if one.passed else "fails", Name(one.evidence))
+                for one in self.tests
+            ]
+            tones: list[Tone] = ["plain" if one.passed else "bad" for one in self.tests]
+            yield Table(("behaviour test", "", "found"), found, tones)
         if self.evaluation is not None:
             gates = self.evaluation.gates
             yield Table(
                 ("gate", "", "value", "bound"), [(g.name, g.outcome, g.value, g.threshold) for g in gates]
             )
-        if self.run is not None:
-            yield from self._run()
 
     def _serving(self) -> list[tuple[str | Name, str | Name]]:
         found: list[tuple[str | Name, str | Name]] = [
@@ -163,7 +184,7 @@ class Why(Result):
 
 
 def why(thing: object, *, settings: Settings | None = None) -> Why:
-    """Show where a model comes from: who promoted it, what its gates said, its run, its cell and its data.
+    """Show where a model comes from: who promoted it, what gates and tests said, its run, cell and data.
 
     Args:
         thing: A model's address (``flights@champion``, ``flights/3``, ``models:/m-...``), a run's name or
@@ -182,7 +203,8 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
     settings = settings or Settings.discover()
     store = open_store(settings)
     if isinstance(thing, str) and (found := _readers(store, thing.strip())):
-        return Why(asked=f"the table {thing.strip()}", readers=found)
+        tests = {run: _tests(store, None, run) for _, run in found[:_TESTED]}
+        return Why(asked=f"the table {thing.strip()}", readers=found, tests_of=tests)
     version, run_id = _meant(store, thing)
     run = None if run_id is None else recall(store, None, run_id)
     versions = () if run is None else registry.made_by(store, run.run_id)
@@ -198,6 +220,7 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
         run=run,
         recipe=_recipe(run),
         said=() if version is None else _said(store, version),
+        tests=_tests(store, version, run_id),
     )
 
 
@@ -209,6 +232,21 @@ def _readers(store: Store, text: str) -> tuple[tuple[str, str], ...]:
 def _said(store: Store, version: ModelVersion) -> tuple[Approval, ...]:
     policy = policies.read(store, version.model)
     return () if policy is None else policies.approvals(store, version, policy)
+
+
+def _tests(store: Store, version: ModelVersion | None, run_id: str | None) -> tuple[Tested, ...]:
+    """Find the tests of a version, else those of the model that a run logged."""
+    if version is not None:
+        return behaviours.read(store, version)
+    try:
+        return () if run_id is None else behaviours.of_subject(store, subject.of_run(store, run_id))
+    except NotFoundError:
+        return ()  # the run logged no model
+
+
+def _counted(tests: tuple[Tested, ...]) -> str:
+    failed = sum(not one.passed for one in tests)
+    return f"fails {failed} of {len(tests)}" if failed else f"passes {len(tests)}" if tests else ""
 
 
 def _meant(store: Store, thing: object) -> tuple[ModelVersion | None, str | None]:

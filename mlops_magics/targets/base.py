@@ -11,7 +11,7 @@ from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
 
-EndpointStatus = Literal["starting", "ready", "failed", "stopping", "down", "elsewhere"]
+EndpointStatus = Literal["starting", "ready", "failed", "stopping", "down", "elsewhere", "written"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,14 @@ class Request:
         example: A request's JSON body that the new version must answer before any client meets it.
         expected: The predictions that it must answer with, exactly.
         limits: What one request may cost.
+        journal: Whether requests and answers are kept.
+        log_values: Whether those of all columns are kept, whatever they look like.
+        leave_out: Columns whose values are not kept.
         follow: The alias that the endpoint follows from now on; None ends the following.
         mark: Which following asks for this version by itself; None where a user does.
+        image: The container image that is to run, for a target that names one.
+        replicas: The fewest and the most copies, for a target that runs several.
+        into: The folder to write to, for a target that writes; by default one of the project's own.
     """
 
     name: str
@@ -47,8 +53,31 @@ class Request:
     example: bytes | None = None
     expected: Sequence[Any] | None = None
     limits: Limits = field(default_factory=Limits)
+    journal: bool = True
+    log_values: bool = False
+    leave_out: tuple[str, ...] = ()
     follow: str | None = None
     mark: str | None = None
+    image: str | None = None
+    replicas: tuple[int, int] | None = None
+    into: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that a deployment would change.
+
+    Attributes:
+        what: Whether it is new, changes, or goes.
+        where: A file, or a field: of the endpoint, or of a file behind ``: ``.
+        before: What is there, where that is a short text.
+        after: What would be there, likewise.
+    """
+
+    what: Literal["added", "changed", "removed"]
+    where: str
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +92,18 @@ class Endpoint:
         port: The port it answers at.
         pid: The process that keeps it alive.
         started: When that process started, in seconds since the epoch.
-        status: ready, starting, failed, stopping; down where its process is gone, elsewhere where it
-            was started on another machine that shares this state folder.
+        status: ready, starting, failed, stopping; down where its process is gone, elsewhere where another
+            machine runs it, which cannot be asked from here; written where files are all there is.
         workers: How many processes answer.
         target: The target that keeps it.
         store: The store that its model is registered in.
         engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        journal: The folder of its journal; None where it has none.
         follows: The alias that it follows, or "".
         remark: Why it is not where that alias points, while that is so.
         followed: The alias that it followed until this deploy ended that, or "".
+        folder: Where its files lie, for a target that writes.
+        then: The commands that bring those files to life, or what else has to be known of them.
     """
 
     name: str
@@ -86,9 +118,12 @@ class Endpoint:
     target: str = "local"
     store: str = ""
     engine: str = ""
+    journal: Path | None = None
     follows: str = ""
     remark: str = ""
     followed: str = ""
+    folder: Path | None = None
+    then: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +144,18 @@ class Answer:
 
 
 class Target(Protocol):
-    """A place where models are served."""
+    """A place where models are served, or files for one."""
+
+    def plan(self, request: Request) -> tuple[Difference, ...]:
+        """Say what `deploy` would change, and change nothing.
+
+        Args:
+            request: What would be served.
+
+        Returns:
+            The differences from what is there, in a fixed order; none where it is served so already.
+        """
+        ...
 
     def deploy(self, request: Request, *, standby: Standby | None = None) -> Endpoint:
         """Serve a model, in place of the version that the endpoint serves now, if it does.
@@ -126,11 +172,12 @@ class Target(Protocol):
         """
         ...
 
-    def remove(self, name: str) -> Endpoint:
+    def remove(self, name: str, *, into: Path | None = None) -> Endpoint:
         """Stop an endpoint and forget it.
 
         Args:
             name: The endpoint.
+            into: The folder that it was written to, where that was named.
 
         Returns:
             The endpoint as it was.

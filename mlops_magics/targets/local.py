@@ -19,7 +19,7 @@ from mlops_magics.foundation.errors import (
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.targets.base import Answer, Endpoint, EndpointStatus, Request
+from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
 from mlops_magics.targets.call import call
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
@@ -66,6 +66,7 @@ class LocalTarget:
             raise UnavailableError(
                 "The local target needs Linux or macOS.", "Deploy from there, or from WSL."
             )
+        _fits(request)
         place = self._place(checked_name(request.name, "endpoint"))
         with self._lock():
             before = State.read(place.state)
@@ -92,11 +93,35 @@ class LocalTarget:
             endpoint = self._endpoint(state)
             return endpoint if follow or not followed else replace(endpoint, followed=followed.alias)
 
-    def remove(self, name: str) -> Endpoint:
+    def plan(self, request: Request) -> tuple[Difference, ...]:
+        """Say what would change: the version, how many processes answer, whether any does.
+
+        Args:
+            request: What would be served.
+
+        Returns:
+            The differences; none where this version is served so already.
+        """
+        _fits(request)
+        place = self._place(request.name)
+        state = State.read(place.state)
+        if state is None:
+            return (Difference("added", "endpoint", after=f"{request.model}, version {request.version}"),)
+        wanted = {
+            "model": (state.model, request.model),
+            "version": (state.version, request.version),
+            "digest": (state.digest, request.digest),
+            "workers": (str(state.wanted), str(request.workers)),
+            "status": (self._endpoint(state).status, "ready"),
+        }
+        return tuple(Difference("changed", key, *pair) for key, pair in wanted.items() if pair[0] != pair[1])
+
+    def remove(self, name: str, *, into: Path | None = None) -> Endpoint:
         """Stop an endpoint, finish what is under way, and delete its key and its files.
 
         Args:
             name: The endpoint.
+            into: Not taken: nothing of it lies in a folder of the user's.
 
         Returns:
             The endpoint as it was.
@@ -104,7 +129,9 @@ class LocalTarget:
         Raises:
             NotFoundError: There is no endpoint of this name.
             UnavailableError: It runs on another machine.
+            UsageError: A folder was named.
         """
+        _only_here(into)
         with self._lock():
             place = self._place(name)
             state = State.read(place.state) or self._missing(name)
@@ -173,9 +200,25 @@ class LocalTarget:
             workers=len(state.workers) if alive else 0,
             store=self._store,
             engine=state.engine,
+            journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )
+
+
+def _fits(request: Request) -> None:
+    """Refuse what another target would have understood."""
+    _only_here(request.into)
+    if request.image is not None or request.replicas is not None:
+        raise UsageError(
+            "The local target runs no image and no copies.",
+            "Leave --image and --replicas out; --workers says how many processes answer.",
+        )
+
+
+def _only_here(into: Path | None) -> None:
+    if into is not None:
+        raise UsageError("The local target writes no files for you.", "Leave --into out.")
 
 
 def _alive(state: State) -> bool:

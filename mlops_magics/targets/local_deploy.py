@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import orjson
 
-from mlops_magics.artifact.order import Change, ChangeStatus, Fault, Follow, Mail, Order, State
+from mlops_magics.artifact.order import Change, ChangeStatus, Fault, Follow, JournalOrder, Mail, Order, State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request
@@ -79,6 +79,7 @@ class Deployment:
 
     def _order(self, depot: Depot) -> Order:
         request, place = self.request, self.place
+        kept = JournalOrder(folder=place.journal, leave_out=request.leave_out, whole=request.log_values)
         for path in (place.state, place.log):
             private_folder(path.parent)
         self._token = place.token()
@@ -98,6 +99,7 @@ class Deployment:
             allow_code=request.allow_code,
             workers=request.workers,
             limits=request.limits,
+            journal=kept if request.journal else None,
             follow=self.follow,
         )
 

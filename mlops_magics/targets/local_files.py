@@ -54,6 +54,11 @@ class Place:
         """What its processes wrote."""
         return self.folder / "logs" / f"{self.key}.log"
 
+    @property
+    def journal(self) -> Path:
+        """What came to it and what it answered."""
+        return self.folder / "journals" / self.key
+
     def token(self) -> str:
         """Read the endpoint's token, or make one.
 

@@ -22,6 +22,8 @@ from mlops_magics.tracking.subject import Subject
 TAG: Final = "mlops.kept"
 OURS: Final = "Recorded facts, written by %mlops_register:"
 DESCRIBED: Final = 5_000  # characters that MLflow keeps of a description
+ROOM: Final = DESCRIBED - len(OURS) - 2
+"""Characters that are left for a card there."""
 _DIGITS: Final = 16  # of the digest that a folder is named by
 
 
@@ -52,7 +54,7 @@ def put(store: Store, found: Subject, files: Mapping[str, bytes]) -> dict[str, s
         except OSError as error:  # a folder of files that is full or may not be written
             raise UnavailableError(
                 f"The files of {found.shown} cannot be written: {error.strerror or error}.",
-                "Make room, or make the store's files writable. No version was made.",
+                "Make room, or make the store's files writable. No version was made or changed.",
             ) from error
     return {TAG: json.dumps({"folder": folder, "files": digests})}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import loadback, rows, shipped
+from mlops_magics.artifact import loadback, reference, rows, shipped
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
@@ -177,7 +177,9 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
 def _kept(folder: Path, model: LoadedModel) -> Kept:
     form, brought = str(model.metadata["format"]), shipped.find(folder)
     code = () if brought is None else brought.names
-    kept = Kept(form, code=code, loadback=loadback.compare(folder, model))
+    fitted_on = reference.read(folder)
+    ranges = {} if fitted_on is None else fitted_on.ranges
+    kept = Kept(form, code=code, loadback=loadback.compare(folder, model), ranges=ranges)
     return kept if kept.safe else replace(kept, foreign=unsafe(model.estimator))
 
 

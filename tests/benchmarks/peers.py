@@ -42,7 +42,7 @@ class Peer:
 
     def versions(self) -> dict[str, str]:
         """Ask the environment for the versions of what is pinned."""
-        names = [pin.partition("==")[0] for pin in self.pins]
+        names = [pin.partition("==")[0].partition("[")[0] for pin in self.pins]
         done = subprocess.run(
             [self.python(), "-c", _VERSIONS, *names], check=True, capture_output=True, text=True
         )
@@ -73,8 +73,20 @@ FG = Peer(
     ),
 )
 PEERS = (SKRUB, FG)
+_SKLEARN = "scikit-learn==1.9.1"
+VETIVER = Peer("vetiver", ("vetiver==0.2.6", _SKLEARN))
+MLSERVER = Peer(
+    "mlserver",
+    ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "mlserver-mlflow==1.7.1", _SKLEARN, "mlflow==3.17.2"),
+)
+BENTOML = Peer("bentoml", ("bentoml==1.4.39", _SKLEARN, "pandas==3.1.1"))
+FASTAPI_MLFLOW = Peer(
+    "fastapi-mlflow", ("fastapi-mlflow==0.8.0", _SKLEARN, "mlflow==3.17.2", "uvicorn==0.54.0")
+)
+RAY_SERVE = Peer("ray-serve", ("ray[serve]==2.60.0", _SKLEARN, "pandas==3.1.1"))
+SERVERS = (VETIVER, MLSERVER, BENTOML, FASTAPI_MLFLOW, RAY_SERVE)
 
 
 if __name__ == "__main__":
-    for peer in PEERS:
+    for peer in (*PEERS, *SERVERS):
         print(peer.name, peer.versions())

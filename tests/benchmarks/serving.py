@@ -1,100 +1,106 @@
-"""One-row latency and throughput of the endpoint, against ``mlflow models serve`` of the same files (needs wrk)."""
+"""One-row latency, throughput and a batch of our endpoint against seven other servers of the same pipelines (needs wrk).
 
-import re
+Each server runs in an environment of its own, which ``peers.py`` makes, and fits the same pipelines there; each
+must answer right before it is timed, once a row and once a thousand. ``ARGS="--models hgb --only ours,mlflow"``
+measures fewer; ``--try`` records nothing.
+"""
+
+import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from endpoints import ask, mlflow_serve, ours, registered, removed, token
+import psutil
+from peers import SERVERS
+from serving_sides import Bodies, Side, measure, sides
 from side_by_side import main, record
 
-_ROUNDS, _SECONDS = 5, 4
-_LUA = """wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-{token}
-wrk.body = [==[{body}]==]
-"""
+ROUNDS, SECONDS = 3, 3
+GOALS = {"mlflow": (30, 120), "vetiver": (15, 50), "mlserver": (25, 12), "bentoml": (20, 12)}
 
 
-def _wrk(folder: Path, url: str, body: bytes, connections: int, key: str) -> dict[str, float]:
-    script = folder / "post.lua"
-    auth = f'wrk.headers["Authorization"] = "Bearer {key}"' if key else ""
-    script.write_text(_LUA.format(token=auth, body=body.decode()))
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{_SECONDS}s",
-        "--timeout",
-        "10s",
-        "--latency",
-        "-s",
-        str(script),
-        f"{url}/invocations",
-    ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in said:
-        sys.exit(said)
-    errors = re.search(r"Socket errors: (.*)", said)
-    return {
-        "p50": _ms(re.search(r"50%\s+([\d.]+)(us|ms|s)", said)),
-        "p99": _ms(re.search(r"99%\s+([\d.]+)(us|ms|s)", said)),
-        "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),
-        "errors": 0 if errors is None else 1,
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", default="hgb,rf,lr", help="which pipelines")
+    parser.add_argument("--only", default="", help="which servers; all by default")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="how often each server is started and timed"
+    )
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="how long each load lasts")
+    parser.add_argument("--try", action="store_true", dest="trying", help="print, and record nothing")
+    return parser.parse_args()
+
+
+def lines_of(model: str, found: dict[str, list[dict]]) -> list[str]:
+    """Make the table of one pipeline."""
+    middle = {
+        side: {key: statistics.median(each[key] for each in runs) for key in runs[0]}
+        for side, runs in found.items()
     }
-
-
-def _ms(found: re.Match) -> float:
-    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
+    ours = middle["ours"]
+    lines = [
+        "",
+        f"### {model}",
+        "",
+        (
+            "| server | first answer | memory | p50 | p99 | requests/s, 64 connections | p99 "
+            "| CPU a request (1 / 64) | 1,000 rows, p50 | ours is quicker: p50, throughput, batch |"
+        ),
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for side, one in middle.items():
+        times = (one["p501"] / ours["p501"], ours["rps64"] / one["rps64"], one["batch"] / ours["batch"])
+        told = "" if side.startswith(("ours", "floor")) else ", ".join(f"{each:.1f}" for each in times)
+        batch = f"{one['batch']:.1f} ms" if side != "floor" else ""
+        lines.append(
+            f"| {side} | {one['cold']:.1f} s | {one['memory']:.0f} MB | {one['p501']:.2f} ms | {one['p991']:.1f} ms | "
+            f"{one['rps64']:,.0f} | {one['p9964']:.0f} ms | {one['cpu1']:.0f} / {one['cpu64']:.0f} µs | {batch} | "
+            f"{told} |"
+        )
+    if "floor" in middle:
+        share = ours["rps64"] / middle["floor"]["rps64"]
+        lines += ["", f"Ours answers {share:.0%} of what the same stack answers without a model (goal 25 %)."]
+    return lines
 
 
 def run() -> None:
     """Measure and record."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        bench, _ = registered(folder)
-        _, url = ours(bench, standby=False)
-        key = token(bench)
-        sides: dict[str, dict[str, list[float]]] = {}
-        try:
-            with mlflow_serve(bench) as (_, theirs):
-                if ask(url, bench.body, key) != bench.answer:
-                    sys.exit("the endpoint answers wrongly")
-                for _ in range(_ROUNDS):
-                    for side, address, secret in (("ours", url, key), ("mlflow", theirs, "")):
-                        for connections in (1, 64):
-                            for what, value in _wrk(folder, address, bench.body, connections, secret).items():
-                                sides.setdefault(side, {}).setdefault(f"{what}{connections}", []).append(
-                                    value
-                                )
-        finally:
-            removed(bench)
-    figures = {side: {key: statistics.median(v) for key, v in found.items()} for side, found in sides.items()}
-    one, two = figures["ours"], figures["mlflow"]
+    told = options()
+    chosen = [name for name in told.only.split(",") if name]
     lines = [
         (
-            "One row of 14 columns a request, a pipeline with HistGradientBoosting, one worker, OMP_NUM_THREADS=1; "
-            f"wrk, {_ROUNDS} rounds in turn, {_SECONDS} s each, median. Ours validates each value, checks the token "
-            "and counts; the pipeline itself answers (no compiled plan yet)."
+            f"One row of 14 columns a request (lr: 10), one worker, OMP_NUM_THREADS=1; wrk on the same machine, "
+            f"{told.rounds} rounds in turn, {told.seconds} s each, medians. `ours` is `%mlops_deploy` as it comes: it "
+            "checks the token and each value, counts, and keeps a journal; the others do what they do by default. "
+            "mlserver and bentoml batch (64 rows; 2 and 200 ms), ray too. `floor` answers a constant."
         ),
-        "",
-        "| side | p50, 1 connection | p99 | requests/s, 64 connections | p99 |",
-        "| --- | --- | --- | --- | --- |",
+        "Memory is the share of the whole process tree (PSS).",
     ]
-    lines += [
-        f"| {side} | {item['p501']:.2f} ms | {item['p991']:.1f} ms | {item['rps64']:,.0f} | {item['p9964']:.0f} ms |"
-        for side, item in (("`%mlops_deploy`", one), ("`mlflow models serve`", two))
-    ]
-    lines += [
-        "",
-        (
-            f"{two['p501'] / one['p501']:.1f} times quicker for one row, {one['rps64'] / two['rps64']:.0f} times the "
-            "throughput. The goals of 30 and 120 times ask for the plan compiler."
-        ),
-    ]
-    record("serving", lines)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in told.models.split(","):
+            found: dict[str, list[dict]] = {}
+            every: list[Side] = sides(folder, model, chosen)
+            for _ in range(told.rounds):
+                for side in every:
+                    with side.started() as (process, url, cold):
+                        bodies = Bodies.of(side, model)
+                        one = measure(process, url, side, bodies, told.seconds)
+                    found.setdefault(side.name, []).append(one | {"cold": cold})
+                    print(model, side.name, {key: round(value, 3) for key, value in one.items()}, flush=True)
+            lines += lines_of(model, found)
+    goals = "; ".join(f"{name} {one} and {many}" for name, (one, many) in GOALS.items())
+    lines += ["", f"Goals, one row and throughput: {goals} times; batch: 3 times mlflow, 1.5 times the best."]
+    versions = ", ".join(
+        f"{package} {version}" for peer in SERVERS for package, version in list(peer.versions().items())[:1]
+    )
+    lines += ["", f"Peers: {versions}. wrk takes a part of one of {psutil.cpu_count()} cores."]
+    if told.trying:
+        sys.stdout.write("\n".join(lines) + "\n")
+    else:
+        record("serving", lines)
 
 
 main(run)

@@ -63,8 +63,16 @@ class Jupyter:
 
 def run_all(page: Page) -> None:
     """Wait for the kernel of the open notebook, and run all its cells."""
-    page.wait_for_function(_KERNEL_READY, timeout=40_000)
+    kernel_ready(page)
     command(page, "notebook:run-all-cells")
+
+
+def kernel_ready(page: Page) -> None:
+    """Wait for the kernel of the open notebook.
+
+    One that was restarted is waited for as well: a server that is ended meanwhile hangs until it is killed.
+    """
+    page.wait_for_function(_KERNEL_READY, timeout=40_000)
 
 
 def command(page: Page, name: str, **arguments: str) -> None:

@@ -63,6 +63,16 @@ def failing() -> State:
     )
 
 
+def reviewing() -> State:
+    """A candidate that waits for the approval of the one who looks."""
+    waiting = gate("approvals", "fail", 1, "2", "approved by grace; not yet heard: ada")
+    return ready(
+        gates=[*ready()["gates"], waiting],
+        can={"promote": False, "roll_back": False, "approve": True, "comment": True},
+        why_not="churn/3 fails the gate approvals: 1 against a threshold of 2.",
+    )
+
+
 def no_right() -> State:
     """A reader who may look and do nothing else."""
     return ready(

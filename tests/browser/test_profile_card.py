@@ -17,7 +17,7 @@ from profiles import EVIL, changes, evil_profile, flights_profile, summary_of
 from mlops_magics.foundation.html import page as static_page
 from mlops_magics.steps.profile.result import Profile
 
-from .jupyter import command, run_all, shot
+from .jupyter import command, kernel_ready, run_all, shot
 
 pytestmark = pytest.mark.browser
 
@@ -397,6 +397,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
         shot(page, "lab_profile")
         page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
         expect(first.locator(".mlp-status")).to_contain_text("The kernel is gone", timeout=15_000)
+        kernel_ready(page)
     finally:
         shot(page, "lab_profile_end")
         context.close()

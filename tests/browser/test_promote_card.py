@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .jupyter import command, run_all, shot
-from .states import empty, failing, many, no_right, ready
+from .jupyter import command, kernel_ready, run_all, shot
+from .states import empty, failing, many, no_right, ready, reviewing
 
 pytestmark = pytest.mark.browser
 
@@ -36,12 +36,15 @@ LOOKED = "(request) => ({ selected: request.version, to: request.alias, message:
 FOUND = """(request, state) => ({ details: {
   version: request.version, alias: request.alias, holder: state.holders[request.alias] ?? "", blocks: [
     { kind: "title", text: "churn/3, beside churn/2", note: "all 3 gates pass" },
-    { kind: "table", headings: ["metric", "difference", "95 % interval"],
+    { kind: "table", headings: ["metric", "difference", "95 % interval"], gate: "quality",
       rows: [["auc", 0.0181, "0.0181 (0.0074 to 0.0288)"]] },
     { kind: "code", lines: ["--- v2", "+++ v3", "-depth = 3", "+depth = 4"] },
     { kind: "facts", pairs: [["commit", "1a2b and 3c4d"]] },
     { kind: "note", text: `<img src=x onerror="window.hacked=1">` },
-  ] } })"""
+  ], gates: {
+    quality: [{ kind: "facts", pairs: [["value", "0.9124"], ["on", "2,000 rows, left predicted"]] }],
+    latency: [{ kind: "facts", pairs: [["value", "11.2 ms"], ["bound", "50 ms"]] }],
+  } } })"""
 
 
 def confirm(page: Page) -> Locator:
@@ -101,10 +104,11 @@ def test_the_keyboard_reaches_everything(new_card: NewCard) -> None:
     page = card.page
     card.answer(LOOKED)
     reached = []
-    for _ in range(7):
+    for _ in range(11):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.role ?? document.activeElement.tagName"))
-    assert reached == ["BUTTON", "option", "SELECT", "TEXTAREA", "BUTTON", "BUTTON", "SUMMARY"]
+    gates = ["BUTTON"] * 4
+    assert reached == ["BUTTON", "option", *gates, "SELECT", "TEXTAREA", "BUTTON", "BUTTON", "SUMMARY"]
     row(page, selected=True).focus()
     page.evaluate(RUN_DOWN)
     option = row(page, name="v1")
@@ -226,6 +230,56 @@ def test_what_the_evaluation_found_is_read_when_it_is_opened(new_card: NewCard) 
     assert [one["do"] for one in card.sent] == ["details", "select", "details"]
     row(page).nth(1).click()
     expect(page.get_by_text("What the evaluation of v2 found", exact=True)).to_be_visible()
+
+
+def gate(page: Page, name: str) -> Locator:
+    return page.get_by_role("table", name="Gates").get_by_role("button", name=name)
+
+
+def test_each_gate_opens_by_itself_to_what_it_saw(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    card.answer(FOUND)
+    opened = page.locator(".mlp-opened:visible")
+    expect(gate(page, "quality : pass")).to_have_attribute("aria-expanded", "false")
+    expect(opened).to_have_count(0)
+    gate(page, "quality").focus()
+    page.keyboard.press("Enter")
+    expect(opened).to_contain_text("2,000 rows, left predicted")
+    expect(opened).to_contain_text("0.0181 (0.0074 to 0.0288)")
+    expect(opened).not_to_contain_text("11.2 ms")
+    expect(gate(page, "quality")).to_have_attribute("aria-expanded", "true")
+    expect(gate(page, "quality")).to_be_focused()
+    assert gate(page, "quality").get_attribute("aria-controls") == opened.get_attribute("id")
+    assert [(one["do"], one["version"], one["alias"]) for one in card.sent] == [("details", "3", "champion")]
+    gate(page, "latency").click()
+    expect(opened).to_have_count(2)
+    expect(opened.last).to_contain_text("50 ms")
+    gate(page, "fairness : not applicable").click()
+    expect(opened.last).to_contain_text("Nothing more is kept of it.")
+    assert len(card.sent) == 1, "one answer holds them all"
+    gate(page, "quality").focus()
+    page.keyboard.press("Space")
+    expect(opened).to_have_count(2)
+    assert page.evaluate("window.hacked") is None
+
+
+def test_an_open_gate_stays_open_and_keeps_the_focus_over_a_new_verdict(new_card: NewCard) -> None:
+    card = new_card(ready())
+    page = card.page
+    card.answer(FOUND)
+    gate(page, "quality").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".mlp-opened:visible")).to_contain_text("0.0181")
+    card.push(gates=failing()["gates"], holders={"champion": "1"})
+    expect(gate(page, "quality : fail")).to_be_focused()
+    expect(page.locator(".mlp-opened:visible")).to_contain_text("0.0181")
+    assert [one["do"] for one in card.sent] == ["details", "details"], "it is read anew"
+    page.evaluate("disconnect()")
+    card.push(details=None)
+    expect(page.locator(".mlp-opened:visible")).to_contain_text("The kernel is gone.")
+    gate(page, "quality").click()
+    expect(page.locator(".mlp-opened:visible")).to_have_count(0)
 
 
 def test_an_evaluation_that_cannot_be_read_is_asked_for_once(new_card: NewCard) -> None:
@@ -371,19 +425,47 @@ def test_the_card_is_accessible(new_card: NewCard, violations: Scan, scheme: str
     if state == ready():
         reason(card.page).fill("Better")
         card.answer(FOUND)
+        gate(card.page, "quality").click()
         card.page.locator("details").evaluate_all("(all) => all.forEach((one) => { one.open = true })")
-        expect(card.page.get_by_text("0.0181 (0.0074 to 0.0288)")).to_be_visible()
+        expect(card.page.get_by_text("0.0181 (0.0074 to 0.0288)")).to_have_count(2)
         card.push(message={"tone": "bad", "what": "It failed.", "remedy": "Try again."})
         assert violations(card.page) == []
         card.page.evaluate("disconnect()")
         assert violations(card.page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_reviewers_are_shown_is_accessible(new_card: NewCard, violations: Scan, scheme: str) -> None:
+    """Approve, send back and comment: closed for want of a reason, open, under way, and answered."""
+    card = new_card(reviewing(), color_scheme=scheme)
+    page = card.page
+    for name in ("Approve v3", "Send v3 back", "Comment"):
+        expect(page.get_by_role("button", name=name)).to_be_visible()
+    assert violations(page) == []
+    reason(page).fill("Looked at Newark myself")
+    shot(page, f"approve_{scheme}")
+    assert violations(page) == []
+    page.get_by_role("button", name="Approve v3").click()
+    expect(page.get_by_text("Writing it down…")).to_be_visible()
+    assert violations(page) == []
+    said = {"tone": "good", "what": "You approve of version 3.", "remedy": "2 of 2 approvals."}
+    card.push(click=card.sent[0]["click"], message=said)
+    expect(page.get_by_role("status")).to_contain_text("2 of 2 approvals.")
+    assert violations(page) == []
+    card.push(can=reviewing()["can"] | {"promote": True, "roll_back": True})
+    expect(confirm(page)).to_be_visible()
+    assert violations(page) == []
+    shot(page, f"approved_{scheme}")
+
+
 def test_a_narrow_page_needs_no_sideways_scrolling(new_card: NewCard) -> None:
-    page = new_card(
-        ready(),
-    ).page
+    card = new_card(reviewing())
+    page = card.page
+    card.answer(FOUND)
+    gate(page, "quality").click()
+    expect(page.locator(".mlp-opened:visible")).to_contain_text("2,000 rows")
     page.set_viewport_size({"width": 320, "height": 900})
+    shot(page, "narrow")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     for part in page.locator(".mlp *:visible").all():
         box = part.bounding_box()
@@ -460,3 +542,4 @@ def _lose_the_kernel(page: Page, card: Locator) -> None:
     page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
     expect(card.get_by_role("status")).to_have_text("The kernel is gone; run the cell again.", timeout=15_000)
     expect(card.get_by_label("Reason")).to_be_disabled()
+    kernel_ready(page)

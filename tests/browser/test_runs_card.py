@@ -20,7 +20,7 @@ from mlops_magics.frontends.widgets import CARDS
 from mlops_magics.steps.track import track
 from mlops_magics.tracking.store import open_store
 
-from .jupyter import command, run_all, shot
+from .jupyter import command, kernel_ready, run_all, shot
 
 pytestmark = pytest.mark.browser
 
@@ -436,6 +436,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan, project_wit
         shot(page, "lab_runs_dark")
         page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel() }")
         expect(page.locator(".mlp-track .mlp-status")).to_contain_text("The kernel is gone", timeout=15_000)
+        kernel_ready(page)
     finally:
         shot(page, "lab_runs_end")
         context.close()

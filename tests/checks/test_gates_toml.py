@@ -79,7 +79,9 @@ def test_the_file_in_the_docs_is_understood_and_shows_the_defaults() -> None:
     found, default = Policy.of(tomllib.loads(example), CHECKS), Policy()
     shown = {item.name for item in fields(Policy)}
     assert all(name in example for name in shown - {"thresholds"})
-    for name in shown - {"gates", "require", "top", "thresholds", "primary", "slice_drop", "fairness"}:
+    own = {"gates", "require", "top", "list_by", "thresholds", "primary", "slice_drop", "noise_drop"}
+    own |= {"fairness"}
+    for name in shown - own:
         assert getattr(found, name) == getattr(default, name), name
     gates = docs.read_text(encoding="utf-8").split("## The gates")[1].split("##")[0]
     assert [line.split(" | ")[0] for line in gates.splitlines() if line.startswith("| ")][2:] == [
@@ -93,6 +95,7 @@ def test_a_policy_is_written_down_and_told_apart() -> None:
             "gates": ["quality"],
             "margin": 0.02,
             "top": 5,
+            "list_by": "search",
             "metrics": {"roc_auc": {"min": 0.8}},
             "fairness": {"columns": ["sex", "region"], "difference": 0.2},
         },

@@ -10,10 +10,10 @@ from cases import Number, Said, judged, said_table
 
 from mlops_magics.checks.assess import assess
 from mlops_magics.checks.policy import Policy
-from mlops_magics.checks.ranking import ndcg, precision_at
+from mlops_magics.checks.ranking import ndcg, ndcg_by_list, precision_at
 from mlops_magics.checks.show import blocks
 from mlops_magics.foundation.blocks import text_of
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import NotFoundError, UsageError
 
 
 def outliers(rows: int = 1500, seed: int = 0) -> pd.DataFrame:
@@ -171,3 +171,94 @@ def test_rows_that_share_the_score_at_the_cut_count_in_part() -> None:
     one = ndcg(np.array([1.0, 0.0]), np.array([2.0, 1.0]))
     assert one is not None
     assert math.isclose(one.value, 1.0)
+
+
+def searches(count: int = 60, seed: int = 0, skill: float = 1.0) -> pd.DataFrame:
+    """Lists of grades of 0 to 3, each with a level of its own: scores of two lists cannot be compared."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(np.arange(count), rng.integers(5, 25, count))
+    stars = rng.choice(4, len(place), p=[0.5, 0.3, 0.15, 0.05])
+    level = rng.normal(size=count)[place] * 10
+    said = level + skill * stars + rng.normal(size=len(place))
+    frame = pd.DataFrame({"said": said, "other": level + rng.normal(size=len(place)), "stars": stars})
+    return frame.assign(search=[f"search {each}" for each in place])
+
+
+LISTS = Policy(gates=("quality", "champion"), list_by="search")
+
+
+def test_rows_are_ranked_within_their_list() -> None:
+    from sklearn.metrics import ndcg_score
+
+    frame = searches()
+    frame.loc[frame.search == "search 3", "stars"] = 2  # no order of these is better than another
+    frame["said"] = frame.said.round(0)  # with ties
+    found = assess(GradedRanker(), frame.sample(frac=1, random_state=0), "stars", gates=LISTS)
+    each = [
+        ndcg_score([part.stars], [part.said]) for name, part in frame.groupby("search") if name != "search 3"
+    ]
+    (metric,) = [one for one in found.metrics if one.name == "ndcg_by_list"]
+    assert metric.value == pytest.approx(np.mean(each))
+    assert found.primary == "ndcg_by_list"
+    # The interval is that of the mean of so many lists, however many rows there are.
+    error = np.std(each) / math.sqrt(len(each))
+    assert metric.low is not None
+    assert metric.high is not None
+    assert metric.high - metric.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert found.passed
+    text = str(found.verdicts[0].evidence)
+    assert "ndcg_by_list is surely above" in text
+
+
+def test_what_orders_at_random_give_is_nothing() -> None:
+    frame = searches(skill=0.0)
+    found = assess(GradedRanker(), frame, "stars", gates=LISTS)
+    quality = found.verdicts[0]
+    assert quality.outcome == "fail"
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(200):
+        frame["drawn"] = rng.normal(size=len(frame))
+        one = ndcg_by_list(frame.stars.to_numpy(float), frame.drawn.to_numpy(), pd.factorize(frame.search)[0])
+        assert one is not None
+        drawn.append(one.value)
+    assert quality.threshold == pytest.approx(np.mean(drawn), abs=0.005)
+
+
+def test_two_rankers_are_compared_list_by_list() -> None:
+    frame = searches()
+    better = assess(GradedRanker("said"), frame, "stars", champion=GradedRanker("other"), gates=LISTS)
+    (found,) = [one for one in better.comparisons if one.metric == "ndcg_by_list"]
+    assert (found.better, better.passed) == (True, True)
+    worse = assess(GradedRanker("other"), frame, "stars", champion=GradedRanker("said"), gates=LISTS)
+    assert "champion" in worse.failed
+    own, others = (
+        ndcg_by_list(frame.stars.to_numpy(float), frame[name].to_numpy(), pd.factorize(frame.search)[0])
+        for name in ("said", "other")
+    )
+    assert own is not None
+    assert others is not None
+    apart = own.each - others.each
+    assert (found.high - found.low) / 3.92 == pytest.approx(apart.std() / math.sqrt(len(apart)), rel=1e-3)
+
+
+def test_few_lists_prove_nothing() -> None:
+    few = searches(9)
+    found = assess(GradedRanker("said"), few, "stars", champion=GradedRanker("other"), gates=LISTS)
+    (metric,) = [one for one in found.metrics if one.name == "ndcg_by_list"]
+    assert (metric.low, metric.high) == (None, None)
+    assert found.failed == ("quality", "champion")
+    assert found.verdicts[0].evidence == "Too few lists: no skill can be measured on them."
+
+
+def test_lists_that_cannot_be_told_are_refused() -> None:
+    frame = searches(20)
+    with pytest.raises(UsageError, match="'search' is null in 1 of"):
+        assess(GradedRanker(), frame.assign(search=frame.search.where(frame.index > 0)), "stars", gates=LISTS)
+    with pytest.raises(NotFoundError, match="'search'"):
+        assess(GradedRanker(), frame.drop(columns="search"), "stars", gates=LISTS)
+    with pytest.raises(UsageError, match="names 'search', but this is regression"):
+        assess(Number(), frame, "stars", gates=LISTS)
+    with pytest.raises(UsageError, match="which is predicted"):
+        assess(GradedRanker(), frame, "stars", gates=Policy(list_by="stars"))
+    with pytest.raises(UsageError, match="list_by is 3"):
+        Policy.of({"list_by": 3}, [])

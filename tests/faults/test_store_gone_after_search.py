@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 import urllib.request
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from places import project_in
 from proxy import Proxy
 from servers import free_port, started
 from sklearn.linear_model import LogisticRegression
@@ -75,8 +77,23 @@ class Ended:
 
     def search(self) -> tuple[Study, float]:
         """Search; return the study, and the seconds that were spent from that moment on."""
-        study = tune(LogisticRegression(), ROWS, TRUTH, space="C=0.1..10.0 log", trials=3, folds=2, workers=1)
+        study = searched()
         return study, time.monotonic() - self.at
+
+
+def searched() -> Study:
+    return tune(LogisticRegression(), ROWS, TRUTH, space="C=0.1..10.0 log", trials=3, folds=2, workers=1)
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Path:
+    """The trials of that search as a project keeps them: what goes on from there has only to be logged."""
+    parent = tmp_path_factory.mktemp("searched")
+    with project_in(parent) as folder, pytest.MonkeyPatch.context() as patch:
+        shutil.copy(store_template, folder / "mlflow.db")
+        patch.setenv("MLOPS_EXPERIMENT", "e")
+        searched()
+    return folder / ".mlops" / "tune"
 
 
 @pytest.fixture
@@ -134,8 +151,18 @@ def test_a_store_that_is_gone_at_the_end_costs_seconds_and_the_same_line_logs_it
     "left", [pytest.param(i, marks=() if i in FEW else pytest.mark.slow) for i in range(CALLS)]
 )
 def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
-    *, proxy: Proxy, mlflow_server: str, experiment: str, ended: Ended, left: int, deaf: bool
+    *,
+    proxy: Proxy,
+    mlflow_server: str,
+    experiment: str,
+    project: Path,
+    trials: Path,
+    ended: Ended,
+    left: int,
+    deaf: bool,
 ) -> None:
+    shutil.copytree(trials, project / ".mlops" / "tune")
+
     def act() -> None:
         proxy.turn("pass")  # MLflow's open connections are closed: each call is counted
         proxy.left, proxy.deaf = left, deaf
@@ -143,6 +170,7 @@ def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
     ended.act = act
     study, lost = ended.search()
     assert lost < LOST
+    assert study.resumed == 3
     assert study.estimator.predict(ROWS).shape == (200,)
     ended.act = lambda: None
     proxy.left, proxy.deaf = -1, False

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from order import LONGEST
 
 from mlops_magics.road import CELLS, VERBS, magic_name
 
@@ -222,3 +223,8 @@ def test_loading_the_extension_loads_and_starts_nothing(tmp_path: Path) -> None:
     heavy = "numpy pandas polars pyarrow mlflow sklearn skops anywidget ipywidgets"
     heavy += " psutil xxhash orjson uvicorn platformdirs"
     assert loaded & set(heavy.split()) == set()
+
+
+def test_the_files_that_are_begun_first_are_there() -> None:
+    names = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(LONGEST) <= names

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
+from mlops_magics.artifact.order import Token
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.codec import RequestError
 
@@ -113,6 +115,35 @@ def test_near_origins_pass(origin: str) -> None:
 def test_foreign_origins_do_not(origin: str) -> None:
     assert status(origin=origin) == 403
     assert status("GET", "/ping", origin=origin) == 403
+
+
+SCOPES: list[tuple[tuple[Any, ...], set[str]]] = [
+    (("predict",), {"predict"}),
+    (("read",), {"read"}),
+    (("predict", "read"), {"predict", "read"}),
+    (("admin",), {"predict", "read", "admin"}),
+    ((), set()),
+]
+
+
+@pytest.mark.parametrize(("scopes", "opens"), SCOPES)
+def test_a_further_token_opens_its_scopes_and_the_endpoint_s_own_everything(
+    scopes: tuple[Any, ...], opens: set[str]
+) -> None:
+    others = [Token(sha256=hashlib.sha256(f"{n}".encode()).hexdigest(), scopes=("admin",)) for n in range(3)]
+    mine = Token(sha256=hashlib.sha256(b"mine").hexdigest().upper(), scopes=scopes)
+    access = Access(hashlib.sha256(TOKEN.encode()).hexdigest(), tokens=[*others[:1], mine, *others[1:]])
+    for scope in ("predict", "read", "admin"):
+        for token, is_open in ((b"mine", scope in opens), (TOKEN.encode(), True), (b"2", True)):
+            headers = [(b"host", b"localhost"), (b"authorization", b"Bearer " + token)]
+            if is_open:
+                access.check("POST", "/x", headers, scope)  # type: ignore[arg-type]  # one of the three
+            else:
+                with pytest.raises(RequestError, match="OUT_OF_SCOPE") as caught:
+                    access.check("POST", "/x", headers, scope)  # type: ignore[arg-type]
+                assert caught.value.status == 403
+        with pytest.raises(RequestError, match="UNAUTHENTICATED"):
+            access.check("POST", "/x", [(b"host", b"localhost"), (b"authorization", b"Bearer other")])
 
 
 @pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer "])

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -18,10 +19,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.order import Limits
+from mlops_magics.artifact.order import Limits, Token
 from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving.access import Access
-from mlops_magics.serving.app import ROUTES, App, build_app
+from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.engines import PipelineEngine
 from mlops_magics.serving.predictor import Predictor
 
@@ -112,11 +113,27 @@ def test_an_answer_carries_all_that_a_client_may_ask_for() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("path", [*ROUTES, "/", "/nowhere", "/docs", "/openapi.json", "/invocations/"])
+ROUTES = {path: route.methods for path, route in Stage(LIMITS).app.routes.items()}
+OPEN = {"/ping", "/health", "/v2/health/live", "/v2/health/ready"}
+UNKNOWN = ["/", "/nowhere", "/invocations/", "/v2/", "/v2/models", "/v2/models/other/infer"]
+
+
+def test_the_table_has_these_routes() -> None:
+    model = '/v2/models/fl"ights\n'
+    parts = ["", "/ready", "/infer"]
+    assert set(ROUTES) == {
+        "/ping", "/health", "/version", "/metrics", "/invocations", "/openapi.json", "/docs",
+        "/v2", "/v2/health/live", "/v2/health/ready",
+        *(f"{base}{part}" for base in (model, f"{model}/versions/3") for part in parts),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [*ROUTES, *UNKNOWN])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_no_route_answers_without_the_token(path: str, method: str) -> None:
     allowed = ROUTES.get(path, ())
-    is_open = path in {"/ping", "/health"} and method in {"GET", "HEAD"}
+    is_open = path in OPEN and method in {"GET", "HEAD"}
+    path = quote(path)
 
     async def scene(stage: Stage) -> None:
         bare = await stage.client.request(method, path)
@@ -136,9 +153,28 @@ def test_no_route_answers_without_the_token(path: str, method: str) -> None:
             assert known.status_code == 405
             assert known.headers["allow"] == ", ".join(allowed)
         else:
-            assert known.status_code == (415 if method == "POST" else 200)
+            without_body = 415 if path == "/invocations" else 400
+            assert known.status_code == (without_body if method == "POST" else 200)
         assert known.headers["x-request-id"]
         assert not stage.engine.calls
+
+    play(scene)
+
+
+def test_each_route_needs_its_scope() -> None:
+    async def scene(stage: Stage) -> None:
+        digests = {scope: hashlib.sha256(scope.encode()).hexdigest() for scope in ("predict", "read")}
+        tokens = [Token(sha256=digest, scopes=(scope,)) for scope, digest in digests.items()]  # type: ignore[arg-type]
+        stage.app._access = Access(hashlib.sha256(TOKEN.encode()).hexdigest(), tokens=tokens)
+        for path, (method, *_) in ROUTES.items():
+            needs = "predict" if method == "POST" else "read"
+            for scope in digests:
+                headers = {"authorization": f"Bearer {scope}"}
+                answer = await stage.client.request(method, quote(path), headers=headers)
+                assert (answer.status_code == 403) == (scope != needs and path not in OPEN)
+        answer = await stage.client.post("/nowhere", headers={"authorization": "Bearer predict"})
+        assert answer.json()["error_code"] == "OUT_OF_SCOPE"
+        assert (await stage.post(headers={"authorization": "Bearer predict"})).status_code == 200
 
     play(scene)
 

@@ -64,6 +64,7 @@ FORMS = {
     "split in another order, with more": split(dict(reversed([*GOOD.items(), ("extra", SECRET)]))),
     "records": {"dataframe_records": [GOOD]},
     "inputs as records": {"inputs": [GOOD]},
+    "inputs as one row": {"inputs": GOOD},
     "inputs as columns": {"inputs": {name: [value] for name, value in GOOD.items()}},
     "instances as records": {"instances": [GOOD]},
     "instances as rows": {"instances": [list(GOOD.values())]},
@@ -151,7 +152,10 @@ BODIES: dict[str, tuple[object, str]] = {
     "list": (b"[]", "JSON object"),
     "number": (b"1", "JSON object"),
     "UTF-8": (b'{"inputs": ["\xff"]}', "not valid JSON"),
-    "NaN": (b'{"inputs": {"double": [NaN]}}', "not valid JSON"),
+    "NaN that is cut off": (b'{"inputs": {"double": [NaN, Na]}}', "not valid JSON"),
+    "NaN in a text that does not end": (b'{"inputs": {"text": ["NaN]}}', "not valid JSON"),
+    "NaN as a key": (b'{"inputs": {NaN: [1]}}', "not valid JSON"),
+    "NaN as the body": (b"NaN", "JSON object"),
     "Infinity": (b'{"inputs": {"double": [-Infinity]}}', "not valid JSON"),
     "too big a number": (b'{"inputs": {"double": [1e999]}}', "not valid JSON"),
     "deep": (b"[" * 50_000 + b"]" * 50_000, "not valid JSON"),
@@ -177,7 +181,11 @@ BODIES: dict[str, tuple[object, str]] = {
     "records of lists": ({"dataframe_records": [[1]]}, "must be an object"),
     "inputs of scalars": ({"inputs": [1]}, "must be a list of 11 cells"),
     "inputs is text": ({"inputs": SECRET}, "inputs must be a list"),
-    "column of a scalar": ({"inputs": {"double": 1}}, "must be a list"),
+    "column of a scalar": ({"inputs": {"double": 1, "long": [1]}}, "must be a list"),
+    "column of an object": ({"inputs": {"double": {"0": 1}}}, "must be a list"),
+    "inputs is an empty object": ({"inputs": {}}, "missing"),
+    "split without columns": ({"dataframe_split": {"data": [[1, 2]]}}, "missing"),
+    "split of scalars without columns": ({"dataframe_split": {"data": [1]}}, "list of 0 cells"),
     "columns of two lengths": ({"inputs": {"double": [1], "long": [1, 2]}}, "differ in length"),
     "params": ({**split(GOOD), "params": {"temperature": 1}}, "nothing but method"),
     "params is a list": ({**split(GOOD), "params": [1]}, "nothing but method"),
@@ -195,6 +203,15 @@ def test_a_malformed_body_is_a_400(name: str, codec: Codec) -> None:
     assert message in error.message
 
 
+def test_nan_is_a_gap_as_python_writes_it(codec: Codec) -> None:
+    row = {**GOOD, "gap": float("nan"), "text": 'NaN \\" NaN', "word": "NaN"}
+    batch = codec.decode(json.dumps(split(row)).encode(), "application/json")
+    assert np.isnan(batch.columns["gap"][0])
+    assert (batch.columns["text"][0], batch.columns["word"][0]) == ('NaN \\" NaN', "NaN")
+    error = refused(codec, split({**GOOD, "double": float("nan")}))
+    assert (error.status, error.column, error.row) == (422, "double", 0)
+
+
 def test_a_missing_column_is_named_and_a_missing_cell_by_its_row(codec: Codec) -> None:
     less = {name: value for name, value in GOOD.items() if name != "long"}
     assert refused(codec, split(less)).column == "long"
@@ -207,7 +224,23 @@ def test_malformed_csv_is_a_400(text: bytes, codec: Codec) -> None:
     assert refused(codec, text, "text/csv").status == 400
 
 
-@pytest.mark.parametrize("cell", ["nan", "inf", "1_0", "0x1", "", SECRET, "\uff11"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "nan",
+        "inf",
+        "1_0",
+        "0x1",
+        "",
+        SECRET,
+        "\uff11",
+        "1e400",
+        "-1e400",
+        "1" * 350,
+        "9" * 309,
+        "1" * 320 + ".5",
+    ],
+)
 def test_csv_cells_are_as_strict_as_json(cell: str, codec: Codec) -> None:
     row = {**GOOD, "double": cell, "gap": "", "word": "", "yes": "true"}
     text = ",".join(row) + "\n" + ",".join(map(str, row.values()))
@@ -254,7 +287,8 @@ def test_a_model_without_schema_takes_what_comes() -> None:
     batch = codec.decode(json.dumps(body).encode(), "application/json")
     kinds = {name: values.dtype.kind for name, values in batch.columns.items()}
     assert kinds == {"a": "i", "b": "f", "c": "O", "d": "b"}
-    assert list(codec.decode(b'{"inputs": [[1, 2]]}', "application/json").columns) == ["0", "1"]
+    for body in (b'{"inputs": [[1, 2]]}', b'{"dataframe_split": {"data": [[1, 2]]}}'):
+        assert list(codec.decode(body, "application/json").columns) == ["0", "1"]
     assert refused(codec, {"inputs": [[1], ["x"]]}).row == 1
     assert refused(codec, {"inputs": [[[1]]]}).status == 422
     named = Codec(None, names=["b", "a"])

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "targets"))
 
 from served import EXAMPLE, family, make_model, runs, until
 
-from mlops_magics.artifact.order import Follow, Order, State
+from mlops_magics.artifact.order import Follow, Order, State, Token
 from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.targets.base import Endpoint
@@ -83,7 +84,9 @@ def ask(state: State) -> bytes:
 
 
 def test_an_order_survives_its_line(order: Order) -> None:
-    for one in (order, replace(order, follow=Follow(alias="champion", mark="1"))):
+    tokens = (Token(sha256="0" * 64, scopes=("predict", "read")), Token(sha256="1" * 64, scopes=("admin",)))
+    follow = Follow(alias="champion", mark="1")
+    for one in (order, replace(order, tokens=tokens), replace(order, follow=follow)):
         assert Order.from_json(one.to_json()) == one
     for line in (b"", b"{}", b"[]", order.to_json()[:-1]):
         with pytest.raises(MLOpsError):
@@ -100,6 +103,8 @@ def test_an_order_to_follow_comes_with_its_surroundings(order: Order) -> None:
 
 
 def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:
+    reader = Token(sha256=hashlib.sha256(b"reader").hexdigest(), scopes=("read",))
+    order = replace(order, tokens=(reader,))
     with start("-m", "mlops_magics.serving", "serve") as process:
         process.communicate(order.to_json() + b"\n")
         assert process.returncode == 0  # it goes on as a child of init
@@ -107,6 +112,15 @@ def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:
     assert state.status == "ready"
     assert b"7.0" in ask(state)
     assert os.getsid(state.pid) == state.pid
+    address = f"http://{state.host}:{state.port}"
+    statuses = []
+    for path in ("/v2/health/ready", "/openapi.json", "/docs"):
+        for token in ("none", "reader", TOKEN):
+            answer = httpx.get(address + path, headers={"authorization": f"Bearer {token}"})
+            statuses.append(answer.status_code)
+    assert statuses == [200, 200, 200, 401, 200, 200, 401, 200, 200]
+    refused = httpx.post(f"{address}/invocations", headers={"authorization": "Bearer reader"})
+    assert refused.json()["error_code"] == "OUT_OF_SCOPE"
     members = family(state.pid)
     os.kill(state.pid, signal.SIGINT)
     os.kill(state.pid, signal.SIGHUP)  # with no mail

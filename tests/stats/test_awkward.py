@@ -261,16 +261,17 @@ def test_no_columns_will_do() -> None:
         assert survey(data).table.columns == ()
 
 
-def test_five_thousand_columns_take_bounded_time_and_memory() -> None:
+@pytest.mark.parametrize(("wide", "most"), [(1_000, 1e8), pytest.param(5_000, 1.5e9, marks=pytest.mark.slow)])
+def test_thousands_of_columns_take_bounded_time_and_memory(wide: int, most: float) -> None:
     random = np.random.default_rng(0)
-    data = pd.DataFrame(random.normal(size=(200, 5_000)), columns=[f"c{i}" for i in range(5_000)])
+    data = pd.DataFrame(random.normal(size=(200, wide)), columns=[f"c{i}" for i in range(wide)])
     data["y"] = random.random(200) < 0.5
     begun = time.monotonic()
     tracemalloc.start()
     table = survey(data, target="y").table
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(table.columns) == 5_001
+    assert len(table.columns) == wide + 1
     assert len(table.associations.pairs) <= 1_000
-    assert time.monotonic() - begun < 90  # 8 s on a quiet machine without tracing
-    assert peak < 1.5e9
+    assert time.monotonic() - begun < 90  # of 5,000: 8 s on a quiet machine without tracing
+    assert peak < most

@@ -1,11 +1,15 @@
 """Deploying through the road; what the local target does with processes is tested in tests/targets."""
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_magics.artifact.order import State
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import registry
@@ -21,6 +25,14 @@ def cleaned(book: Book) -> Iterator[None]:
     yield
     for endpoint in book("%mlops_deploy").endpoints:
         book(f"%mlops_deploy {endpoint.name} --remove")
+
+
+def _workers() -> list[int]:
+    (path,) = (Settings.discover().state / "endpoints").glob("*.json")
+    state = State.read(path)
+    assert state is not None
+    assert state.workers
+    return list(state.workers)
 
 
 @pytest.mark.usefixtures("cleaned")
@@ -44,6 +56,39 @@ def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered
     assert '"what": "removed"' in tags["mlops.deployment.flights"]
     with pytest.raises(NotFoundError):
         book("%mlops_deploy flights --remove")
+
+
+@pytest.mark.usefixtures("cleaned", "registered")
+def test_what_came_to_an_endpoint_can_be_read_back(book: Book) -> None:
+    live = book("%mlops_deploy flights/1")
+    assert live.engine == "plan"
+    asked = book("%mlops_predict flights test")
+    (endpoint,) = book("%mlops_deploy").endpoints
+    deadline = time.monotonic() + 10
+    while book("%mlops_deploy flights --traffic 10m").rows < len(asked.values):
+        assert time.monotonic() < deadline
+    for worker in _workers():
+        os.kill(worker, signal.SIGKILL)
+    seen = book("%mlops_deploy flights --traffic 10m -o seen")
+    lines = seen.frame[seen.frame["request_id"] == asked.request_id]
+    assert lines["prediction"].tolist() == list(asked.values)
+    assert lines["row"].tolist() == list(range(len(asked.values)))
+    assert set(lines["version"]) == {"1"}
+    assert [stage.name for stage in seen.stages] == ["decode", "queue", "predict", "encode"]
+    assert seen.journal == endpoint.journal
+    assert "frame" not in seen.to_dict()
+    with pytest.raises(UsageError, match="--traffic cannot be 'soon'"):
+        book("%mlops_deploy flights --traffic soon")
+    with pytest.raises(NotFoundError, match="no endpoint flihgts"):
+        book("%mlops_deploy flihgts --traffic 1h")
+
+
+@pytest.mark.usefixtures("cleaned", "registered")
+def test_without_a_journal_nothing_is_kept(book: Book) -> None:
+    book("%mlops_deploy flights/1 --no-journal")
+    book("%mlops_predict flights test")
+    with pytest.raises(NotFoundError, match="keeps no journal"):
+        book("%mlops_deploy flights --traffic 1h")
 
 
 @pytest.mark.usefixtures("cleaned", "registered")

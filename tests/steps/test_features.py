@@ -236,7 +236,7 @@ def test_the_budget_holds_and_what_was_left_is_said(project: Path) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(10_000, 200)), columns=[f"c{i}" for i in range(200)])
     frame["y"] = frame["c0"] + random.normal(size=len(frame)) > 0
-    features(frame[:500], target="y")  # what is imported once is not this table's
+    features(frame.iloc[:500, -20:], target="y")  # what is imported once is not this table's
     begun = time.monotonic()
     survey(frame, target="y")
     reads = time.monotonic() - begun  # the table is read whatever the budget is

@@ -88,6 +88,45 @@ def test_the_card_is_told_in_blocks_that_a_page_can_draw(challenged: Desk) -> No
     assert any(row[0] == "roc_auc" for row in beside["rows"])
 
 
+def test_each_gate_has_evidence_of_its_own(challenged: Desk, book: Book) -> None:
+    book("%%mlops_test kind --model flights/2\nassert model.predict(test).mean() < 1")
+    desk = StoreDesk(challenged)
+    told = desk.details("2", "champion")["details"]
+    of = {
+        name: [
+            block["headings"][0] for block in told["blocks"] if block.get("gate") == name and "rows" in block
+        ]
+        for name in ("quality", "champion", "slices", "latency")
+    }
+    assert of["quality"] == of["champion"] == ["metric"]
+    assert of["latency"] == []
+    gates = {row["name"] for row in desk.look("2", "champion")["gates"]}
+    assert gates >= {"quality", "champion", "tests"}
+    assert gates - told["gates"].keys() == set(), "each gate of the table opens to something"
+    (facts,) = told["gates"]["latency"]
+    assert [name for name, _ in facts["pairs"]] == ["value", "bound", "on"]
+    assert facts["pairs"][0][1].endswith("\N{NO-BREAK SPACE}ms")
+    assert facts["pairs"][2] == ["on", "200 rows, late predicted"]
+    assert told["gates"]["tests"][0]["rows"][0][:2] == ["kind", "passes"]
+    said, *bins = told["gates"]["calibration"]
+    assert said["kind"] == "facts"
+    assert bins[0]["headings"][0] == "probability that was said"
+    # Nobody holds it: what it was compared with is not what stands there now.
+    other = desk.details("2", "challenger")["details"]
+    assert [block for block in other["blocks"] if block.get("gate") == "champion"] != []
+
+
+def test_a_comparison_with_an_earlier_champion_is_no_evidence_of_the_gate(challenged: Desk) -> None:
+    summary = evaluations.read(challenged.store, _version(challenged, "2"))
+    assert summary is not None
+    found = challenged.beside("2")
+    assert "champion" in [gate for gate, _ in found.parts()]
+    later = dataclasses.replace(found, holder="3")
+    assert "champion" not in [gate for gate, _ in later.parts()]
+    assert [*later.blocks()] == [*found.blocks()]
+    assert "compared it with flights/1" in str(later.alone()["champion"])
+
+
 def test_an_evaluation_that_is_not_the_newest_is_not_shown_as_it(
     challenged: Desk, registered: ModelVersion
 ) -> None:
@@ -123,6 +162,7 @@ def test_the_page_holds_the_whole_story(challenged: Desk, project: Path, book: B
         "<svg",
     ):
         assert words in told
+    assert told.count('<th scope="col">evidence') == 1, "the gates are told of once"
     assert "<script" not in told
     assert "http" not in told.replace("http://www.w3.org", "")
     assert [path.name for path in project.glob(".review*")] == []

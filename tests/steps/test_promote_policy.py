@@ -89,6 +89,10 @@ def test_the_card_lets_approvers_speak(
     assert "You are against version 1" in told["message"]["what"]
     told = desk.speak("1", "champion", "enough now", approved=True)
     assert told["message"]["remedy"] == "1 of 1 approvals."
+    (heard,) = desk.details("1", "champion")["details"]["gates"]["approvals"]
+    assert [(row[0], row[1], row[3]) for row in heard["rows"]] == [
+        ("ann (unverified)", "approves", "enough now")
+    ]
 
 
 def test_a_gate_of_the_policy_holds_back(book: Book, registered: ModelVersion, project: Path) -> None:

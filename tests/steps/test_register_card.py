@@ -10,6 +10,7 @@ import pytest
 
 from mlops_magics.artifact.reference import NAME, Reference
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import belongings, registry, subject
 from mlops_magics.tracking.records import ModelVersion, Run
@@ -84,6 +85,48 @@ def test_sketching_draws_nothing_from_the_users_generators(book: Book, shell: An
     book("%%mlops_track --allow-pickle -o drawn\nm = Drawing(random_state=0).fit(features, train['late'])")
     book("after = np.random.random()")
     assert shell.user_ns["after"] == np.random.RandomState(0).random()
+
+
+def test_a_later_evaluation_of_the_version_renews_its_card_and_files(
+    book: Book, registered: ModelVersion, project: Path
+) -> None:
+    (project / "strict.toml").write_text("[metrics]\nroc_auc = { min = 0.999 }\n")
+    before = _card(registered)
+    book("some = test[:150]")
+    found = book("%mlops_evaluate models:/flights/1 some --target late --gates strict.toml")
+    store = open_store(Settings.discover())
+    again = registry.resolve(store, ModelAddress("flights", "1"))
+    card, gates = _card(again), {one.name: one.outcome for one in found.assessment.verdicts}
+    assert gates["quality"] == "fail"
+    assert {row[0]: row[1] for row in card["Gates"]["rows"]} == gates
+    assert card["Gates"]["notes"][0].startswith("On 150 rows")
+    assert "quality" in dict(card["Model"]["rows"])["checked: evaluation"]
+    (measured,) = [one for one in found.assessment.metrics if one.name == "roc_auc"]
+    assert {row[0]: row[1:4] for row in card["Metrics"]["rows"]}["roc_auc"] == [
+        measured.value, measured.low, measured.high,
+    ]  # fmt: skip
+    assert "gate quality" in dict(card["Limits"]["rows"])
+    (judged,) = [row for row in card["Data"]["rows"] if row[0] == "evaluation"]
+    assert judged == ["evaluation", "150 rows to judge by", found.data.digest]
+    # All else is as it was: what no evaluation measured, the other parts, the files, the manifest.
+    told = ("Metrics", "Gates", "Data", "Limits", "Model")
+    assert {name: part for name, part in card.items() if name not in told} == {
+        name: part for name, part in before.items() if name not in told
+    }
+    own = [
+        [row for row in part["Metrics"]["rows"] if row[-1] == "the cell itself"] for part in (before, card)
+    ]
+    assert own[0] == own[1] != []
+    assert again.digest == registered.digest
+    assert belongings.names(again) == belongings.names(registered)
+    assert belongings.get(store, again, "slice.py") == belongings.get(store, registered, "slice.py")
+    assert json.loads(belongings.get(store, again, "evaluation.json"))["data"]["digest"] == found.data.digest
+    assert "150 rows" in store.client.get_model_version("flights", "1").description
+    assert book("%mlops_evaluate flights/1 test --target late").passed  # its files hold against the manifest
+    # The run's files may be gone: what the version keeps is enough for the page.
+    Path(store.client.download_artifacts(registered.run_id, "mlops/evaluation.json")).unlink()
+    book("%mlops_promote flights --page review.html;")
+    assert "ROC curve" in (project / "review.html").read_text()
 
 
 def test_what_is_not_known_says_so(book: Book, fitted: Run) -> None:

@@ -219,6 +219,24 @@ def test_pytest_collects_the_cells_and_runs_them_on_the_model_it_is_told(
     assert kept == {"older is later": True, "old": True, "wrong": False}
 
 
+UNDER_O = """
+import sys
+from pathlib import Path
+from places import shell_in
+with shell_in(Path(sys.argv[1])) as shell:
+    done = shell.run_cell("%%mlops_test never --model flights/1\\nran = True\\nassert 1 == 2")
+    print(type(done.error_in_exec).__name__, "ran" in shell.user_ns, done.error_in_exec)
+"""
+
+
+def test_python_that_leaves_assertions_out_runs_no_test(registered: ModelVersion, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    words = [sys.executable, "-O", "-c", UNDER_O, str(tmp_path)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert "UsageError False Python runs with -O, which leaves assertions out" in done.stdout
+    assert not mlops_magics.test(registered).found  # nobody reads in the store that it passed
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -231,7 +249,11 @@ def test_what_pytest_cannot_do_is_said(tmp_path: Path, words: list[str], said: s
     (tmp_path / "no.ipynb").write_text("[1]")
     twice = [new_code_cell("%%mlops_test a --model m\nassert True")] * 2
     (tmp_path / "two.ipynb").write_text(json.dumps({"cells": twice}))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # Only our plugin: to load all that are installed takes seconds. That it is found is seen above.
+    command = [sys.executable, "-m", "pytest", "-p", "mlops_magics.testing.plugin", "-p", "no:cacheprovider"]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        [*command, *words], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert said in done.stdout + done.stderr

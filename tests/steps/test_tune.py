@@ -374,10 +374,10 @@ def test_the_time_holds_for_all_of_it(project: Path, flights: pd.DataFrame) -> N
     quick(flights, trials=1)  # what is imported once is no part of the promise
     began = time.monotonic()
     study = quick(
-        flights, pipeline=Patient(), space="C=0.1..10.0 log", trials=500, workers=2, timeout="12s", folds=3
+        flights, pipeline=Patient(), space="C=0.1..10.0 log", trials=500, workers=2, timeout="20s", folds=3
     )
     took = time.monotonic() - began
-    assert took <= 12 * 1.05
+    assert took <= 20 * 1.05
     assert study.timed_out
     assert study.id
     assert 3 <= len(study.trials) < 100

@@ -109,13 +109,36 @@ def test_what_approvers_said_is_on_the_way(book: Book, registered: ModelVersion,
     assert "read &lt;i&gt;all" in found.to_html()
 
 
+TEST = "%%mlops_test {name} --model {model}\nassert model.predict(test).mean() {bound}, 'too <i>many</i>'"
+
+
+def test_behaviour_tests_are_on_the_way_from_all_that_leads_to_the_model(
+    book: Book, registered: ModelVersion
+) -> None:
+    book(TEST.format(name="few", model="flights/1", bound="< 0.9"))
+    with pytest.raises(AssertionError):
+        book(TEST.format(name="none", model="run", bound="== 0"))
+    found = book("%mlops_why flights/1")
+    assert [(one.name, one.passed) for one in found.tests] == [("few", True), ("none", False)]
+    assert "too &lt;i&gt;many" in found.to_html()
+    # Of two versions of a run neither is meant: then it is what the run logged that was tested.
+    store = open_store(Settings.discover())
+    store.client.create_model_version("flights", registered.source, registered.run_id)
+    again = book("%mlops_why run")
+    assert (again.version, again.tests) == (None, found.tests)
+    digest = found.run.tables["train"]
+    read = book(f"%mlops_why {digest}")
+    assert read.tests_of == {registered.run_id: found.tests}
+    assert "fails 1 of 2" in str(read)
+
+
 def test_a_run_of_plain_mlflow_tells_what_is_known(book: Book, registered: ModelVersion) -> None:
     assert registered
     store = open_store(Settings.discover())
     plain = store.client.create_run(store.experiment_id("e"), run_name="plain")
     store.client.log_metric(plain.info.run_id, "f1", 0.5)
     found = book(f"%mlops_why {plain.info.run_id}")
-    assert (found.version, found.versions, found.recipe) == (None, (), None)
+    assert (found.version, found.versions, found.recipe, found.tests) == (None, (), None, ())
     assert found.run.metrics == {"f1": 0.5}
     assert "f1" in str(found)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 from mlops_magics.artifact.order import Fault
@@ -12,6 +11,7 @@ from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.job import Job, Outcome
 from mlops_magics.steps.deploy import noted, put
+from mlops_magics.steps.deploy.facts import Consents, Wanted
 from mlops_magics.targets.base import Target
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import registry, subject
@@ -37,13 +37,13 @@ def renewed(job: Job) -> Outcome:
         with impatient():
             store = open_store(settings)
             version = registry.resolve(store, job.address)
+            consents = Consents(job.allow_pickle, job.allow_code)
             put(
                 store,
+                target,
                 version,
-                lambda request: target.deploy(replace(request, follow=job.alias, mark=job.mark)),
-                name=job.name,
-                allow_pickle=job.allow_pickle,
-                allow_code=job.allow_code,
+                Wanted(name=job.name, follow=job.alias, consents=consents),
+                mark=job.mark,
             )
     except Exception as error:  # noqa: BLE001 - whatever a model does while it is read
         told = Fault.of(error, f"{job.address} was not deployed")

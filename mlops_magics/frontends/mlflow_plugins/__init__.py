@@ -1,1 +1,1 @@
-"""Our targets as `mlflow.deployments` plugins, one class a module."""
+"""Our targets as `mlflow.deployments` plugins: one client for all of them, which its address tells which."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops_magics.foundation.blocks import Block, Table, shown
+from mlops_magics.checks.show import GATES
+from mlops_magics.foundation.blocks import shown
 from mlops_magics.steps.promote import Desk, Promotion, Review
 from mlops_magics.steps.track.view import written
 from mlops_magics.tracking import evaluations
@@ -37,8 +38,14 @@ class StoreDesk:
         """Show what the evaluation of a version found, and what differs from the alias's holder."""
         found = replace(self._desk, alias=alias).beside(version)
         about = {"version": version, "alias": alias, "holder": found.holder or ""}
-        blocks = (block for block in found.blocks() if not _tells_gates(block))  # the card has them above
-        return {"details": {**about, "blocks": written(blocks)}, "message": None}
+        blocks = [
+            {**told, "gate": gate} if gate else told
+            for gate, block in found.parts()
+            if gate != GATES  # the card has them above
+            for told in written([block])
+        ]
+        gates = {name: written(alone) for name, alone in found.alone().items()}
+        return {"details": {**about, "blocks": blocks, "gates": gates}, "message": None}
 
     def promote(self, version: str, alias: str, reason: str) -> View:
         """Check every gate again, move the alias, and show how things stand then."""
@@ -71,10 +78,6 @@ class StoreDesk:
         what = f"{done.model}@{done.alias} is version {done.version} now."
         remedy = f"It was version {done.before}." if done.before else "It is the first one."
         return self.look(version, done.alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
-
-
-def _tells_gates(block: Block) -> bool:
-    return isinstance(block, Table) and "gate" in block.headings
 
 
 def _view(review: Review) -> View:

@@ -11,6 +11,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
 from mlops_magics.steps.promote.governing import governed
 from mlops_magics.steps.promote.page import written
+from mlops_magics.steps.promote.rejudging import Rows, moved_by, rejudged
 from mlops_magics.steps.promote.result import Governed, Promotion, Refusal, Remark, Review, Spoken
 from mlops_magics.tracking.store import open_store
 
@@ -28,6 +29,10 @@ def promote(
     reason: None = None,
     rollback: Literal[False] = False,
     page: Path | None = None,
+    data: object = None,
+    target: str | None = None,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
 ) -> Review: ...
 @overload
@@ -38,6 +43,10 @@ def promote(
     to: Alias | None = None,
     reason: str,
     rollback: bool = False,
+    data: object = None,
+    target: str | None = None,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
 ) -> Promotion: ...
 @overload
@@ -76,6 +85,10 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
     comment: str | None = None,
     policy: Path | None = None,
     page: Path | None = None,
+    data: object = None,
+    target: str | None = None,
+    allow_pickle: bool = False,
+    allow_code: bool = False,
     settings: Settings | None = None,
 ) -> Review | Promotion | Spoken | Remark | Governed:
     """Promote a version of a model, or look at what would be promoted.
@@ -100,6 +113,11 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
         page: Write the review as one HTML page that can be sent and opened offline: the gates, the version
             beside the holder of the alias with intervals, slices and curves, what differs between their
             parameters, data and code, and the history.
+        data: Rows with the target, a table or the path of one: the version is evaluated on them anew, beside
+            the champion of today and by the policy's gates, and that evaluation alone counts.
+        target: The column that is predicted in these rows; that of the version's last evaluation by default.
+        allow_pickle: Load models that are kept in pickle for that, which executes code.
+        allow_code: Load models that bring code of their own for that, which is executed.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -113,27 +131,56 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
         UsageError: The reason is missing, or options contradict each other.
     """
     checked_name(model, "model")
-    if sum((rollback, approve, reject, comment is not None, policy is not None)) > 1:
+    acts = (rollback, approve, reject, comment is not None, policy is not None)
+    rows = _rows(data, target, allow_pickle=allow_pickle, allow_code=allow_code)
+    _check_together(acts, judges=rows is not None, reads=page is not None, moves=reason is not None)
+    desk = Desk(open_store(settings or Settings.discover()), model, to or "champion")
+    if policy is not None:
+        return governed(desk.store, model, policy)
+    if comment is not None:
+        return desk.remark(version, comment)
+    if reason is not None:
+        return _done(desk, version, reason, rows, acts)
+    if page is None and (any(acts) or to is not None):
+        raise UsageError(
+            "A promotion needs a reason.", 'Add --reason "...", or leave --to out to see the widget.'
+        )
+    judged_by = None
+    if rows is not None:
+        version, judged_by = rejudged(desk, version, rows)
+    return desk.review(version, judged_by) if page is None else written(desk, version, page)
+
+
+def _check_together(acts: tuple[bool, ...], *, judges: bool, reads: bool, moves: bool) -> None:
+    """Refuse options that contradict each other."""
+    if sum(acts) > 1:
         raise UsageError(
             "--rollback, --approve, --reject, --comment and --policy are different things.",
             "Say one of them a line.",
         )
-    store = open_store(settings or Settings.discover())
-    if policy is not None:
-        return governed(store, model, policy)
-    if page is not None and (reason is not None or rollback or approve or reject):
+    if judges and any(acts):
+        raise UsageError("--data judges a version, and goes with a promotion alone.", "Leave it out here.")
+    if reads and (moves or any(acts)):
         raise UsageError("--page writes what is there, and moves nothing.", "Say it in a line of its own.")
-    desk = Desk(store, model, to or "champion")
-    if page is not None:
-        return written(desk, version, page)
-    if comment is not None:
-        return desk.remark(version, comment)
-    if reason is None:
-        if rollback or approve or reject or to is not None:
-            raise UsageError(
-                "A promotion needs a reason.", 'Add --reason "...", or leave --to out to see the widget.'
-            )
-        return desk.review(version)
+
+
+def _done(
+    desk: Desk, version: str | None, reason: str, rows: Rows | None, acts: tuple[bool, ...]
+) -> Promotion | Spoken:
+    """Do what a reason was given for."""
+    rollback, approve, reject, *_ = acts
     if approve or reject:
         return desk.speak(version, reason, approved=approve)
-    return desk.back(desk.alias, reason) if rollback else desk.move(version, desk.alias, reason)
+    if rollback:
+        return desk.back(desk.alias, reason)
+    return desk.move(version, desk.alias, reason) if rows is None else moved_by(desk, version, rows, reason)
+
+
+def _rows(data: object, target: str | None, *, allow_pickle: bool, allow_code: bool) -> Rows | None:
+    if data is not None:
+        return Rows(data, target, allow_pickle, allow_code)
+    if target is not None or allow_pickle or allow_code:
+        raise UsageError(
+            "--target, --allow-pickle and --allow-code are for judging anew.", "Name the rows: --data TABLE."
+        )
+    return None

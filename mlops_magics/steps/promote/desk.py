@@ -33,15 +33,20 @@ class Desk:
     model: str
     alias: str
 
-    def review(self, version: str | None = None) -> Review:
-        """Look at a version as it stands now."""
+    def review(self, version: str | None = None, judged_by: Summary | None = None) -> Review:
+        """Look at a version as it stands now.
+
+        Args:
+            version: The version; the candidate by default.
+            judged_by: The evaluation that counts; the version's newest by default.
+        """
         now = registry.standing(self.store, self.model)
         versions = {each.version: each for each in now.versions}
         wanted = now.aliases.get("candidate", "") if version is None else version
         item = versions.get(wanted) or self._version(version)
         holders, done = now.aliases, now.moves
         held = versions.get(holders.get(self.alias, ""))
-        mine = evaluations.read(self.store, item)
+        mine = judged_by or evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
         rules = self._rules(item, held)
         gates = judged(item, self.alias, mine, held, rules)
@@ -60,6 +65,7 @@ class Desk:
             previous=_previous(done, self.alias, holders.get(self.alias)),
             outside=moves.outside(holders, done),
             rules=rules,
+            target=None if mine is None else mine.target,
             desk=self,
         )
 
@@ -68,18 +74,26 @@ class Desk:
         item = self._version(version)
         holder = registry.aliases_of(self.store, self.model).get(self.alias)
         held = None if holder is None else registry.resolve(self.store, ModelAddress(self.model, holder))
-        return beside(self.store, item, held)
+        return beside(self.store, item, held, self._rules(item, held))
 
-    def move(self, version: str | None, alias: str, reason: str) -> Promotion:
+    def move(
+        self, version: str | None, alias: str, reason: str, judged_by: Summary | None = None
+    ) -> Promotion:
         """Promote a version to an alias; of two who do so at once one wins.
+
+        Args:
+            version: The version; the candidate by default.
+            alias: The alias.
+            reason: Why.
+            judged_by: The evaluation that alone counts; the version's newest by default.
 
         Raises:
             RefusedError: It may not be promoted, and why; or another one was quicker.
             UsageError: The alias is none of ours or the reason is empty.
         """
-        _checked(alias, reason)
+        checked(alias, reason)
         self._recover()
-        review = Desk(self.store, self.model, alias).review(version)
+        review = Desk(self.store, self.model, alias).review(version, judged_by)
         if review.holders.get(alias) == review.selected:
             return self._unchanged(alias, review, reason)
         if review.refusal is not None:
@@ -129,7 +143,7 @@ class Desk:
             NotFoundError: It has none.
             RefusedError: Another one moved the alias at the same moment.
         """
-        _checked(alias, reason)
+        checked(alias, reason)
         self._recover()
         review = Desk(self.store, self.model, alias).review()
         if (lacking := not_allowed(review.rules, self.model)) is not None:
@@ -222,7 +236,12 @@ def _previous(done: tuple[Event, ...], alias: str, now: str | None) -> str | Non
     return earlier[-1] if earlier else None
 
 
-def _checked(alias: str, reason: str) -> None:
+def checked(alias: str, reason: str) -> None:
+    """Accept an alias of ours, and a reason.
+
+    Raises:
+        UsageError: It is none, or there are no words.
+    """
     if alias not in registry.ALIASES:
         raise UsageError(f"'{alias[:20]}' is not an alias.", f"Choose {', '.join(registry.ALIASES)}.")
     _said(reason)

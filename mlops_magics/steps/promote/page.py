@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_magics.checks.show import GATES
 from mlops_magics.foundation.blocks import Block
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.html import page
@@ -30,7 +31,8 @@ def written(desk: Desk, version: str | None, path: Path) -> Review:
 
     def parts() -> Iterator[Block]:
         yield from review.blocks()
-        yield from desk.beside(review.selected).blocks()
+        told = desk.beside(review.selected).parts()
+        yield from (block for gate, block in told if gate != GATES)  # the review has told of them
 
     text = page(f"Promote {review.model}/{review.selected} to {review.to}", parts())
     draft = path.with_name(f".{path.name}.part")

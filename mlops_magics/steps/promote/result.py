@@ -17,6 +17,7 @@ from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.rights import User
 
 _SHOWN_EVENTS: Final = 5
+_TONES: Final[Mapping[str, Tone]] = {"fail": "bad", "not applicable": "quiet"}
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ class Review(Result):
         previous: The version that a rollback would bring back, or None.
         rules: The model's policy, what its approvers say, and who looks.
         outside: Aliases that were moved by other means than ours.
+        target: The column that the selected version was judged on; None where it never was.
         desk: Acts on this review; a card uses it.
     """
 
@@ -220,6 +222,7 @@ class Review(Result):
     rules: Rules
     outside: tuple[Outside, ...] = ()
     readings: Mapping[str, bool | None] = field(default_factory=dict)
+    target: str | None = None
     desk: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
@@ -231,7 +234,10 @@ class Review(Result):
         yield Title(f"Promote {self.model}", now)
         yield Table(
             ("version", "aliases", "made", "format"),
-            [(item.version, ", ".join(item.aliases), item.made, item.format) for item in self.versions[:10]],
+            [
+                (item.version, ", ".join(item.aliases), item.made[:16].replace("T", " "), item.format)
+                for item in self.versions[:10]
+            ],
         )
         yield from self._beside(holder)
         yield from _gate_blocks(self.gates)
@@ -270,6 +276,7 @@ def _gate_blocks(gates: tuple[Gate, ...]) -> Iterable[Block]:
         yield Table(
             ("gate", "verdict", "value", "threshold", "evidence"),
             [(gate.name, gate.outcome, gate.value, gate.threshold, gate.evidence) for gate in gates],
+            [_TONES.get(gate.outcome, "plain") for gate in gates],
         )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import manifest, proof, shipped
+from mlops_magics.artifact import manifest, proof, reference, shipped
 from mlops_magics.artifact.card import Card
 from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.artifact.request import split_body
@@ -19,8 +19,9 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageErr
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.evaluate import card as judged
 from mlops_magics.steps.register import example as examples
-from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of, reference_of
+from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of
 from mlops_magics.steps.register.files import files_of
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
@@ -136,18 +137,18 @@ def register(
 
 
 def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:
-    reference = reference_of(folder)
+    rows = reference.read(folder)
     return Known(
         folder=folder,
         model=proved.model,
         digest=proved.digest,
-        checks=(*proved.checks, _evaluated(summary)),
+        checks=(*proved.checks, judged.checked(summary)),
         consents=tuple(kind for kind in ("pickle", "code") if f"mlops.consent.{kind}" in proved.tags),
         run=run,
         summary=summary,
         evaluation=evaluation_of(run),
-        reference=reference,
-        contract=contract_of(root, reference),
+        reference=rows,
+        contract=contract_of(root, rows),
     )
 
 
@@ -164,8 +165,7 @@ def _run(store: Store, found: Subject) -> Recalled | None:
 
 
 def _described(store: Store, version: ModelVersion, written: Card) -> None:
-    room = belongings.DESCRIBED - len(belongings.OURS) - 2
-    belongings.describe(store, version, written.to_markdown(room))
+    belongings.describe(store, version, written.to_markdown(belongings.ROOM))
 
 
 def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Proved:
@@ -231,15 +231,6 @@ def _compared(
                 "The model depends on something outside its files (a global, the clock, a random state).",
             )
     return told, there
-
-
-def _evaluated(summary: Summary | None) -> tuple[str, str]:
-    """Say how the newest evaluation of this model went."""
-    if summary is None:
-        return ("evaluation", "none yet: %mlops_evaluate makes one, and promoting needs it")
-    failed = ", ".join(gate.name for gate in summary.failed)
-    passed = sum(gate.outcome == "pass" for gate in summary.gates)
-    return ("evaluation", f"failed: {failed}" if failed else f"{passed} gates passed")
 
 
 def _written(store: Store, found: Subject, name: str | None, tags: dict[str, str]) -> ModelVersion:

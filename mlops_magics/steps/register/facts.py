@@ -13,10 +13,10 @@ from mlops_magics.artifact import manifest, shelf
 from mlops_magics.artifact.card import Card, Section
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.reference import NAME, ColumnReference, Reference
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.artifact.reference import ColumnReference, Reference
 from mlops_magics.foundation.masking import masked_value
 from mlops_magics.lineage.params import estimator_params
+from mlops_magics.steps.evaluate import card as judged
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, REPRODUCIBLE, VERIFIED
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.models import kind_of_model
@@ -24,7 +24,6 @@ from mlops_magics.tracking.recall import Recalled
 
 _SHOWN: Final = 200  # columns, parameters and packages that a card lists
 _MOST: Final = 5  # columns that are named as the most used
-_DIGEST: Final = 12  # digits of one that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,22 @@ def card(name: str, made: str, known: Known) -> Card:
         made: When, as ISO text.
         known: What is known.
     """
+    summary, run = known.summary, known.run
+    tables = {} if run is None else run.tables
     sections = (
         _model(known),
-        _metrics(known),
-        _gates(known),
+        judged.metrics(
+            summary, known.evaluation, judged.of_the_cell({} if run is None else run.metrics, summary)
+        ),
+        judged.gates(summary),
         _columns(known),
-        _data(known),
+        judged.data(summary, [(name, "read by the cell", digest) for name, digest in tables.items()]),
         _contract(known),
         _seen(known),
         _parameters(known),
         _code(known),
         _packages(known),
-        _limits(known),
+        judged.limits(summary),
     )
     return Card(name, made, sections)
 
@@ -99,51 +102,6 @@ def _model(known: Known) -> Section:
     return Section("Model", ("", ""), tuple(rows))
 
 
-def _metrics(known: Known) -> Section:
-    found: list[tuple[str, float, float | None, float | None, str]] = []
-    if known.summary is not None:
-        bounds = _bounds(known)
-        rows = f"evaluation, {known.summary.rows:,} rows"
-        found += [
-            (name, value, *bounds.get(name, (None, None)), rows)
-            for name, value in known.summary.metrics.items()
-        ]
-    own = {} if known.run is None else known.run.metrics
-    told = {f"test_{name}" for name in (known.summary.metrics if known.summary else ())}
-    found += [
-        (name, value, None, None, "the cell itself")
-        for name, value in sorted(own.items())
-        if name not in told
-    ]
-    return Section(
-        "Metrics", ("metric", "value", "95 % from", "to", "from"), tuple(found), "No metric is recorded."
-    )
-
-
-def _bounds(known: Known) -> dict[str, tuple[float | None, float | None]]:
-    """Read the intervals of the evaluation's file, where it is the one that the summary speaks of."""
-    assessed = known.evaluation.get("assessment")
-    measured = assessed.get("metrics") if isinstance(assessed, dict) else None
-    if known.summary is None or not isinstance(measured, list):
-        return {}
-    told = {one["name"]: one for one in measured}
-    if {name: one["value"] for name, one in told.items()} != dict(known.summary.metrics):
-        return {}
-    return {name: (one["low"], one["high"]) for name, one in told.items()}
-
-
-def _gates(known: Known) -> Section:
-    summary = known.summary
-    headings = ("gate", "verdict", "value", "bound", "evidence")
-    if summary is None:
-        return Section("Gates", headings, (), "Never evaluated: no gate has judged it.")
-    rows = tuple((g.name, g.outcome, g.value, g.threshold, g.evidence) for g in summary.gates)
-    against = f"Compared with {summary.against}." if summary.against else "Compared with no other version."
-    rows_ = f"{summary.rows:,} rows (digest {summary.data[:_DIGEST]})"
-    judged = f"On {rows_}, target {summary.target}, {summary.when[:10]}."
-    return Section("Gates", headings, rows, "No gate was asked.", (judged, against))
-
-
 def _columns(known: Known) -> Section:
     columns = () if known.model.schema is None else known.model.schema.columns
     rows = tuple(
@@ -151,19 +109,6 @@ def _columns(known: Known) -> Section:
     )
     unknown = "No signature: the endpoint cannot check what it is sent."
     return Section("Columns", ("column", "type", "required"), rows, unknown, _more(len(columns), "columns"))
-
-
-def _data(known: Known) -> Section:
-    tables = {} if known.run is None else known.run.tables
-    rows = [(name, "read by the cell", digest) for name, digest in tables.items()]
-    if known.summary is not None:
-        rows.append(("evaluation", f"{known.summary.rows:,} rows to judge by", known.summary.data))
-    return Section(
-        "Data",
-        ("table", "what for", "digest of every value"),
-        tuple(rows),
-        "Which tables were read is not recorded.",
-    )
 
 
 def _contract(known: Known) -> Section:
@@ -256,25 +201,8 @@ def _packages(known: Known) -> Section:
     )
 
 
-def _limits(known: Known) -> Section:
-    gates = () if known.summary is None else known.summary.gates
-    found = [(f"gate {g.name}", f"{g.outcome}: {g.evidence}") for g in gates if g.outcome != "pass"]
-    unknown = "purpose, intended users, whom a wrong answer harms"
-    return Section(
-        "Limits", ("what", "known"), tuple(found), "No limit is recorded.", (f"Never asked for: {unknown}.",)
-    )
-
-
 def _more(count: int, what: str) -> tuple[str, ...]:
     return (f"{count - _SHOWN:,} more {what} are not listed.",) if count > _SHOWN else ()
-
-
-def reference_of(folder: Path) -> Reference | None:
-    """Read the reference in a model's folder; None where there is none that this release reads."""
-    try:
-        return Reference.from_json((folder / NAME).read_bytes())
-    except (OSError, MLOpsError):
-        return None
 
 
 def contract_of(root: Path, reference: Reference | None) -> tuple[Contract, str] | None:

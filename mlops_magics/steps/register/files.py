@@ -26,11 +26,7 @@ def files_of(store: Store, run: Recalled | None, card: Card, contract: Contract 
     Returns:
         Content by name.
     """
-    found = {
-        "card.html": card.to_html().encode(),
-        "card.json": card.to_json().encode(),
-        "card.md": card.to_markdown().encode(),
-    }
+    found = card.files()
     if contract is not None:
         found["contract.json"] = contract.to_json().encode()
     if run is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops_magics.foundation.digests import array_digest, digest
+from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError, UsageError
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.names import Called
@@ -22,7 +23,7 @@ from mlops_magics.lineage.fits import unobserved
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.values import Fingerprints
 from mlops_magics.stats.splits import How
-from mlops_magics.steps.tune.asked import Asked, Wanted, asked, seconds
+from mlops_magics.steps.tune.asked import Asked, Wanted, asked
 from mlops_magics.steps.tune.keeping import Home, keep, opened
 from mlops_magics.steps.tune.result import Study
 from mlops_magics.tracking import models, searches
@@ -135,7 +136,7 @@ class _Plan:
     @classmethod
     def of(cls, trials: int, timeout: str, workers: int | None, engine: str) -> _Plan:
         """Read how much is to be done, from now on, and by whom."""
-        now, most = time.monotonic(), seconds(timeout)
+        now, most = time.monotonic(), seconds(timeout, "--timeout")
         for option, value in (("trials", trials), ("workers", workers)):
             if value is not None and value < 1:
                 raise UsageError(f"--{option} cannot be {value}.", "One is the least.")

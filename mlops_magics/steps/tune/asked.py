@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +20,6 @@ from mlops_magics.tuners.families import FAMILIES, Candidate, candidate, install
 from mlops_magics.tuners.metrics import Kind, checked_metric
 from mlops_magics.tuners.task import Task
 
-_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _YOURS: Final = "yours"
 _FEWEST: Final = 2  # folds, rows of a class, classes
 _MANY: Final = 100  # classes; more are probably numbers
@@ -49,20 +47,6 @@ class Asked:
     split: How = "random"
     by: str | None = None
     notes: tuple[str, ...] = ()
-
-
-def seconds(text: str) -> float:
-    """Read a duration: ``90s``, ``10m``, ``1h30m``; a bare number is seconds.
-
-    Raises:
-        UsageError: It is none, or not above zero.
-    """
-    read = _DURATION.fullmatch(str(text).strip().lower())
-    hours, minutes, rest = (float(part or 0) for part in (read.groups() if read else ("", "", "")))
-    total = 3600 * hours + 60 * minutes + rest
-    if total <= 0:
-        raise UsageError(f"--timeout cannot be '{text}'.", "Write 90s, 10m or 1h30m.")
-    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ export class Action {
       { class: "mlp-action" },
       h("div", { class: "mlp-field mlp-field-alias" }, h("label", { for: `${this.id}-alias` }, "Alias"), this.alias),
       h("div", { class: "mlp-field" }, h("label", { for: `${this.id}-reason` }, "Reason"), this.reason),
-      h("div", { class: "mlp-buttons" }, this.confirm, this.approve, this.reject, this.remark, this.back, this.asking, this.hint),
+      h("div", { class: "mlp-buttons" }, this.confirm, this.back, this.asking, this.approve, this.reject, this.remark, this.hint),
     );
     this.alias.addEventListener("change", () => {
       this.picked = this.alias.value;
@@ -132,6 +132,7 @@ export class Action {
       button.hidden = !this.asking.hidden || !chosen || may !== true;
       close(button, this.stuck() !== null || this.unsaid() !== null);
     }
+    this.approve.className = view.can.promote ? "mlp-plain" : "mlp-main"; // what the one who looks is here for
     this.back.hidden = !this.asking.hidden || !(view.can.roll_back && holder);
     const hint = this.asking.hidden ? no : (this.stuck() ?? this.unsaid() ?? { tone: "plain", what: "" });
     say(this.hint, hint?.what ?? "Enter promotes; Shift+Enter starts a new line.");

@@ -1,17 +1,11 @@
-// What the choice rests on: the candidate beside the champion, and the gates.
+// What the choice rests on: the candidate beside the champion; and what happened before.
 
-import { fill, h, unseen } from "./dom";
-import type { Comparison, Gate, Move, Value, Verdict, View } from "./model";
-import { day, difference, plural, shown } from "./shown";
-
-const MARKS: Record<Verdict, [mark: string, words: string, tone: string]> = {
-  pass: ["✓", "pass", "good"],
-  fail: ["✗", "fail", "bad"],
-  "not applicable": ["–", "not applicable", "quiet"],
-};
+import { fill, h } from "./dom";
+import type { Comparison, Move, Value, View } from "./model";
+import { day, difference, shown } from "./shown";
 
 /** Rebuild an area only when what it shows has changed. */
-class Area {
+export class Area {
   private drawn = "";
 
   constructor(readonly element: HTMLElement) {}
@@ -27,8 +21,7 @@ class Area {
 export class Detail {
   private readonly facts = new Area(h("p", { class: "mlp-facts mlp-quiet" }));
   private readonly compare = new Area(h("div", {}));
-  private readonly gates = new Area(h("div", {}));
-  readonly elements = [this.facts.element, this.compare.element, this.gates.element];
+  readonly elements = [this.facts.element, this.compare.element];
 
   update(view: View): void {
     const version = view.versions.find((one) => one.version === view.selected);
@@ -44,7 +37,6 @@ export class Detail {
         : [],
     );
     this.compare.draw([view.compare, view.selected, view.to, rival], () => comparison(view, rival));
-    this.gates.draw(view.gates, () => gateTable(view.gates));
   }
 }
 
@@ -81,41 +73,6 @@ function compared(row: Comparison, beside: boolean): HTMLElement {
   );
 }
 
-function gateTable(gates: Gate[]): Node[] {
-  if (!gates.length) return [heading("Gates"), h("p", { class: "mlp-quiet" }, "No gates guard this alias.")];
-  const failed = gates.filter((gate) => gate.verdict === "fail").length;
-  const standing = failed ? `${plural(failed, "gate")} of ${gates.length} failed` : "All gates hold";
-  const head = [
-    h("th", { scope: "col" }, "Gate"),
-    h("th", { scope: "col", class: "mlp-number" }, "Value"),
-    h("th", { scope: "col", class: "mlp-number" }, "Threshold"),
-    h("th", { scope: "col", class: "mlp-wide" }, "Evidence"),
-  ];
-  // What holds the version back comes first; the others keep their order.
-  const ordered = [...gates].sort((one, other) => Number(other.verdict === "fail") - Number(one.verdict === "fail"));
-  const rows = table("Gates", head, ordered.map(gateRow));
-  rows.className = "mlp-gates";
-  return [heading("Gates", h("span", { class: failed ? "mlp-bad" : "mlp-good" }, standing)), rows];
-}
-
-function gateRow(gate: Gate): HTMLElement {
-  const [mark, words, tone] = MARKS[gate.verdict] ?? MARKS["not applicable"];
-  return h(
-    "tr",
-    {},
-    h(
-      "th",
-      { scope: "row" },
-      h("span", { class: `mlp-mark mlp-${tone}`, "aria-hidden": "true" }, mark),
-      gate.name,
-      unseen(`: ${words}`),
-    ),
-    number(gate.value, gate.verdict === "fail" ? "mlp-bad" : ""),
-    number(gate.threshold),
-    h("td", { class: "mlp-quiet mlp-wide" }, gate.verdict === "not applicable" ? gate.evidence || words : gate.evidence),
-  );
-}
-
 export class History {
   private readonly title = h("summary", {});
   private readonly body = new Area(h("div", { class: "mlp-scroll", tabindex: "0", role: "group", "aria-label": "History" }));
@@ -142,15 +99,15 @@ function moved(move: Move): HTMLElement {
 }
 
 /** A cell set to the right; a number stays on one line, words may break. */
-function number(value: Value, tone = ""): HTMLElement {
+export function number(value: Value, tone = ""): HTMLElement {
   return h("td", { class: `mlp-number ${typeof value === "number" ? "mlp-whole" : ""} ${tone}` }, shown(value));
 }
 
-function heading(text: string, after?: Node): HTMLElement {
+export function heading(text: string, after?: Node): HTMLElement {
   return h("div", { class: "mlp-heading" }, h("span", { role: "heading", "aria-level": "4" }, text), after);
 }
 
-function table(name: string, head: HTMLElement[], rows: HTMLElement[]): HTMLElement {
+export function table(name: string, head: HTMLElement[], rows: HTMLElement[]): HTMLElement {
   const table = h("table", { "aria-label": name }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
   // On a narrow page the rows become grids, and Chromium then forgets what they are.
   const roles = { "thead, tbody": "rowgroup", tr: "row", td: "cell", "th[scope=col]": "columnheader", "th[scope=row]": "rowheader" };

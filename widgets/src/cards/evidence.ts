@@ -1,7 +1,8 @@
-// What the choice rests on, in full: read from the store when somebody opens it, for that version and alias.
+// What the choice rests on, in full: read from the store when somebody opens it, or one gate, for that version and alias.
 
 import { blocks } from "./blocks";
 import { fill, h, say } from "./dom";
+import { Gates } from "./gates";
 import type { View } from "./model";
 
 export class Evidence {
@@ -9,20 +10,23 @@ export class Evidence {
   private readonly body = h("div", { class: "mlp-evidence" });
   readonly element = h("details", { class: "mlp-history" }, this.title, this.body);
   private asked = ""; // a question that failed is not asked again by itself
+  readonly gates = new Gates((open) => this.toggled(open));
   private drawn = "";
 
-  /** `opened` is called when somebody opens or closes it. */
-  constructor(opened: () => void) {
-    this.element.addEventListener("toggle", () => {
-      if (!this.element.open) this.asked = "";
-      opened();
-    });
+  /** `opened` is called when somebody opens or closes it, or a gate. */
+  constructor(private readonly opened: () => void) {
+    this.element.addEventListener("toggle", () => this.toggled(this.element.open));
   }
 
-  /** It is open, and what it shows is not there yet. */
+  private toggled(open: boolean): void {
+    if (!open) this.asked = "";
+    this.opened();
+  }
+
+  /** It is open, or a gate, and what is shown there has not been read yet. */
   wants(view: View): boolean {
     const key = about(view);
-    if (!this.element.open || !view.selected || this.asked === key || has(view)) return false;
+    if (!(this.element.open || this.gates.open) || !view.selected || this.asked === key || has(view)) return false;
     this.asked = key;
     return true;
   }
@@ -33,10 +37,12 @@ export class Evidence {
     const beside = rival !== undefined && rival !== view.selected ? `, and what differs from v${rival}` : "";
     const words = `What the evaluation of v${view.selected} found${beside}`;
     if (this.title.textContent !== words) say(this.title, words);
+    const quiet = gone ? "The kernel is gone." : "Reading…";
+    this.gates.update(view, has(view) ? (view.details ?? undefined) : undefined, quiet);
     const key = has(view) ? `${about(view)} there` : gone ? "gone" : "";
     if (key === this.drawn) return;
     this.drawn = key;
-    fill(this.body, ...(has(view) ? blocks(view.details?.blocks ?? []) : [h("p", { class: "mlp-quiet" }, gone ? "The kernel is gone." : "Reading…")]));
+    fill(this.body, ...(has(view) ? blocks(view.details?.blocks ?? []) : [h("p", { class: "mlp-quiet" }, quiet)]));
   }
 }
 

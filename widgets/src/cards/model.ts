@@ -30,7 +30,10 @@ export interface Details {
   version: string;
   alias: string;
   holder: string;
-  blocks: Block[];
+  /** All of it; what a gate rests on carries its name. */
+  blocks: (Block & { gate?: string })[];
+  /** By gate, what is shown of it alone. */
+  gates?: Record<string, Block[]>;
 }
 
 export interface Gate {

@@ -46,7 +46,7 @@ class Card {
     private readonly model: Model,
     private readonly host: HTMLElement,
   ) {
-    this.pane = h("div", { class: "mlp-pane" }, ...this.detail.elements, this.action.element);
+    this.pane = h("div", { class: "mlp-pane" }, ...this.detail.elements, this.evidence.gates.element, this.action.element);
     this.body = h("div", { class: "mlp-body" }, this.versions.element, this.pane);
     this.element = h(
       "div",

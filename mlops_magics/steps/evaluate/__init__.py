@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from mlops_magics.foundation.digests import digest
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
-from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.result import Result, live
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.evaluate.card import renew
 from mlops_magics.tracking import evaluations, policies, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import Dataset
@@ -39,6 +40,7 @@ class Evaluation(Result):
         assessment: Metrics with intervals, comparisons, verdicts, slices, curves.
         against: The version it was compared with, or None.
         kept: Whether it was written into the store.
+        summary: What was kept of it in short, and what promoting reads; None where nothing was.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Evaluation(Result):
     assessment: Assessment
     against: str | None = None
     kept: bool = True
+    summary: Summary | None = live(default=None)
 
     @property
     def passed(self) -> bool:
@@ -90,7 +93,8 @@ def evaluate(
     """Evaluate a model on rows that it has not seen: metrics with 95 % intervals, gates, curves.
 
     What is evaluated is the model as it was logged, read back from the store. Metrics, verdicts, curves
-    and the digest of the rows are kept with its run; promoting reads them.
+    and the digest of the rows are kept with its run; promoting reads them. The model card of a registered
+    version is renewed by them.
 
     Args:
         model: A run, a fitted estimator, or an address such as ``flights@champion`` or ``flights/3``.
@@ -141,8 +145,7 @@ def evaluate(
         against=None if rival is None else rival.shown,
         kept=found.run_id is not None or found.version is not None,
     )
-    _keep(store, found, evaluation, policy)
-    return evaluation
+    return replace(evaluation, summary=_kept(store, found, evaluation, policy))
 
 
 def _rows(frame: Frame) -> Dataset:
@@ -170,9 +173,9 @@ def _champion(store: Store, rival: Subject | None, **consent: bool) -> Any:  # n
         return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
 
 
-def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> None:
+def _kept(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> Summary | None:
     if not evaluation.kept:
-        return
+        return None
     summary = Summary(
         when=evaluations.moment(),
         target=evaluation.target,
@@ -188,7 +191,11 @@ def _keep(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) 
         readings={one.metric: one.better for one in evaluation.assessment.comparisons},
     )
     files = {
-        "mlops/evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
-        "mlops/evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
+        "evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
+        "evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
     }
-    evaluations.write(store, found, summary, files, evaluation.data)
+    beside_run = {f"mlops/{name}": text for name, text in files.items()}
+    evaluations.write(store, found, summary, beside_run, evaluation.data)
+    if found.version is not None:
+        renew(store, found.version, summary, files)
+    return summary

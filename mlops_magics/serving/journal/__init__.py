@@ -1,0 +1,148 @@
+"""The journal of an endpoint: requests, answers, versions and timings, as parquet files of its own folder.
+
+The event loop only appends to a list. A thread writes what came in the last half second as one file, so
+that a kill -9 loses that and nothing else; a request never waits for a disk, and a disk that is full costs
+the journal, not the endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from mlops_magics.artifact.order import JournalOrder
+from mlops_magics.foundation.platform import private_folder, try_lock
+from mlops_magics.serving.journal import files
+from mlops_magics.serving.journal.entries import Answered, Refused, table_of
+
+_log = logging.getLogger(__name__)
+
+_TURN: Final = 0.5  # seconds between two files
+_TIDY: Final = 60.0  # seconds between two looks at the folder
+_PENDING: Final = 400_000  # rows that wait for a disk; more are lost, and counted
+_LOCK: Final = ".lock"
+
+
+class Journal:
+    """Writes the journal of one worker.
+
+    Args:
+        order: Where it lies, what is left out of it and how much is kept.
+
+    Attributes:
+        written: How many rows were written.
+        lost: How many rows were not, because the disk did not take them.
+    """
+
+    def __init__(self, order: JournalOrder) -> None:
+        self._order = order
+        self._leave_out = frozenset(order.leave_out)
+        self._writer = secrets.token_hex(4)
+        self._number = 0
+        self._entries: deque[Answered | Refused] = deque()
+        self._pending = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mlops-journal", daemon=True)
+        self._lock: BinaryIO | None = None
+        self._tidy_at = 0.0
+        self._complained = False
+        self.written = 0
+        self.lost = 0
+
+    @property
+    def leave_out(self) -> frozenset[str]:
+        """Columns whose values are not kept: they look personal, or somebody said so."""
+        return self._leave_out
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def note(self, entry: Answered | Refused) -> None:
+        """Note what happened; costs an append."""
+        rows = len(entry.found) if isinstance(entry, Answered) else 1
+        if self._pending + rows > _PENDING:
+            self.lost += rows
+            return
+        self._pending += rows
+        self._entries.append(entry)
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        self._open()
+        while not self._stopping.wait(_TURN):
+            self._turn()
+        self._turn()
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                files.adopt(self._order.folder, self._writer)
+                self._lock_path(self._writer).unlink(missing_ok=True)
+            self._lock.close()
+
+    def _open(self) -> None:
+        """Make the folder, and hold a lock that tells others that this writer lives."""
+        try:
+            private_folder(self._order.folder)
+            self._lock = try_lock(self._lock_path(self._writer))
+        except Exception as error:  # noqa: BLE001 - no journal is no reason not to serve
+            self._complain(error)
+
+    def _turn(self) -> None:
+        try:
+            self._write()
+            if time.monotonic() >= self._tidy_at:
+                self._tidy_at = time.monotonic() + _TIDY
+                self._tidy()
+        except Exception as error:  # noqa: BLE001 - whatever a disk or a row does to it
+            self._complain(error)
+
+    def _write(self) -> None:
+        """Write what came since the last turn."""
+        taken = [self._entries.popleft() for _ in range(len(self._entries))]
+        if not taken:
+            return
+        begun = int(time.time() * 1000)
+        rows = sum(len(entry.found) if isinstance(entry, Answered) else 1 for entry in taken)
+        self._pending -= rows
+        part = files.Part(begun, self._writer, self._number, self._number)
+        try:
+            self.written += files.write(self._order.folder, part, [table_of(taken, self._leave_out)])
+        except Exception:
+            self.lost += rows
+            raise
+        self._number += 1
+
+    def _tidy(self) -> None:
+        files.tidy(self._order.folder, self._writer)
+        self._adopt()
+        files.prune(self._order.folder, days=self._order.days, most=self._order.most_bytes)
+
+    def _adopt(self) -> None:
+        """Put the files of writers together that are gone: killed ones, and those of versions before."""
+        for path in self._order.folder.glob(f"*{_LOCK}"):
+            writer = path.stem
+            held = None if writer == self._writer else try_lock(path)
+            if held is None:
+                continue  # it lives
+            with held:
+                files.adopt(self._order.folder, writer)
+                path.unlink(missing_ok=True)
+
+    def _lock_path(self, writer: str) -> Path:
+        return self._order.folder / (writer + _LOCK)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            self._complained = True
+            _log.error("The journal cannot be written: %s. Requests are answered all the same.", error)

@@ -1,0 +1,198 @@
+"""What a journal notes: answered and refused requests, and how many of them become one Arrow table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_magics.artifact.loading import Method
+    from mlops_magics.serving.codec import Columns
+
+INPUT: Final = "input."
+"""What the name of a column of the model's begins with in a journal."""
+
+_SPANS: Final = ("decode", "queue", "predict", "encode")
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request, as far as it is known; whoever learns more writes it here.
+
+    Attributes:
+        id: The request's id.
+        rows: How many rows it had.
+        began: When it came, on the clock of ``time.perf_counter``.
+        decode: Seconds that reading it took; NaN while it is not known.
+        queue: Seconds that it waited.
+        predict: Seconds that computing took, with those that were computed together.
+        encode: Seconds that writing the answer took.
+    """
+
+    id: str
+    rows: int
+    began: float
+    decode: float = np.nan
+    queue: float = np.nan
+    predict: float = np.nan
+    encode: float = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Requests that were computed together.
+
+    Attributes:
+        calls: The requests, in the order of their rows.
+        columns: Their rows, one array a column.
+        found: The answers.
+        method: What was asked.
+        version: Which version answered.
+        role: Why it did: "live", "canary" or "shadow".
+    """
+
+    calls: Sequence[Call]
+    columns: Columns
+    found: np.ndarray[Any, Any]
+    method: Method
+    version: str
+    role: str = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that got no prediction.
+
+    Attributes:
+        call: The request.
+        status: The HTTP status.
+        code: The error's code.
+        version: Which version refused it.
+    """
+
+    call: Call
+    status: int
+    code: str
+    version: str
+
+
+def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) -> pa.Table:
+    """Make a table of entries: a row for each row that was predicted, and one for each refusal.
+
+    Args:
+        entries: The entries.
+        leave_out: Columns of the model whose values are not kept.
+
+    Returns:
+        ``time`` (UTC), ``request_id``, ``row`` (its number in the request), ``version``, ``role``,
+        ``method``, ``status``, ``error``, ``decode_ms``, ``queue_ms``, ``predict_ms``, ``encode_ms``, one
+        ``input.NAME`` a column, and ``prediction`` or ``probabilities``.
+    """
+    import pyarrow as pa
+
+    tables = [_answers(some, leave_out) for some in _alike(entries)]
+    refused = [each for each in entries if isinstance(each, Refused)]
+    if refused:
+        tables.append(_refusals(refused))
+    return pa.concat_tables(tables, promote_options="permissive").sort_by("time")
+
+
+def no_lines() -> pa.Table:
+    """Make a table without lines, with the columns that each journal has."""
+    import pyarrow as pa
+
+    words = pa.dictionary(pa.int32(), pa.string())
+    fields = {"time": pa.timestamp("us", tz="UTC"), "request_id": pa.string(), "row": pa.int32()}
+    fields |= {f"{span}_ms": pa.float32() for span in _SPANS}
+    fields |= dict.fromkeys(("version", "role", "method", "error"), words) | {"status": pa.int16()}
+    return pa.schema(list(fields.items())).empty_table()
+
+
+def _alike(entries: Iterable[Answered | Refused]) -> Iterable[list[Answered]]:
+    """Group answers that have the same columns in the same types."""
+    groups: dict[object, list[Answered]] = {}
+    for each in entries:
+        if isinstance(each, Answered):
+            kinds = tuple((name, values.dtype.kind) for name, values in each.columns.items())
+            key = (each.method, each.version, each.role, each.found.ndim, kinds)
+            groups.setdefault(key, []).append(each)
+    return groups.values()
+
+
+def _answers(some: list[Answered], leave_out: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+
+    calls = [call for each in some for call in each.calls]
+    one = some[0]
+    told = _frame(calls, {"version": one.version, "role": one.role, "method": one.method, "error": None})
+    told["status"] = pa.repeat(pa.scalar(200, pa.int16()), len(told["time"]))
+    for name in one.columns:
+        if name not in leave_out:
+            told[INPUT + name] = _array(_below([each.columns[name] for each in some]))
+    found = _below([each.found for each in some])
+    if one.method == "predict_proba" or found.ndim > 1:
+        told["probabilities"] = pa.array(list(found), pa.list_(pa.float64()))
+    else:
+        told["prediction"] = _array(found)
+    return pa.table(told)
+
+
+def _refusals(refused: list[Refused]) -> pa.Table:
+    import pyarrow as pa
+
+    for each in refused:
+        each.call.rows = 1  # a line in the journal, whatever was asked
+    told = _frame([each.call for each in refused], {"role": "live", "method": None})
+    told["version"] = _words([each.version for each in refused])
+    told["error"] = _words([each.code for each in refused])
+    told["status"] = pa.array([each.status for each in refused], pa.int16())
+    return pa.table(told)
+
+
+def _frame(calls: Sequence[Call], same: dict[str, str | None]) -> dict[str, pa.Array]:
+    """Make the columns that each line has."""
+    import pyarrow as pa
+
+    counts = np.array([call.rows for call in calls])
+    rows = int(counts.sum())
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    shift = time.time() - time.perf_counter()
+    moments = np.repeat(np.array([call.began for call in calls]) + shift, counts)
+    ids = [call.id for call in calls]
+    told: dict[str, pa.Array] = {
+        "time": pa.array((moments * 1e6).astype("M8[us]"), pa.timestamp("us", tz="UTC")),
+        "request_id": pa.array(ids if rows == len(ids) else np.repeat(np.array(ids, dtype=object), counts)),
+        "row": pa.array((np.arange(rows) - np.repeat(starts, counts)).astype(np.int32)),
+    }
+    for span in _SPANS:
+        spent = np.array([getattr(call, span) for call in calls], dtype=np.float32) * 1000
+        told[f"{span}_ms"] = pa.array(np.repeat(spent, counts), from_pandas=True)
+    for name, word in same.items():
+        told[name] = _words([word] * rows)
+    return told
+
+
+def _words(words: Sequence[str | None]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(words, pa.string()).dictionary_encode()
+
+
+def _below(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _array(values: np.ndarray[Any, Any]) -> pa.Array:
+    """Bring one column to Arrow; as text where it has several types, as only without a signature it can."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, from_pandas=values.dtype.kind == "f")
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return pa.array([None if each is None else str(each) for each in values.tolist()], pa.string())

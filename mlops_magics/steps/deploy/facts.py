@@ -1,0 +1,220 @@
+"""From what the user named to a request that a target can take: version, pins, files, private columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlops_magics.artifact import manifest, reference, schema
+from mlops_magics.artifact.loading import load
+from mlops_magics.artifact.request import split_body
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.targets.base import Request
+from mlops_magics.tracking import provenance, registry
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store
+
+_TEXTS = frozenset({"string", "binary"})
+
+
+def version_of(store: Store, model: str | ModelVersion) -> ModelVersion:
+    """Find the version that is meant; a bare name means its champion."""
+    if isinstance(model, ModelVersion):
+        return registry.resolve(store, ModelAddress(model.model, model.version))
+    address = ModelAddress.parse(model)
+    if address.alias is None and address.version is None:
+        address = replace(address, alias="champion")
+    return registry.resolve(store, address)
+
+
+def pins(folder: Path) -> tuple[str, ...]:
+    """Compare the pins of the model with what is installed here.
+
+    Raises:
+        RefusedError: scikit-learn differs in its minor version: it may load, and answer otherwise.
+    """
+    here = {name.lower(): version for name, version in provenance.installed().items()}
+    file = folder / "requirements.txt"
+    if not file.is_file():
+        return ("The model names no pins, so nothing says whether this environment fits it.",)
+    notes = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, _, wanted = line.partition("==")
+        have = here.get(name.strip().lower())
+        if not wanted or have == wanted.strip():
+            continue
+        told = f"{name} {wanted} made the model, {have or 'none'} is installed here"
+        if name.lower() == "scikit-learn" and _minor(have) != _minor(wanted):
+            raise RefusedError(f"{told}.", f"pip install '{line.strip()}', or fit the model again.")
+        notes.append(told)
+    return tuple(notes)
+
+
+def _minor(version: str | None) -> list[str]:
+    return (version or "").strip().split(".")[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """What a model may do while it is loaded.
+
+    Attributes:
+        pickle: Be unpickled, which executes code.
+        code: Bring code of its author along, which is executed.
+    """
+
+    pickle: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of requests and answers.
+
+    Attributes:
+        journal: Anything at all.
+        values: The values of columns that look personal, too.
+    """
+
+    journal: bool = True
+    values: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What only targets beyond this machine are told.
+
+    Attributes:
+        image: The container image that is to run.
+        replicas: The fewest and the most copies.
+        into: The folder to write to.
+    """
+
+    image: str | None = None
+    replicas: tuple[int, int] | None = None
+    into: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a version shall be served: the options of the verb.
+
+    Attributes:
+        name: The endpoint's name; the model's by default.
+        port: The port to listen on.
+        workers: How many processes answer.
+        follow: The alias that the endpoint follows from now on.
+        consents: What the model may do while it is loaded.
+        kept: What is kept of requests and answers.
+        elsewhere: What only targets beyond this machine are told.
+    """
+
+    name: str | None = None
+    port: int | None = None
+    workers: int = 1
+    follow: str | None = None
+    consents: Consents = Consents()
+    kept: Kept = Kept()
+    elsewhere: Elsewhere = Elsewhere()
+
+
+def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) -> Request:
+    """Check the private copy of the files against what was registered, and write the request.
+
+    Raises:
+        NotFoundError: The version has no manifest.
+        RefusedError: The files are not those that were registered.
+        UsageError: No process shall answer.
+    """
+    if wanted.workers < 1:
+        raise UsageError("At least one process must answer.", "Write --workers 1 or more.")
+    address = f"{version.model}/{version.version}"
+    if version.digest is None:
+        raise NotFoundError(f"{address} has no manifest.", f"%mlops_register models:/{address} completes it.")
+    if manifest.write(folder) != version.digest:
+        raise RefusedError(
+            f"The files of {address} are not those that were registered: their sha256 differs.",
+            "Somebody changed them. Register the model again from its run, or restore the files.",
+        )
+    answers = version.tags.get("mlops.example.predictions")
+    example = _example(version, folder, wanted)
+    return Request(
+        name=name,
+        model=version.model,
+        version=version.version,
+        digest=version.digest,
+        model_path=folder,
+        allow_pickle=wanted.consents.pickle,
+        allow_code=wanted.consents.code,
+        port=wanted.port,
+        workers=wanted.workers,
+        follow=wanted.follow,
+        journal=wanted.kept.journal,
+        log_values=wanted.kept.values,
+        image=wanted.elsewhere.image,
+        replicas=wanted.elsewhere.replicas,
+        into=wanted.elsewhere.into,
+        example=example,
+        expected=json.loads(answers) if example is not None and answers else None,
+    )
+
+
+def _example(version: ModelVersion, folder: Path, wanted: Wanted) -> bytes | None:
+    """Find the request that the new version must answer: registering wrote it down unless it was too wide."""
+    request = version.tags.get("mlops.example.request")
+    if request is not None:
+        return request.encode()
+    example = load(folder, allow_pickle=wanted.consents.pickle, allow_code=wanted.consents.code).example
+    return None if example is None else split_body(Frame.of(example, "the stored example"))
+
+
+def without_private(request: Request, notes: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
+    """Leave the columns that look personal out of the journal, and say so.
+
+    A model that came with a reference of its rows knows which ones do. Of one without it all texts are
+    left out.
+
+    Args:
+        request: What is to be served.
+        notes: What the user is told already.
+    """
+    file = request.model_path / reference.NAME
+    if file.is_file():
+        told = reference.Reference.from_json(file.read_bytes())
+        names, why = tuple(column.name for column in told.columns if column.personal), "look personal"
+    else:
+        names = _texts(request.model_path)
+        why = "are texts, and nothing says whether they are personal"
+    if not names:
+        return request, notes
+    note = f"The journal leaves out {', '.join(names)}: they {why}. --log-values keeps them."
+    return replace(request, leave_out=names), (*notes, note)
+
+
+def _texts(folder: Path) -> tuple[str, ...]:
+    """Name the columns of texts that a model takes."""
+    import yaml
+
+    described = yaml.safe_load((folder / "MLmodel").read_bytes())
+    found = schema.read(described.get("signature"), "inputs")
+    return tuple(column.name for column in found.columns if column.type in _TEXTS) if found else ()
+
+
+def replicas_of(values: tuple[str, ...]) -> tuple[int, int] | None:
+    """Read ``2`` or ``2,10``: the fewest and the most copies.
+
+    Raises:
+        UsageError: They are no such numbers.
+    """
+    if not values:
+        return None
+    numbers = [int(value) if value.strip().isascii() and value.strip().isdecimal() else 0 for value in values]
+    if len(numbers) > 2 or not 1 <= numbers[0] <= numbers[-1]:  # noqa: PLR2004 - the fewest and the most
+        raise UsageError(
+            f"--replicas {','.join(values)[:40]!r} is no number of copies.",
+            "Write --replicas 2, or --replicas 2,10 for the fewest and the most.",
+        )
+    return numbers[0], numbers[-1]

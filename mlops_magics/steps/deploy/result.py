@@ -1,0 +1,207 @@
+"""What deploying returns: what is live, what was written, what would change, what is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
+from mlops_magics.foundation.result import Result
+from mlops_magics.targets.base import Difference, Endpoint
+
+_SHOWN: Final = 40  # differences
+
+
+@dataclass(frozen=True)
+class Deployment(Result):
+    """A live endpoint.
+
+    Attributes:
+        name: The endpoint's name.
+        url: Where requests go.
+        model: The registered model.
+        version: The version that answers.
+        target: Where it runs.
+        seconds: How long it took from the call to the first correct answer.
+        engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        notes: What the user should know: pins that differ, an alias that is followed no more.
+        follows: The alias that the endpoint follows from now on, or "".
+    """
+
+    name: str
+    url: str
+    model: str
+    version: str
+    target: str
+    seconds: float
+    engine: str = ""
+    notes: tuple[str, ...] = ()
+    follows: str = ""
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show what answers where, and how to ask it."""
+        yield Title(f"Endpoint {self.name}", "live", "good")
+        yield Facts(
+            [
+                ("model", f"{self.model}, version {self.version}"),
+                ("url", f"{self.url}/invocations"),
+                ("checked", f"first correct answer after {self.seconds:.2f} s"),
+                ("computed by", self._engine()),
+                *([("follows", self.follows)] if self.follows else []),
+                ("next", f"%mlops_predict {self.name} DATA"),
+            ]
+        )
+        for note in self.notes:
+            yield Note(note, "quiet")
+
+    def _engine(self) -> str:
+        if self.engine == "plan":
+            return "a compiled plan, which answered all tried rows as the pipeline does"
+        return f"the {self.engine}" if self.engine else "the pipeline"
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version and the address."""
+        return {"version": self.version, "url": self.url}
+
+
+@dataclass(frozen=True)
+class Listing(Result):
+    """The endpoints of this store.
+
+    Attributes:
+        endpoints: An endpoint a row.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show an endpoint a row."""
+        yield Title("Endpoints", f"{len(self.endpoints)}")
+        yield Table(
+            ("endpoint", "status", "model", "version", "follows", "where"),
+            [
+                (item.name, item.status, item.model, item.version, item.follows or None, _where(item))
+                for item in self.endpoints
+            ],
+        )
+        for item in self.endpoints:
+            if item.remark:
+                yield Note(f"{item.name}: {item.remark}", "bad")
+        if not self.endpoints:
+            yield Note("None is live.")
+            yield Code("%mlops_deploy MODEL@champion")
+
+
+@dataclass(frozen=True)
+class Removal(Result):
+    """An endpoint that is gone.
+
+    Attributes:
+        name: Its name.
+        journal_stays: Whether it kept a journal, which is there still.
+        left: The folder that is left, because it holds files of the user's own or changed ones.
+    """
+
+    name: str
+    journal_stays: bool = False
+    left: str = ""
+
+    def blocks(self) -> Iterable[Block]:
+        """Say so."""
+        yield Title(f"Endpoint {self.name}", "removed")
+        if self.left:
+            yield Note(
+                Phrase(("What was not written here, or changed since, is left in ", Name(self.left), "."))
+            )
+        if self.journal_stays:
+            yield Note(
+                "Its journal stays until you delete it, and goes on when the endpoint is deployed again."
+            )
+
+
+def _where(endpoint: Endpoint) -> str:
+    return endpoint.url or str(endpoint.folder or "")
+
+
+@dataclass(frozen=True)
+class Written(Result):
+    """A deployment that is written down; another tool brings it to life.
+
+    Attributes:
+        name: The deployment's name.
+        model: The registered model.
+        version: The version that it is of.
+        target: What it is written for.
+        folder: Where its files lie.
+        then: The commands that bring it to life, and what else has to be known.
+    """
+
+    name: str
+    model: str
+    version: str
+    target: str
+    folder: str
+    then: tuple[str, ...] = ()
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show where it lies and what to do next; nothing of it was done."""
+        yield Title(f"Endpoint {self.name}", f"written for {self.target}", "good")
+        yield Facts(
+            [("model", f"{self.model}, version {self.version}"), ("folder", Name(self.folder))],
+        )
+        for line in self.then:
+            yield Code(line)
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version."""
+        return {"version": self.version}
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What deploying would change. Nothing was changed.
+
+    Attributes:
+        name: The deployment's name.
+        model: The registered model.
+        version: The version that it would be of.
+        target: Where it would be deployed.
+        differences: What would be added, changed and removed.
+    """
+
+    name: str
+    model: str
+    version: str
+    target: str
+    differences: tuple[Difference, ...]
+
+    volatile: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Show a difference a row."""
+        counts = Counter(item.what for item in self.differences)
+        told = ", ".join(f"{counts[what]} {what}" for what in ("added", "changed", "removed") if counts[what])
+        yield Title(f"Plan for {self.name} on {self.target}", told or "nothing to do")
+        yield Facts([("model", f"{self.model}, version {self.version}")])
+        if self.differences:
+            yield Table(
+                ("what", "where", "before", "after"),
+                [
+                    (item.what, Name(item.where), Name(item.before), Name(item.after))
+                    for item in self.differences[:_SHOWN]
+                ],
+            )
+        if len(self.differences) > _SHOWN:
+            yield Note(f"And {len(self.differences) - _SHOWN} more: .differences has them all.", "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the version."""
+        return {"version": self.version}

@@ -1,0 +1,170 @@
+"""What came to an endpoint and what it answered, read from its journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.errors import NotFoundError
+from mlops_magics.foundation.result import Result
+from mlops_magics.serving.journal import files
+
+STAGES: Final = ("decode", "queue", "predict", "encode")
+"""What a request spends its time on, in the order in which it does."""
+
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How long one stage took, in milliseconds.
+
+    Attributes:
+        name: Which stage.
+        p50: Half of the requests took at most so long.
+        p95: 19 of 20.
+        p99: 99 of 100.
+    """
+
+    name: str
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Traffic(Result):
+    """What came to an endpoint in a length of time, up to now.
+
+    Attributes:
+        endpoint: The endpoint's name.
+        seconds: How far back it was looked.
+        requests: How many requests came.
+        rows: How many rows were predicted.
+        errors: How many requests were refused, by the error's code.
+        versions: How many rows each version answered.
+        stages: How long each stage of the answered requests took.
+        journal: The folder of parquet files that all this was read from.
+        frame: The lines of the journal as a pandas frame: one a row that was predicted, one a refusal.
+    """
+
+    endpoint: str
+    seconds: float
+    requests: int
+    rows: int
+    errors: dict[str, int]
+    versions: dict[str, int]
+    stages: tuple[Stage, ...]
+    journal: Path
+    frame: Any = field(repr=False, compare=False)
+
+    volatile: ClassVar[bool] = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types, without the lines."""
+        told = super().to_dict()
+        told.pop("frame", None)
+        return told
+
+    def blocks(self) -> Iterable[Block]:
+        """Show how much came, how long it took, who answered and what was refused."""
+        refused = sum(self.errors.values())
+        badge, tone = (f"{refused:,} refused", "bad") if refused else ("", "plain")
+        yield Title(f"Traffic of {self.endpoint}", badge, tone)  # type: ignore[arg-type]
+        rate = self.requests / self.seconds
+        yield Facts(
+            [
+                ("requests", f"{self.requests:,}, {rate:,.2f} a second over {_length(self.seconds)}"),
+                ("rows predicted", f"{self.rows:,}"),
+                ("journal", str(self.journal)),
+            ]
+        )
+        if self.stages:
+            yield Table(
+                ("stage", "p50 ms", "p95 ms", "p99 ms"),
+                [(stage.name, stage.p50, stage.p95, stage.p99) for stage in self.stages],
+            )
+        if self.versions:
+            yield Table(("version", "rows"), sorted(self.versions.items()))
+        if self.errors:
+            yield Table(("refused", "requests"), sorted(self.errors.items())[:_SHOWN])
+        if not self.requests:
+            yield Note("Nothing came in this time.")
+
+
+def read(name: str, folder: Path | None, seconds: float) -> Traffic:
+    """Read an endpoint's journal.
+
+    Args:
+        name: The endpoint.
+        folder: Where its journal lies; None where it keeps none.
+        seconds: How far to look back.
+
+    Raises:
+        NotFoundError: It keeps no journal.
+    """
+    if folder is None:
+        raise NotFoundError(f"{name} keeps no journal.", f"Deploy {name} again without --no-journal.")
+    lines = _lines(folder, time.time() - seconds)
+    return Traffic(endpoint=name, seconds=seconds, journal=folder, frame=lines.to_pandas(), **_counted(lines))
+
+
+def _lines(folder: Path, since: float) -> Any:  # noqa: ANN401 - a Polars frame
+    """Read the lines since a moment; files of several versions may differ in their columns."""
+    import polars as pl
+
+    from mlops_magics.serving.journal.entries import no_lines
+
+    bound = pl.lit(int(since * 1e6)).cast(pl.Datetime("us", "UTC"))
+    frames = [pl.DataFrame(no_lines())]
+    for path in files.paths(folder, since):
+        try:
+            frames.append(pl.scan_parquet(path).filter(pl.col("time") >= bound).collect())
+        except FileNotFoundError:  # put together with others just now: read all anew
+            return _lines(folder, since)
+    return pl.concat(frames, how="diagonal_relaxed").sort("time")
+
+
+def _counted(lines: Any) -> dict[str, Any]:  # noqa: ANN401 - a Polars frame
+    import polars as pl
+
+    live = lines.filter(pl.col("role") != "shadow")
+    answered = live.filter(pl.col("status") == 200)  # noqa: PLR2004 - OK
+    firsts = answered.filter(pl.col("row") == 0)
+    refused = live.filter(pl.col("status") != 200)  # noqa: PLR2004 - OK
+    return {
+        "requests": firsts.height + refused.height,
+        "rows": answered.height,
+        "errors": _tally(refused, "error"),
+        "versions": _tally(answered, "version"),
+        "stages": tuple(_stage(name, firsts[f"{name}_ms"].drop_nulls()) for name in STAGES)
+        if firsts.height
+        else (),
+    }
+
+
+def _tally(lines: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a Polars frame
+    import polars as pl
+
+    words = lines[column].cast(pl.String).value_counts(sort=True)
+    return dict(zip(words[column].to_list(), words["count"].to_list(), strict=True))
+
+
+def _stages(firsts: Any) -> tuple[Stage, ...]:  # noqa: ANN401 - a Polars frame
+    return tuple(_stage(name, firsts[f"{name}_ms"].drop_nulls()) for name in STAGES)
+
+
+def _stage(name: str, spent: Any) -> Stage:  # noqa: ANN401 - a Polars series
+    p50, p95, p99 = (spent.quantile(share, "nearest") or 0.0 for share in (0.5, 0.95, 0.99))
+    return Stage(name, round(p50, 4), round(p95, 4), round(p99, 4))
+
+
+def _length(seconds: float) -> str:
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:g} {word}"
+    return f"{seconds:g} s"

@@ -1,0 +1,193 @@
+"""What came and what was answered is in parquet within a second, whole, without what should not be kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mlops_magics.artifact.order import JournalOrder
+from mlops_magics.serving.journal import Journal, files
+from mlops_magics.serving.journal.entries import Answered, Call, Refused, table_of
+
+
+def answered(*rows: int, version: str = "3", method: Any = "predict", **columns: Any) -> Answered:
+    """Requests of so many rows each, computed together."""
+    total = sum(rows)
+    calls = [
+        Call(f"id-{place}", count, time.perf_counter(), 1e-3, 0.0, 2e-3) for place, count in enumerate(rows)
+    ]
+    columns = columns or {
+        "distance": np.arange(total, dtype=float),
+        "carrier": np.array([None, *["AA"] * (total - 1)], dtype=object),
+    }
+    found: Any = np.array(["late"] * total, dtype=object)
+    if method == "predict_proba":
+        found = np.tile([0.25, 0.75], (total, 1))
+    return Answered(calls, columns, found, method, version)
+
+
+def refused(code: str = "INVALID_CELL") -> Refused:
+    return Refused(Call("bad", 7, time.perf_counter(), 1e-3), 422, code, "3")
+
+
+def lines(folder: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(path) for path in files.paths(folder)], how="diagonal_relaxed")
+
+
+def wait_for(journal: Journal, rows: int) -> None:
+    deadline = time.monotonic() + 5
+    while journal.written < rows and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert journal.written >= rows
+
+
+def test_each_row_is_a_line_with_its_request_its_answer_and_its_times() -> None:
+    table = pl.DataFrame(table_of([answered(1, 2), answered(1, method="predict_proba"), refused()], ()))
+    assert table.height == 5
+    two = table.filter(pl.col("request_id") == "id-1")
+    assert two["row"].to_list() == [0, 1]
+    assert two["input.distance"].to_list() == [1.0, 2.0]
+    assert two["prediction"].to_list() == ["late", "late"]
+    np.testing.assert_allclose(two["predict_ms"], 2.0)
+    assert two["encode_ms"].to_list() == [None, None], "not known yet"
+    assert table["input.carrier"].null_count() == 3  # a gap in two requests, and the refusal
+    likely = table.filter(pl.col("method") == "predict_proba")
+    assert likely["probabilities"].to_list() == [[0.25, 0.75]]
+    bad = table.filter(pl.col("status") == 422)
+    assert bad["error"].to_list() == ["INVALID_CELL"]
+    assert bad["input.distance"].to_list() == [None]
+    assert abs((table["time"].max().timestamp()) - time.time()) < 5  # type: ignore[union-attr]
+
+
+def test_what_is_to_be_left_out_is_nowhere_in_the_files(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path / "j", leave_out=("carrier",)))
+    journal.start()
+    journal.note(answered(3, distance=np.arange(3.0), carrier=np.array(["me@example.org"] * 3, dtype=object)))
+    journal.close()
+    (path,) = files.paths(tmp_path / "j")
+    assert b"example.org" not in path.read_bytes()
+    assert "input.carrier" not in pl.read_parquet(path).columns
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_are_there_within_a_second_without_closing(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path))
+    journal.start()
+    journal.note(answered(2))
+    begun = time.monotonic()
+    wait_for(journal, 2)
+    assert time.monotonic() - begun < 2
+    assert lines(tmp_path).height == 2
+    journal.note(answered(1, version="4", delay=np.array([0.5])))
+    journal.close()
+    both = lines(tmp_path)
+    assert both.height == 3
+    assert sorted(set(both["version"].cast(pl.String))) == ["3", "4"]
+
+
+def test_an_endpoint_answers_when_the_journal_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "j").write_text("a file where the folder should be")
+    journal = Journal(JournalOrder(folder=tmp_path / "j"))
+    journal.start()
+    for _ in range(3):
+        journal.note(answered(2))
+    journal.close()
+    assert journal.lost == 6
+    assert journal.written == 0
+    assert caplog.text.count("The journal cannot be written") == 1
+
+
+def test_what_a_disk_does_not_take_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_magics.serving.journal._PENDING", 5)
+    journal = Journal(JournalOrder(folder=tmp_path))
+    for _ in range(4):  # the writer has not been started, as if the disk stood still
+        journal.note(answered(2))
+    assert journal.lost == 4
+    journal.start()
+    journal.close()
+    assert journal.written == 4
+
+
+def many(folder: Path, count: int, writer: str = "aaaaaaaa", first: int = 0) -> None:
+    for number in range(first, first + count):
+        table = table_of([answered(1, number=np.array([float(number)]))], ())
+        files.write(folder, files.Part(1_000 + number, writer, number, number), [table])
+
+
+def test_small_files_become_large_ones_without_losing_or_doubling_a_row(tmp_path: Path) -> None:
+    many(tmp_path, 130)
+    for _ in range(3):
+        files.tidy(tmp_path, "aaaaaaaa")
+    assert len(files.paths(tmp_path)) < 30
+    assert sorted(lines(tmp_path)["input.number"].to_list()) == list(range(130))
+
+
+def test_a_crash_between_putting_together_and_deleting_shows_no_row_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(tmp_path, 60)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    files.tidy(tmp_path, "aaaaaaaa")
+    monkeypatch.undo()
+    assert len(list(tmp_path.glob("*.parquet"))) == 61
+    assert sorted(lines(tmp_path)["input.number"].to_list()) == list(range(60))
+    files.tidy(tmp_path, "aaaaaaaa")
+    assert len(list(tmp_path.glob("*.parquet"))) == 1
+
+
+def test_what_a_killed_writer_left_is_put_together_by_the_next(tmp_path: Path) -> None:
+    many(tmp_path, 5, writer="deadbeef")
+    (tmp_path / "deadbeef.lock").touch()  # nobody holds it
+    journal = Journal(JournalOrder(folder=tmp_path))
+    journal.start()
+    journal.note(answered(1))
+    wait_for(journal, 1)
+    journal.close()
+    assert not list(tmp_path.glob("*.lock"))
+    assert [path.name.split("-")[1:] for path in files.paths(tmp_path) if "deadbeef" in path.name] == [
+        ["deadbeef", "00000000", "00000004.parquet"]
+    ]
+
+
+def test_what_a_living_writer_holds_is_left_to_it(tmp_path: Path) -> None:
+    first, second = (Journal(JournalOrder(folder=tmp_path)) for _ in range(2))
+    for journal in (first, second):
+        journal.start()
+        journal.note(answered(1))
+        wait_for(journal, 1)
+    assert len(list(tmp_path.glob("*.lock"))) == 2
+    for journal in (first, second):
+        journal.close()
+    assert lines(tmp_path).height == 2
+
+
+def test_old_files_go_and_the_oldest_of_too_many(tmp_path: Path) -> None:
+    many(tmp_path, 4)
+    paths = files.paths(tmp_path)
+    for age, path in enumerate(reversed(paths)):
+        moment = time.time() - age * 86_400
+        os.utime(path, (moment, moment))
+    files.prune(tmp_path, days=2.5, most=10**9)
+    assert files.paths(tmp_path) == paths[1:]
+    files.prune(tmp_path, days=2.5, most=paths[-1].stat().st_size * 2 + 10)
+    assert files.paths(tmp_path) == paths[2:]
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.parquet as pq
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write(tmp_path, files.Part(1, "aaaaaaaa", 0, 0), [table_of([answered(1)], ())])
+    assert list(tmp_path.iterdir()) == []
