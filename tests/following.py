@@ -15,7 +15,7 @@ import psutil
 
 sys.path.append(str(Path(__file__).parent / "targets"))
 
-from served import EXAMPLE, make_model, runs, state_of
+from served import EXAMPLE, make_model, runs, state_of, until
 
 from mlops_magics.artifact import manifest
 from mlops_magics.artifact.order import Following, State
@@ -133,6 +133,10 @@ class Clients:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+    def meet(self, answer: float) -> None:
+        """Wait until each client is answered so: the old workers answer on kept connections for a second."""
+        until(lambda: all(answers and answers[-1] == answer for answers in self.answers))
 
     def _ask(self, answers: list[float]) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)

@@ -17,6 +17,7 @@ import pytest
 from following import Clients, Registry, followers, following
 from places import project_in
 from proxy import Proxy
+from servers import postgres
 
 from mlops_magics.artifact.order import State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
@@ -26,6 +27,7 @@ from mlops_magics.steps.deploy import deploy
 from mlops_magics.steps.status import status
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local import LocalTarget
+from mlops_magics.tracking.store import open_store
 
 from served import answer_of, end_all, family, runs, state_of, until  # isort: skip - following finds it
 
@@ -33,12 +35,12 @@ _PATIENCE = 60.0  # the machine may be busy; an attempt takes two seconds where 
 
 
 class Place:
-    """A project with two versions of a model and an endpoint that follows the champion."""
+    """A project with five versions of a model and an endpoint that follows the champion."""
 
     def __init__(self, folder: Path, state: Path) -> None:
         self.registry, self.folder, self.state = Registry(folder), folder, state
         self.local = LocalTarget(Settings.discover(), f"sqlite:///{folder / 'mlflow.db'}")
-        for constant in (1.0, 2.0):
+        for constant in (1.0, 2.0, 3.0, 4.0, 5.0):
             self.registry.add(constant)
 
     def now(self) -> State:
@@ -93,12 +95,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> Ite
 
 def test_five_promotions_under_load_lose_no_request(place: Place) -> None:
     before = place.begin()
-    for constant in (3.0, 4.0, 5.0):
-        place.registry.add(constant)
+    place.registry.point("1")
+    place.settles("1")
     with Clients(place.local, 2, 0.002) as clients:
         for version in ("2", "3", "4", "5", "1"):  # the last one is a rollback
             place.registry.point(version)
             place.settles(version)
+            clients.meet(float(version))
     assert clients.failures == []
     for answers in clients.answers:
         assert [key for key, _ in itertools.groupby(answers)] == [1.0, 2.0, 3.0, 4.0, 5.0, 1.0]
@@ -283,13 +286,41 @@ def test_a_server_that_goes_away_is_followed_again_and_no_secret_is_kept(
 @pytest.mark.slow
 def test_a_minute_of_promotions_under_load_loses_no_request(place: Place) -> None:
     place.begin()
-    versions = [place.now().version, *(place.registry.add(constant) for constant in range(20, 24))]
-    until_then = time.monotonic() + 60
+    over = time.monotonic() + 60
     with Clients(place.local, 8, 0.0) as clients:
-        while time.monotonic() < until_then:
-            for version in (*versions[1:], versions[0]):
-                place.registry.point(version)
-                place.settles(version)
+        for version in itertools.cycle("12345"):
+            place.registry.point(version)
+            place.settles(version)
+            if time.monotonic() > over and version == "5":
+                break
     assert clients.failures == []
     for answers in clients.answers:
-        assert {float(version) for version in versions[:1]} | {20.0, 21.0, 22.0, 23.0} == set(answers)
+        assert set(answers) >= {1.0, 2.0, 3.0, 4.0, 5.0}
+        assert len(answers) > 1000
+
+
+@pytest.mark.slow
+def test_a_database_that_restarts_is_followed_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with postgres() as server, project_in(tmp_path) as folder:
+        os.environ["MLOPS_STORE"] = server.create("following")
+        try:
+            registry = Registry(folder)
+            versions = [registry.add(constant) for constant in (1.0, 2.0, 3.0)]
+            registry.point(versions[0])
+            deploy("flights@champion", follow=True)
+            registry.point(versions[1])
+            until(lambda: state_of(state).version == versions[1], _PATIENCE)
+            server.stop()
+            until(lambda: "still answers" in str(following(state).remark), _PATIENCE)
+            assert answer_of(LocalTarget(Settings.discover(), masked(Settings.discover().store))) == 2.0
+            server.start()
+            open_store(Settings.discover()).client.set_registered_model_alias(
+                "flights", "champion", versions[2]
+            )
+            until(lambda: state_of(state).version == versions[2], _PATIENCE)
+            assert server.password not in str(following(state))
+            for path in state.rglob("*"):
+                assert not path.is_file() or server.password.encode() not in path.read_bytes()
+        finally:
+            end_all(state)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -27,6 +29,7 @@ class Hand:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._used = 0.0
 
     def renew(self) -> Outcome:
@@ -62,6 +65,8 @@ class Hand:
             if pipe:
                 with contextlib.suppress(OSError):
                     pipe.close()
+        if self._folder:
+            self._folder.cleanup()
 
     def _asked(self) -> Outcome | None:
         """Ask the process once; None where it does not answer, and then it is no more."""
@@ -80,8 +85,15 @@ class Hand:
         return None
 
     def _started(self) -> subprocess.Popen[bytes]:
+        # What it copies lies in a folder of ours: were it killed, nobody else would delete that.
+        self._folder = tempfile.TemporaryDirectory(prefix="mlops-follow-", ignore_cleanup_errors=True)
         self._process = process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            _LINE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            _LINE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": self._folder.name},
+            bufsize=0,
         )
         if process.stdin:
             process.stdin.write(self._job.to_json())

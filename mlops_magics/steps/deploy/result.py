@@ -53,8 +53,8 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("computed by", self._engine()),
-                ("follows", self.follows or None),
-                ("beside it", self.beside or None),
+                *([("follows", self.follows)] if self.follows else []),
+                *([("beside it", self.beside)] if self.beside else []),
                 ("next", f"%mlops_predict {self.name} DATA"),
             ]
         )
