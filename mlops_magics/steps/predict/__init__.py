@@ -1,23 +1,28 @@
-"""Predict: ask a live endpoint, and keep the answer's lineage."""
+"""Predict: ask a live endpoint and keep the answer's lineage, or score files with a version."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, overload
 
 import orjson
 
+from mlops_magics.artifact.loading import Method
 from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.blocks import Block, Cell, Note, Table, Title
-from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.deploy.facts import Consents
 from mlops_magics.steps.deploy.result import Deployment
+from mlops_magics.steps.predict.batch import Asked, Scored, scored
 from mlops_magics.targets.base import Answer
 from mlops_magics.targets.finding import find
+from mlops_magics.tracking.store import open_store
 
 _SHOWN_ROWS = 10
 _PART_ROWS = 20_000
@@ -68,6 +73,7 @@ class Prediction(Result):
         return self.request_ids[0]
 
 
+@overload
 def predict(
     endpoint: str | Deployment,
     data: object,
@@ -75,26 +81,85 @@ def predict(
     proba: bool = False,
     to: str = "local",
     settings: Settings | None = None,
-) -> Prediction:
-    """Ask a live endpoint for predictions over HTTP.
+) -> Prediction: ...
+@overload
+def predict(
+    endpoint: str,
+    data: None = None,
+    *,
+    input: str,
+    output: Path,
+    proba: bool = False,
+    keep: tuple[str, ...] = (),
+    engine: str = "local",
+    allow_pickle: bool = False,
+    allow_code: bool = False,
+    settings: Settings | None = None,
+) -> Scored: ...
+def predict(  # noqa: PLR0913 - one verb and its options
+    endpoint: str | Deployment,
+    data: object = None,
+    *,
+    input: str | None = None,  # noqa: A002 - the option's name
+    output: Path | None = None,
+    proba: bool = False,
+    keep: tuple[str, ...] = (),
+    engine: str = "local",
+    to: str = "local",
+    allow_pickle: bool = False,
+    allow_code: bool = False,
+    settings: Settings | None = None,
+) -> Prediction | Scored:
+    """Ask a live endpoint for predictions over HTTP; or score files with a registered version itself.
+
+    With ``--input`` and ``--output`` the version's files are loaded here, and the rows are read, scored and
+    written part by part, so that files may be larger than memory. What is scored already is left out when
+    the same line is run again. A row that does not fit the model has no answer, and an ``error`` beside it.
 
     Args:
-        endpoint: The endpoint's name, or what ``%mlops_deploy`` returned.
+        endpoint: The endpoint's name, or what ``%mlops_deploy`` returned. With ``--input``: the version,
+            ``flights@champion`` or ``flights/3``.
         data: The rows: a pandas or Polars DataFrame, an Arrow table, or the path of a CSV or parquet
             file, with the columns that the model was trained on. Other columns are ignored.
+        input: The parquet or CSV files that are to be scored: a path, a glob or a folder.
+        output: The folder that the answers are written to, as parquet, beside the columns that the model
+            does not take.
         proba: Ask for a probability a class instead of a label.
+        keep: More columns that are written beside the answers.
+        engine: Where files are scored: local, or ray for the tasks of a Ray cluster that sees the same paths.
         to: The serving target that the endpoint lives on.
+        allow_pickle: Load a model that is kept in pickle, which executes code.
+        allow_code: Load a model that brings code of its author along, which executes it.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
-        The predictions, with the request's id.
+        The predictions, with the request's id; or what was scored.
 
     Raises:
-        NotFoundError: There is no such endpoint or file.
+        NotFoundError: There is no such endpoint, version or file.
         UsageError: The endpoint refused a column or a value; the message names column and row.
+        RefusedError: The folder holds answers of another version or to other rows.
         UnavailableError: The endpoint does not answer.
     """
     settings = settings or Settings.discover()
+    if input is not None or output is not None:
+        if input is None or output is None or not isinstance(endpoint, str) or data is not None:
+            raise UsageError(
+                "Files are scored with --input and --output.",
+                "%mlops_predict flights@champion --input big.parquet --output scored/",
+            )
+        method: Method = "predict_proba" if proba else "predict"
+        consents = Consents(allow_pickle, allow_code)
+        return scored(open_store(settings), endpoint, Asked(input, output, method, keep, engine, consents))
+    return _predicted(endpoint, data, settings, proba=proba, to=to)
+
+
+def _predicted(
+    endpoint: str | Deployment, data: object, settings: Settings, *, proba: bool, to: str
+) -> Prediction:
+    """Ask a live endpoint."""
+    if data is None:
+        raise UsageError("Which rows?", "%mlops_predict ENDPOINT DATA")
     name = (endpoint if isinstance(endpoint, str) else endpoint.name).partition("@")[0]
     target = find(to, settings, masked(settings.store))
     frame = Frame.of(data)
