@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -141,3 +142,19 @@ def test_what_is_missing_is_said(book: Book, project: Path) -> None:
     assert not (project / "out").exists()
     with pytest.raises(UsageError, match="Which rows"):
         book("%mlops_predict flights")
+
+
+@pytest.mark.slow
+def test_the_tasks_of_a_cluster_score_parts(
+    book: Book, shell: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert importlib.util.find_spec("ray"), (
+        "make test-slow installs it"
+    )  # importing it here would be too early
+    monkeypatch.setattr(bulk, "_PART", 500)
+    table = rows(2000)
+    table.to_parquet(project / "in.parquet", row_group_size=500)
+    told = book(f"%mlops_predict flights/1 --input {project}/in.parquet --output {project}/out --engine ray")
+    assert (told.rows, told.parts, told.refused) == (2000, 4, 0)
+    expected = shell.user_ns["model"].predict(table[FEATURES])
+    np.testing.assert_array_equal(answers(project / "out")["prediction"], expected)
