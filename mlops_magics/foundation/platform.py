@@ -23,6 +23,13 @@ _BOOT = Path("sys/kernel/random/boot_id")
 _STARTTIME = 19  # the place of `starttime` behind the program's name in /proc/PID/stat, see proc(5)
 
 
+def from_home(path: Path) -> str:
+    """Write a path from the user's home on, where it lies there: ``~/...``."""
+    with contextlib.suppress(RuntimeError, ValueError):  # there is no home, or it lies elsewhere
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    return str(path)
+
+
 def private_folder(path: Path) -> Path:
     """Make a folder that only this user may enter.
 

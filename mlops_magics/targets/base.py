@@ -108,6 +108,7 @@ class Endpoint:
         remark: Why it is not where that alias points, while that is so.
         followed: The alias that it followed until this deploy ended that, or "".
         beside: The second version behind it and what it answers for, in words, or "".
+        key_file: The file that holds its token, for clients outside of the notebook; None where none does.
         folder: Where its files lie, for a target that writes.
         then: The commands that bring those files to life, or what else has to be known of them.
     """
@@ -129,6 +130,7 @@ class Endpoint:
     remark: str = ""
     followed: str = ""
     beside: str = ""
+    key_file: Path | None = None
     folder: Path | None = None
     then: tuple[str, ...] = ()
 

@@ -202,6 +202,7 @@ class LocalTarget:
             store=self._store,
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
+            key_file=self._place(state.name).token_file,
             beside=_told(state.beside) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",

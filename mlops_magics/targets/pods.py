@@ -17,7 +17,7 @@ from mlops_magics.targets.image import USER, needed_image, port
 
 Json = dict[str, Any]
 
-SECRET_KEY: Final = "sha256"  # noqa: S105 - what the key in the secret is called
+DIGEST: Final = "sha256"  # what it is called in the secret
 _MOUNT: Final = "/run/secrets/mlops"
 _LONGEST: Final = 50  # what is made of it must have at most 63 characters
 _LABEL: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
@@ -47,7 +47,7 @@ def secret_of(name: str) -> str:
 
 def make_secret(name: str) -> str:
     """Say how that secret is made."""
-    return f"kubectl create secret generic {secret_of(name)} --from-literal={SECRET_KEY}=$MLOPS_TOKEN_SHA256"
+    return f"kubectl create secret generic {secret_of(name)} --from-literal={DIGEST}=$MLOPS_TOKEN_SHA256"
 
 
 def written(resource: Json) -> bytes:
@@ -75,7 +75,7 @@ def variables(request: Request, hosts: str) -> list[Json]:
         "MLOPS_DIGEST": request.digest,
         "MLOPS_HOSTS": hosts,
         "MLOPS_LINGER": str(_LINGER),
-        "MLOPS_TOKEN_SHA256_FILE": f"{_MOUNT}/{SECRET_KEY}",
+        "MLOPS_TOKEN_SHA256_FILE": f"{_MOUNT}/{DIGEST}",
     }
     return [{"name": name, "value": value} for name, value in told.items()]
 
@@ -106,7 +106,7 @@ def mounts() -> list[Json]:
 
 def volumes(name: str, room: str = "64Mi") -> list[Json]:
     """What the container mounts: the token's digest by reference, and a place for temporary files."""
-    secret = {"secretName": secret_of(name), "items": [{"key": SECRET_KEY, "path": SECRET_KEY}]}
+    secret = {"secretName": secret_of(name), "items": [{"key": DIGEST, "path": DIGEST}]}
     return [{"name": "token", "secret": secret}, {"name": "tmp", "emptyDir": {"sizeLimit": room}}]
 
 

@@ -145,13 +145,13 @@ def test_a_crash_between_putting_together_and_deleting_shows_no_row_twice(
 
 def test_what_a_killed_writer_left_is_put_together_by_the_next(tmp_path: Path) -> None:
     many(tmp_path, 5, writer="deadbeef")
-    (tmp_path / "deadbeef.lock").touch()  # nobody holds it
+    (tmp_path / ".deadbeef.lock").touch()  # nobody holds it
     journal = Journal(JournalOrder(folder=tmp_path))
     journal.start()
     journal.note(answered(1))
     wait_for(journal, 1)
     journal.close()
-    assert not list(tmp_path.glob("*.lock"))
+    assert not list(tmp_path.glob(".*.lock"))
     assert [path.name.split("-")[1:] for path in files.paths(tmp_path) if "deadbeef" in path.name] == [
         ["deadbeef", "00000000", "00000004.parquet"]
     ]
@@ -163,7 +163,7 @@ def test_what_a_living_writer_holds_is_left_to_it(tmp_path: Path) -> None:
         journal.start()
         journal.note(answered(1))
         wait_for(journal, 1)
-    assert len(list(tmp_path.glob("*.lock"))) == 2
+    assert len(list(tmp_path.glob(".*.lock"))) == 2
     for journal in (first, second):
         journal.close()
     assert lines(tmp_path).height == 2

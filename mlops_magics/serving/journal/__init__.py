@@ -130,8 +130,8 @@ class Journal:
 
     def _adopt(self) -> None:
         """Put the files of writers together that are gone: killed ones, and those of versions before."""
-        for path in self._order.folder.glob(f"*{_LOCK}"):
-            writer = path.stem
+        for path in self._order.folder.glob(f".*{_LOCK}"):
+            writer = path.name[1 : -len(_LOCK)]
             held = None if writer == self._writer else try_lock(path)
             if held is None:
                 continue  # it lives
@@ -140,7 +140,7 @@ class Journal:
                 path.unlink(missing_ok=True)
 
     def _lock_path(self, writer: str) -> Path:
-        return self._order.folder / (writer + _LOCK)
+        return self._order.folder / f".{writer}{_LOCK}"  # hidden: readers of the folder pass it by
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:

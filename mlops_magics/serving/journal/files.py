@@ -97,7 +97,7 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table]) -> int:
 
     made = list(tables)
     schema = pa.unify_schemas([table.schema for table in made], promote_options="permissive")
-    path = folder / (part.name + _UNFINISHED)
+    path = folder / f".{part.name}{_UNFINISHED}"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -169,7 +169,7 @@ def tidy(folder: Path, writer: str) -> None:
 
 def _delete_covered(folder: Path) -> None:
     kept = {part.name for part in listed(folder)}
-    for path in folder.glob("*.parquet*"):
+    for path in folder.iterdir():
         stale = path.suffix == _UNFINISHED and time.time() - path.stat().st_mtime > _STALE
         if stale or (_NAME.fullmatch(path.name) and path.name not in kept):
             path.unlink(missing_ok=True)

@@ -39,7 +39,8 @@ class Weighted:
         """Add up: rows first."""
         if hasattr(value, "toarray"):
             return np.asarray(value @ self.weights.T) + self.constant
-        return finite(value).T @ self.weights.T + self.constant
+        # Rows first in memory, as scikit-learn has them: BLAS rounds otherwise for another layout.
+        return np.ascontiguousarray(finite(value).T) @ self.weights.T + self.constant
 
 
 @dataclass(frozen=True, slots=True)

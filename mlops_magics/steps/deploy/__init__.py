@@ -16,6 +16,7 @@ from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress, checked_name
+from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.facts import (
     Consents,
@@ -334,6 +335,7 @@ def _result(endpoint: Endpoint, root: Path, begun: datetime, notes: tuple[str, .
         notes=told,
         follows=endpoint.follows,
         beside=endpoint.beside,
+        key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
     )
 
 

@@ -29,6 +29,8 @@ class Deployment(Result):
         notes: What the user should know: pins that differ, an alias that is followed no more.
         follows: The alias that the endpoint follows from now on, or "".
         beside: The second version behind it and what it answers for, in words, or "".
+        key_file: The file, readable for you only, that holds its token, from ``~`` on where it lies there; ""
+            where none does.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Deployment(Result):
     notes: tuple[str, ...] = ()
     follows: str = ""
     beside: str = ""
+    key_file: str = ""
 
     volatile: ClassVar[bool] = True
 
@@ -52,6 +55,7 @@ class Deployment(Result):
                 ("model", f"{self.model}, version {self.version}"),
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
+                ("token", f"in {self.key_file}" if self.key_file else "where it was given"),
                 ("computed by", self._engine()),
                 *([("follows", self.follows)] if self.follows else []),
                 *([("beside it", self.beside)] if self.beside else []),

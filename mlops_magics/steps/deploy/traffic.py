@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
 from mlops_magics.foundation.errors import NotFoundError
+from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.result import Result
 from mlops_magics.serving.journal import files
 
@@ -68,7 +69,7 @@ class Traffic(Result):
         """Return it as JSON types, without the lines."""
         told = super().to_dict()
         told.pop("frame", None)
-        return told
+        return told | {"journal": from_home(self.journal)}
 
     def blocks(self) -> Iterable[Block]:
         """Show how much came, how long it took, who answered and what was refused."""
@@ -80,7 +81,7 @@ class Traffic(Result):
             [
                 ("requests", f"{self.requests:,}, {rate:,.2f} a second over {_length(self.seconds)}"),
                 ("rows predicted", f"{self.rows:,}"),
-                ("journal", str(self.journal)),
+                ("journal", from_home(self.journal)),
             ]
         )
         if self.stages:

@@ -26,7 +26,7 @@ from mlops_magics.tracking import subject
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
-_PLAN: Final = "scoring.json"
+_PLAN: Final = "_scoring.json"  # readers of a folder of parquet pass such names by
 _KINDS: Final = (".parquet", ".csv")
 
 
