@@ -16,9 +16,11 @@ from mlops_magics.foundation.names import run_id as read_run_id
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.recipe import Recipe
+from mlops_magics.steps.deploy.traffic import answered_by
 from mlops_magics.steps.predict import Prediction
 from mlops_magics.steps.track.origin import BECAUSE, CELLS, RECIPE, REPRODUCIBLE, VERIFIED
 from mlops_magics.targets import TARGETS
+from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import behaviours, evaluations, policies, registry, subject
 from mlops_magics.tracking.behaviours import Tested
 from mlops_magics.tracking.history import Event
@@ -188,8 +190,9 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
 
     Args:
         thing: A model's address (``flights@champion``, ``flights/3``, ``models:/m-...``), a run's name or
-            id, how a table's digest begins (eight characters at least), or what a verb returned: a run, a
-            version, a prediction.
+            id, how a table's digest begins (eight characters at least), the id of a request that an endpoint
+            of this machine answered and keeps in its journal, or what a verb returned: a run, a version, a
+            prediction.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -205,8 +208,8 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
     if isinstance(thing, str) and (found := _readers(store, thing.strip())):
         tests = {run: _tests(store, None, run) for _, run in found[:_TESTED]}
         return Why(asked=f"the table {thing.strip()}", readers=found, tests_of=tests)
-    version, run_id = _meant(store, thing)
-    run = None if run_id is None else recall(store, None, run_id)
+    version, run = _found(settings, store, thing)
+    run_id = None if run is None else run.run_id
     versions = () if run is None else registry.made_by(store, run.run_id)
     if version is None and len(versions) == 1:
         version = versions[0]
@@ -247,6 +250,27 @@ def _tests(store: Store, version: ModelVersion | None, run_id: str | None) -> tu
 def _counted(tests: tuple[Tested, ...]) -> str:
     failed = sum(not one.passed for one in tests)
     return f"fails {failed} of {len(tests)}" if failed else f"passes {len(tests)}" if tests else ""
+
+
+def _found(settings: Settings, store: Store, thing: object) -> tuple[ModelVersion | None, Recalled | None]:
+    """Find the version and the run that are meant; what is neither may be the id of a request."""
+    try:
+        version, run_id = _meant(store, thing)
+        return version, None if run_id is None else recall(store, None, run_id)
+    except NotFoundError:
+        version = _answered(settings, store, thing) if isinstance(thing, str) else None
+        if version is None:
+            raise
+        return version, None if version.run_id is None else recall(store, None, version.run_id)
+
+
+def _answered(settings: Settings, store: Store, text: str) -> ModelVersion | None:
+    """Find the version that answered a request, in the journals of this store's endpoints."""
+    for endpoint in LocalTarget(settings, masked(settings.store)).list():
+        version = None if endpoint.journal is None else answered_by(endpoint.journal, text.strip())
+        if version is not None:
+            return registry.resolve(store, ModelAddress(endpoint.model, version))
+    return None
 
 
 def _meant(store: Store, thing: object) -> tuple[ModelVersion | None, str | None]:

@@ -76,6 +76,10 @@ def test_what_came_to_an_endpoint_can_be_read_back(book: Book) -> None:
     assert set(lines["version"]) == {"1"}
     assert [stage.name for stage in seen.stages] == ["decode", "queue", "predict", "encode"]
     assert seen.journal == endpoint.journal
+    found = book(f"%mlops_why {asked.request_id}")
+    assert (found.version.version, found.run.name) == ("1", "baseline")
+    with pytest.raises(NotFoundError):
+        book(f"%mlops_why {'0' * 32}")
     assert "frame" not in seen.to_dict()
     with pytest.raises(UsageError, match="--traffic cannot be 'soon'"):
         book("%mlops_deploy flights --traffic soon")

@@ -114,6 +114,29 @@ def read(name: str, folder: Path | None, seconds: float) -> Traffic:
     return Traffic(endpoint=name, seconds=seconds, journal=folder, frame=lines.to_pandas(), **_counted(lines))
 
 
+def answered_by(folder: Path, request_id: str) -> str | None:
+    """Find which version answered a request, in an endpoint's journal, the newest files first.
+
+    Args:
+        folder: The journal.
+        request_id: The request's id, as ``x-request-id`` of its answer has it.
+
+    Returns:
+        The version; None where the journal does not know the request.
+    """
+    import polars as pl
+
+    for path in reversed(files.paths(folder)):
+        try:
+            lines = pl.scan_parquet(path).filter(pl.col("request_id") == request_id)
+            found = lines.filter(pl.col("role") != "shadow").select("version").head(1).collect()
+        except FileNotFoundError:  # put together with others just now
+            return answered_by(folder, request_id)
+        if found.height:
+            return str(found["version"][0])
+    return None
+
+
 def _lines(folder: Path, since: float) -> Any:  # noqa: ANN401 - a Polars frame
     """Read the lines since a moment; files of several versions may differ in their columns."""
     import polars as pl
