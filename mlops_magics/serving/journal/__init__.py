@@ -14,16 +14,20 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mlops_magics.artifact.order import JournalOrder
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.serving.journal import files
 from mlops_magics.serving.journal.entries import Answered, Refused, table_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _log = logging.getLogger(__name__)
 
-_TURN: Final = 0.5  # seconds between two files
+_TURN: Final = 0.1  # seconds between two tables: what is made at once must not hold a request up
+_TURNS: Final = 5  # tables of a file
 _TIDY: Final = 60.0  # seconds between two looks at the folder
 _PENDING: Final = 400_000  # rows that wait for a disk; more are lost, and counted
 _LOCK: Final = ".lock"
@@ -46,6 +50,8 @@ class Journal:
         self._writer = secrets.token_hex(4)
         self._number = 0
         self._entries: deque[Answered | Refused] = deque()
+        self._tables: list[pa.Table] = []
+        self._turns = 0
         self._pending = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlops-journal", daemon=True)
@@ -100,6 +106,10 @@ class Journal:
 
     def _turn(self) -> None:
         try:
+            self._collect()
+            self._turns = (self._turns + 1) % _TURNS
+            if self._turns and not self._stopping.is_set():
+                return
             self._write()
             if time.monotonic() >= self._tidy_at:
                 self._tidy_at = time.monotonic() + _TIDY
@@ -107,17 +117,29 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - whatever a disk or a row does to it
             self._complain(error)
 
-    def _write(self) -> None:
-        """Write what came since the last turn."""
+    def _collect(self) -> None:
+        """Make a table of what came since the last turn."""
         taken = [self._entries.popleft() for _ in range(len(self._entries))]
         if not taken:
             return
-        begun = int(time.time() * 1000)
         rows = sum(len(entry.found) if isinstance(entry, Answered) else 1 for entry in taken)
-        self._pending -= rows
-        part = files.Part(begun, self._writer, self._number, self._number)
         try:
-            self.written += files.write(self._order.folder, part, [table_of(taken, self._leave_out)])
+            self._tables.append(table_of(taken, self._leave_out))
+        except Exception:
+            self._pending -= rows
+            self.lost += rows
+            raise
+
+    def _write(self) -> None:
+        """Write what was collected."""
+        tables, self._tables = self._tables, []
+        if not tables:
+            return
+        rows = sum(table.num_rows for table in tables)
+        self._pending -= rows
+        part = files.Part(int(time.time() * 1000), self._writer, self._number, self._number)
+        try:
+            self.written += files.write(self._order.folder, part, tables)
         except Exception:
             self.lost += rows
             raise

@@ -92,7 +92,7 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
     Returns:
         ``time`` (UTC), ``request_id``, ``row`` (its number in the request), ``version``, ``role``,
         ``method``, ``status``, ``error``, ``decode_ms``, ``queue_ms``, ``predict_ms``, ``encode_ms``, one
-        ``input.NAME`` a column, and ``prediction`` or ``probabilities``.
+        ``input.NAME`` a column, and ``prediction`` or ``probabilities``; in no order.
     """
     import pyarrow as pa
 
@@ -100,7 +100,7 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
     refused = [each for each in entries if isinstance(each, Refused)]
     if refused:
         tables.append(_refusals(refused))
-    return pa.concat_tables(tables, promote_options="permissive").sort_by("time")
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def no_lines() -> pa.Table:
@@ -119,8 +119,8 @@ def _alike(entries: Iterable[Answered | Refused]) -> Iterable[list[Answered]]:
     groups: dict[object, list[Answered]] = {}
     for each in entries:
         if isinstance(each, Answered):
-            kinds = tuple((name, values.dtype.kind) for name, values in each.columns.items())
-            key = (each.method, each.version, each.role, each.found.ndim, kinds)
+            kinds = "".join([values.dtype.char for values in each.columns.values()])
+            key = (each.method, each.version, each.role, each.found.ndim, tuple(each.columns), kinds)
             groups.setdefault(key, []).append(each)
     return groups.values()
 
@@ -174,8 +174,16 @@ def _frame(calls: Sequence[Call], same: dict[str, str | None]) -> dict[str, pa.A
         spent = np.array([getattr(call, span) for call in calls], dtype=np.float32) * 1000
         told[f"{span}_ms"] = pa.array(np.repeat(spent, counts), from_pandas=True)
     for name, word in same.items():
-        told[name] = _words([word] * rows)
+        told[name] = _same_word(word, rows)
     return told
+
+
+def _same_word(word: str | None, rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    if word is None:
+        return pa.nulls(rows, pa.dictionary(pa.int32(), pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([word]))
 
 
 def _words(words: Sequence[str | None]) -> pa.Array:

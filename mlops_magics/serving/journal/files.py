@@ -100,7 +100,8 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table]) -> int:
     path = folder / f".{part.name}{_UNFINISHED}"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        options = {"compression": "zstd", "use_dictionary": _repeated(schema)}
+        with os.fdopen(handle, "wb") as file, pq.ParquetWriter(file, schema, **options) as writer:
             for table in made:
                 writer.write_table(_fitted(table, schema), row_group_size=_GROUP)
         path.rename(folder / part.name)
@@ -108,6 +109,15 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table]) -> int:
         path.unlink(missing_ok=True)
         raise
     return sum(table.num_rows for table in made)
+
+
+def _repeated(schema: pa.Schema) -> list[str]:
+    """Name the columns in which values are repeated: looking for it in all others costs time in vain."""
+    import pyarrow as pa
+
+    texts = (pa.types.is_string, pa.types.is_dictionary)
+    words = [field.name for field in schema if any(fits(field.type) for fits in texts)]
+    return [name for name in words if name != "request_id"]
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
