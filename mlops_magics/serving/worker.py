@@ -32,7 +32,7 @@ _GARBAGE = (
     50_000,
     20,
     100,
-)  # a request leaves few cycles, so they are looked for more rarely than by default
+)  # a request leaves few cycles: they are looked for more rarely
 _ORPHAN = 1.0  # seconds for requests that are under way when the supervisor is gone
 
 
