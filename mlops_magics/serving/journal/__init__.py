@@ -1,8 +1,8 @@
 """The journal of an endpoint: requests, answers, versions and timings, as parquet files of its own folder.
 
-The event loop only appends to a list. A thread writes what came in the last half second as one file, so
-that a kill -9 loses that and nothing else; a request never waits for a disk, and a disk that is full costs
-the journal, not the endpoint.
+The event loop only appends to a list. A thread makes small tables of it, and twice a second a file of
+these, so that a kill -9 loses what came since and nothing else; a request never waits for a disk, and a disk
+that is full costs the journal, not the endpoint.
 """
 
 from __future__ import annotations
