@@ -77,7 +77,15 @@ _SKLEARN = "scikit-learn==1.9.1"
 VETIVER = Peer("vetiver", ("vetiver==0.2.6", _SKLEARN))
 MLSERVER = Peer(
     "mlserver",
-    ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "mlserver-mlflow==1.7.1", _SKLEARN, "mlflow==3.17.2"),
+    # Its workers ask for an event loop in a way that uvloop has refused since 0.22.
+    (
+        "mlserver==1.7.1",
+        "mlserver-sklearn==1.7.1",
+        "mlserver-mlflow==1.7.1",
+        _SKLEARN,
+        "mlflow==3.17.2",
+        "uvloop==0.21.0",
+    ),
 )
 BENTOML = Peer("bentoml", ("bentoml==1.4.39", _SKLEARN, "pandas==3.1.1"))
 FASTAPI_MLFLOW = Peer(
