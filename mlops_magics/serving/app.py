@@ -321,9 +321,8 @@ class App:
         """Read the body, never more of it than is allowed."""
         most = self._limits.body_bytes
         length = request.heads.get(b"content-length")
-        too_large = RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")
         if length is not None and (not length.isdigit() or int(length) > most):
-            raise too_large
+            raise _too_large(most)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -335,7 +334,7 @@ class App:
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size > most:
-                        raise too_large
+                        raise _too_large(most)
                     chunks.append(chunk)
                     if not message.get("more_body"):
                         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -376,3 +375,7 @@ class App:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
+
+
+def _too_large(most: int) -> RequestError:
+    return RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")

@@ -78,13 +78,15 @@ def listed(folder: Path) -> list[Part]:
     return sorted(kept)
 
 
-def write(folder: Path, part: Part, tables: Iterable[pa.Table]) -> int:
+def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool = False) -> int:
     """Write a file at once: it is whole when it is there.
 
     Args:
         folder: The journal.
         part: Which file.
         tables: What is in it, one after the other; each may lack columns that another has.
+        lasting: Whether it is worth the time to make it small; one that is soon put together with others
+            is not.
 
     Returns:
         How many rows it has.
@@ -100,15 +102,15 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table]) -> int:
     path = folder / f".{part.name}{_UNFINISHED}"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        options = {"compression": "zstd", "use_dictionary": _repeated(schema)}
-        with os.fdopen(handle, "wb") as file, pq.ParquetWriter(file, schema, **options) as writer:
-            for table in made:
-                writer.write_table(_fitted(table, schema), row_group_size=_GROUP)
+        options = {"compression": "zstd" if lasting else "lz4", "use_dictionary": _repeated(schema)}
+        whole = pa.concat_tables([_fitted(table, schema) for table in made]).combine_chunks()
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(whole, file, row_group_size=_GROUP, **options)
         path.rename(folder / part.name)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return sum(table.num_rows for table in made)
+    return whole.num_rows
 
 
 def _repeated(schema: pa.Schema) -> list[str]:
@@ -145,7 +147,7 @@ def put_together(folder: Path, parts: Sequence[Part]) -> Part:
     import pyarrow.parquet as pq
 
     whole = Part(min(part.begun for part in parts), parts[0].writer, parts[0].first, parts[-1].last)
-    write(folder, whole, (pq.read_table(folder / part.name) for part in parts))
+    write(folder, whole, (pq.read_table(folder / part.name) for part in parts), lasting=True)
     for part in parts:
         (folder / part.name).unlink(missing_ok=True)
     return whole
