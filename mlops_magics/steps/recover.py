@@ -89,8 +89,8 @@ def recover(model: str | None = None, *, settings: Settings | None = None) -> Re
 
     An alias that had moved gets the record that was missing; a move that had not happened is dropped, and
     the alias stays where it was. Moves of living processes are left alone. Doing it twice changes nothing.
-    The next promotion of a model does the same for it by itself. A killed retraining is written down as such, with
-    how far it came, its executed notebook is kept, and the next one may begin.
+    The next promotion of a model does the same for it by itself. A killed retraining is written down as
+    such, with how far it came, its executed notebook is kept, and the next one may begin.
 
     Args:
         model: The registered model; all of them by default.

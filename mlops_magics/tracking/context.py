@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 VARIABLE: Final = "MLFLOW_RUN_CONTEXT"
-"""MLflow's own variable for that: a JSON object of tags. MLflow heeds it for the runs that it begins itself."""
+"""MLflow's own variable for that, a JSON object of tags; MLflow heeds it for runs that it begins itself."""
 
 
 def context_tags() -> dict[str, str]:

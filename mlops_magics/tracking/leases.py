@@ -1,8 +1,8 @@
 """A lease: of those who want to do the same thing to a model, on any machine, one does it.
 
-As with moves of an alias, who wants it first says so in a tag of the model and then looks whether anybody else
-has; of two that do so at once not both can see nobody. Who holds it renews it. A holder of this machine is
-dead when its process is; one of another machine when its time is over and it does not renew it while it is
+As with moves of an alias, who wants it first says so in a tag of the model and then looks whether anybody
+else has; of two that do so at once not both can see nobody. Who holds it renews it. A holder of this machine
+is dead when its process is; one of another machine when its time is over and it does not renew it while it is
 watched, by a count that no clock moves.
 """
 

@@ -59,7 +59,8 @@ class Attempt:
         version: The version that it made.
         alias: The alias that it is to move.
         before: What that alias pointed to.
-        times: How often the same was left out for the same reason.
+        times: How often the same was left out for the same kind of reason.
+        kind: What kind of reason that is.
         seen: When a record from the future was first looked at; None where it never was.
     """
 
@@ -78,6 +79,7 @@ class Attempt:
     alias: str = ""
     before: str = ""
     times: int = 1
+    kind: str = ""
     seen: Moment | None = None
 
     @property
@@ -113,13 +115,26 @@ def begin(store: Store, model: str, beginning: Beginning) -> Attempt:
     return _written(store, model, beginning, state="begun", outcome="", why="")
 
 
-def skip(store: Store, model: str, beginning: Beginning, why: str) -> Attempt:
-    """Write down that a retraining is left out; the same one after another is one record with a count."""
+def skip(store: Store, model: str, beginning: Beginning, kind: str, why: str) -> Attempt:
+    """Write down that a retraining is left out.
+
+    One after another for the same kind of reason is one record, with a count and the newest words.
+
+    Args:
+        store: The open store.
+        model: The registered model.
+        beginning: What asked for it.
+        kind: What kind of reason it is.
+        why: The reason.
+    """
     newest = next(iter(attempts(store, model)), None)
-    if newest is not None and (newest.outcome, newest.why) == ("skipped", masked(why)):
-        advance(store, newest, times=str(newest.times + 1), last=json.dumps(asdict(Moment.now())))
+    if newest is not None and (newest.outcome, newest.kind) == ("skipped", kind):
+        last = json.dumps(asdict(Moment.now()))
+        advance(store, newest, times=str(newest.times + 1), last=last, why=why)
         return newest
-    return _written(store, model, beginning, state="ended", outcome="skipped", why=why)
+    made = _written(store, model, beginning, state="ended", outcome="skipped", why=why)
+    advance(store, made, kind=kind)
+    return made
 
 
 def advance(store: Store, attempt: Attempt, **said: str) -> None:
@@ -273,9 +288,7 @@ def _place(store: Store, model: str) -> str | None:
 
 
 def _read(run: Any) -> Attempt | None:  # noqa: ANN401 - MLflow's Run
-    said = {
-        key.removeprefix(_PREFIX): text for key, text in run.data.tags.items() if key.startswith(_PREFIX)
-    }
+    said = {key.removeprefix(_PREFIX): text for key, text in run.data.tags.items() if key.startswith(_PREFIX)}
     try:
         seen = said.get("seen")
         return Attempt(
@@ -283,8 +296,8 @@ def _read(run: Any) -> Attempt | None:  # noqa: ANN401 - MLflow's Run
             said["id"],
             said["model"],
             Moment.of_fields(json.loads(said["moment"])),
-            said["state"],  # type: ignore[arg-type] - what is no state of ours is none to act on
-            said["outcome"],  # type: ignore[arg-type]
+            said["state"],
+            said["outcome"],
             said["reason"],
             said.get("why", ""),
             tuple(json.loads(said["answers"])),
@@ -294,8 +307,8 @@ def _read(run: Any) -> Attempt | None:  # noqa: ANN401 - MLflow's Run
             said.get("alias", ""),
             said.get("before", ""),
             int(said.get("times", "1")),
+            said.get("kind", ""),
             None if seen is None else Moment.of_fields(json.loads(seen)),
         )
     except (KeyError, ValueError, TypeError):
         return None  # not written by us
-

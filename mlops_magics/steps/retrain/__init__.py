@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlops_magics.foundation.errors import NotFoundError
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.foundation.settings import Settings
@@ -71,9 +70,9 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     Args:
         model: The registered model's name.
         notebook: The notebooks to execute, in this order; by default the cells that made the champion.
-        data: Where fresh rows come from: a table, a CSV or parquet file, a pattern such as ``"flights/*.parquet"``,
-            or a query (``SELECT ...``). The path of the rows to train on is given to the notebook's parameter
-            ``data``.
+        data: Where fresh rows come from: a table, a CSV or parquet file, a pattern such as
+            ``"new/*.parquet"``, or a query (``SELECT ...``). The path of the rows to train on is given to the
+            notebook's parameter ``data``.
         cursor: The column of these rows that grows with time: a time, a number, or an ISO date. Only rows
             above the watermark of the champion are new.
         after: The cursor's highest value that the champion was trained on, where it has no watermark.
@@ -81,26 +80,27 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         target: The column that is predicted; that of the champion's evaluation by default.
         holdout: Rows to judge by, in place of the frozen holdout that is drawn from the fresh rows.
         refreeze: Let the frozen holdout be another one from now on.
-        when: Retrain only if this holds: ``"drift or age > 7d or auc < 0.8"``, ``"rows > 10000"``, ``"new data"``.
-            Without it, now, if there are new rows.
+        when: Retrain only if this holds: ``"drift or age > 7d or auc < 0.8"``, ``"rows > 10000"``,
+            ``"new data"``. Without it, now, if there are new rows.
         promote: The alias that the new version is for. The champion takes a policy with ``machine = true``.
         cooldown: The least time between two retrainings; 1d by default where ``--when`` is said, else none.
-        budget: The most retrainings in a span; 4/week by default where ``--when`` is said, else any number.
+        budget: The most retrainings in a span; 4/week by default where ``--when`` is said, else any.
         timeout: The most time for the notebooks; 2h by default.
         watch: How long a new champion is watched at the endpoints that follow it; it is rolled back where it
             goes wrong. Not at all by default.
-        parameters: Parameters of the notebook, ``depth=3,rate=0.1``; its cell tagged ``parameters`` must assign
-            them.
-        allow_env: Variables of the environment that the notebook is given beside the harmless ones, by name or as
-            ``AWS_*``.
-        update: Go on from the champion's own model with the new rows (``partial_fit``), and execute no notebook.
+        parameters: Parameters of the notebook, ``depth=3,rate=0.1``; its cell tagged ``parameters`` must
+            assign them.
+        allow_env: Variables of the environment that the notebook is given beside the harmless ones, by
+            name or as ``AWS_*``.
+        update: Go on from the champion's own model with the new rows (``partial_fit``), and execute no
+            notebook.
         allow_pickle: Load and register models that are kept in pickle, which executes code.
         allow_code: Accept code that models bring along, and cells that are not sealed as your own.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
-        What came of it. A command ends with 0 where it was done or rightly left out, with 3 where a gate refused
-        the new version or it was rolled back, with 1 where it failed.
+        What came of it. A command ends with 0 where it was done or rightly left out, with 3 where a gate
+        refused the new version or it was rolled back, with 1 where it failed.
 
     Raises:
         MLOpsError: It failed, or the notebook did: the error's name, words and cell are in the message.
@@ -146,7 +146,7 @@ def _alone(store: Store, asked: Asked) -> Retraining:
             recovering.recover(store, asked.model)
             return _begun(store, asked, held, beginning)
     except BusyError as error:
-        return _left_out(store, asked, beginning, error.what)
+        return _left_out(store, asked, beginning, ("busy", error.what))
 
 
 @contextlib.contextmanager
@@ -165,7 +165,7 @@ def _begun(store: Store, asked: Asked, held: Held, beginning: Beginning) -> Retr
     done = retrainings.attempts(store, asked.model)
     note_future(store, done)
     if why := in_the_way(asked.limits, done, open_alerts(store, asked.model)):
-        return _left_out(store, asked, beginning, why)
+        return _left_out(store, asked, beginning, ("limits", why))
     champion = _champion(store, asked.model)
     base = champion or registry.resolve(store, ModelAddress(asked.model))
     target = target_of(store, asked, base)
@@ -173,14 +173,23 @@ def _begun(store: Store, asked: Asked, held: Held, beginning: Beginning) -> Retr
     told = due(asked, base, found.facts, looker(store, asked))
     beginning = Beginning(told.because, open_alerts(store, asked.model), asked.promote, beginning.id)
     if why := _too_few(found) if told.due else told.because:
-        return _left_out(store, asked, beginning, why, found)
-    return _gone(store, asked, held, (base, champion), target, found, beginning)
+        return _left_out(store, asked, beginning, ("rows" if told.due else "not due", why), found)
+    return _gone(
+        store,
+        asked,
+        held,
+        versions=(base, champion),
+        target=target,
+        found=found,
+        beginning=beginning,
+    )
 
 
 def _gone(
     store: Store,
     asked: Asked,
     held: Held,
+    *,
     versions: tuple[ModelVersion, ModelVersion | None],
     target: str,
     found: rows.Rows,
@@ -220,11 +229,12 @@ def _left_out(
     store: Store,
     asked: Asked,
     beginning: Beginning,
-    why: str,
+    because: tuple[str, str],
     found: rows.Rows | None = None,
 ) -> Retraining:
-    """Write down that it was left out, and why."""
-    attempt = retrainings.skip(store, asked.model, beginning, why)
+    """Write down that it was left out, and why: which kind of reason it is, and its words."""
+    kind, why = because
+    attempt = retrainings.skip(store, asked.model, beginning, kind, why)
     return Retraining(
         asked.model,
         "skipped",

@@ -1,4 +1,4 @@
-"""The way of one retraining: rows, model, version, gates, alias, watch; each step is written down before it is done."""
+"""The way of one retraining: model, version, gates, alias, watch; each step is written down as it is done."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ class Flow:
         experiment = retrainings.experiment_of(self.store, self.base.run_id, self.asked.model)
         place = making.Place(self.attempt.id, folder, experiment, rows)
         if self.asked.update:
-            run_id = updating.updated(self.store, self.asked, self.base, self._rows(), self.target, place)
+            run_id = updating.updated(
+                self.store, self.asked, self.base, self._rows(), target=self.target, place=place
+            )
         else:
             todo = making.books(self.store, self.asked, self.base, experiment)
             making.executed(self.store, self.asked, todo, place)
@@ -151,7 +153,9 @@ class Flow:
         held = self.champion
         if held is not None and (item.version == held.version or item.digest == held.digest):
             return self._came_to(told, "unchanged", f"the same model as version {held.version} came of it")
-        sentence = judge(self.store, self.asked, item, held, self.holdouts, self.target)
+        sentence = judge(
+            self.store, self.asked, item, champion=held, holdouts=self.holdouts, target=self.target
+        )
         self.notes += sentence.notes
         told = replace(told, judged=sentence.judged)
         if self.asked.promote == "candidate":
@@ -176,9 +180,7 @@ class Flow:
         told = replace(told, before=before)
         if alias == _CHAMPION and self.asked.watch:
             self._now("watching")
-            wrong, notes = watching.watched(
-                self.store, self.asked.model, item.version, self.asked.watch
-            )
+            wrong, notes = watching.watched(self.store, self.asked.model, item.version, self.asked.watch)
             self.notes += notes
             if wrong:
                 return self._back(told, desk, before, wrong)
@@ -187,7 +189,9 @@ class Flow:
     def _back(self, told: Retraining, desk: Desk, before: str | None, wrong: str) -> Retraining:
         """Bring the champion of before back."""
         if before is None:
-            return self._came_to(told, "promoted", f"it goes wrong and there is nothing to go back to: {wrong}")
+            return self._came_to(
+                told, "promoted", f"it goes wrong and there is nothing to go back to: {wrong}"
+            )
         desk.back(_CHAMPION, f"retraining {self.attempt.id} went wrong: {wrong}")
         return self._came_to(told, "rolled back", f"{wrong}; version {before} is the champion again")
 
@@ -209,7 +213,9 @@ class Flow:
 
     def _came_to(self, told: Retraining, outcome: Outcome, why: str) -> Retraining:
         metrics = {
-            f"{one.holdout}_{one.metric}": one.new for one in told.judged if one.metric and one.new is not None
+            f"{one.holdout}_{one.metric}": one.new
+            for one in told.judged
+            if one.metric and one.new is not None
         }
         self._ended(outcome, why, metrics)
         return replace(told, outcome=outcome, why=f"{why[:1].upper()}{why[1:]}.", notes=tuple(self.notes))

@@ -82,8 +82,8 @@ def may_be_moved(store: Store, asked: Asked) -> None:
     if policy is None or not policy.machine:
         raise RefusedError(
             f"No policy of {asked.model} lets a retraining move the champion by itself.",
-            f"Let it be the challenger, or write machine = true into the policy: %mlops_promote {asked.model} "
-            "--policy FILE.",
+            "Let it be the challenger, or write machine = true into the policy: "
+            f"%mlops_promote {asked.model} --policy FILE.",
         )
 
 
@@ -91,6 +91,7 @@ def judge(
     store: Store,
     asked: Asked,
     item: ModelVersion,
+    *,
     champion: ModelVersion | None,
     holdouts: Sequence[Holdout],
     target: str,

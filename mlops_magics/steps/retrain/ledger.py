@@ -74,15 +74,12 @@ def _against(
     ages = [_age(one, now) for one in trained]
     for one, age in zip(trained, ages, strict=True):
         if age < limits.cooldown:
-            left = length(limits.cooldown - age)
+            pause = f"its cool-down of {length(limits.cooldown)} is not over"
             if answers and set(answers) <= set(one.answers):
-                yield f"these alerts were answered by the retraining {one.id} already; {left} of its cool-down left"
-            if one.outcome == "promoted" and answers:
-                yield (
-                    f"the retraining {one.id} has just changed the {one.alias}, which alarms by itself; "
-                    f"{left} of its cool-down left"
-                )
-            yield f"{left} of the cool-down after the retraining {one.id} left"
+                yield f"the retraining {one.id} has answered these alerts already, and {pause}"
+            if answers and one.outcome == "promoted":
+                yield f"what alarms was made by the retraining {one.id} itself, and {pause}"
+            yield f"there was the retraining {one.id}, and {pause}"
     if limits.count:
         within = sum(age < limits.span for age in ages)
         if within >= limits.count:

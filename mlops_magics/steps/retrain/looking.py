@@ -18,7 +18,7 @@ def open_alerts(store: Store, model: str) -> tuple[str, ...]:
     )
 
 
-def looker(store: Store, asked: Asked) -> Look:
+def looker(_: Store, asked: Asked) -> Look:
     """Make what looks at a model's endpoints."""
 
     def look() -> Facts:

@@ -1,4 +1,4 @@
-"""The model is made anew: by notebooks, by the cells that made the champion, or by going on from its model."""
+"""The model is made anew: by notebooks, or by the cells that made the champion."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _slice(store: Store, asked: Asked, champion: ModelVersion, experiment: str) 
     ):
         raise RefusedError(
             f"The cells of {shown} were not recorded by you here, or were changed since.",
-            "They would run as you: read mlops/slice.py of its run, and add --allow-code; or name a notebook.",
+            "They would run as you: read mlops/slice.py of its run and add --allow-code, or name a notebook.",
         )
     if not recipe.complete or not recipe.steps:
         raise NotFoundError(

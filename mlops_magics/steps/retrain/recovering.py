@@ -34,7 +34,7 @@ class Ended:
 
 
 def recover(store: Store, model: str) -> tuple[Ended, ...]:
-    """Bring the retrainings of a model whose processes died to their end. Those of living ones are left alone.
+    """Bring the retrainings of a model whose processes died to their end; the living ones are left alone.
 
     Args:
         store: The open store.

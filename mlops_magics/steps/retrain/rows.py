@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlops_magics.foundation.errors import RefusedError
 from mlops_magics.foundation.platform import private_folder
 from mlops_magics.steps.retrain import source
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.flow import folder_of
-from mlops_magics.steps.retrain.fresh import Fresh, Frozen, Watermark, after, as_facts, content, gather
+from mlops_magics.steps.retrain.fresh import Fresh, Holding, as_facts, gather
 from mlops_magics.steps.retrain.judging import Holdout
+from mlops_magics.steps.retrain.marks import Frozen, Table, Watermark, after, content
 from mlops_magics.steps.retrain.when import Facts
 from mlops_magics.tracking import registry, retrainings
 from mlops_magics.tracking.records import ModelVersion
@@ -60,16 +60,15 @@ def gathered(store: Store, asked: Asked, base: ModelVersion, target: str) -> Row
         target=target,
         cursor=asked.cursor,
         since=since,
-        frozen=known,
-        held=None if known is None else _kept(store, asked, known),
+        holding=Holding(known, None if known is None else _kept(store, asked, known), given is None, given),
         everything=asked.everything,
-        draw=given is None,
-        besides=given,
     )
     newest = _newest(store, asked, base)
     counts = fresh.counts
     if newest is not None and newest != since:  # another version has seen some of these rows already
-        counts = gather(frame, target=target, cursor=asked.cursor, since=newest, draw=False).counts
+        counts = gather(
+            frame, target=target, cursor=asked.cursor, since=newest, holding=Holding(draw=False)
+        ).counts
     frozen = fresh.frozen if given is None else given
     return Rows(
         fresh,
@@ -89,7 +88,7 @@ def keep(store: Store, asked: Asked, rows: Rows) -> None:
     retrainings.freeze(store, asked.model, rows.frozen.to_json())
 
 
-def _since(asked: Asked, base: ModelVersion, frame: Any) -> Watermark | None:  # noqa: ANN401 - a pandas frame
+def _since(asked: Asked, base: ModelVersion, frame: Table) -> Watermark | None:
     if asked.cursor is None:
         return None
     if asked.after is not None:
@@ -112,14 +111,14 @@ def _path(store: Store, asked: Asked, digest: str) -> Path:
     return private_folder(folder_of(store.settings, asked.model)) / f"frozen-{digest[:16]}.parquet"
 
 
-def _kept(store: Store, asked: Asked, frozen: Frozen) -> Any:  # noqa: ANN401 - a pandas frame
+def _kept(store: Store, asked: Asked, frozen: Frozen) -> Table:
     import pandas as pd
 
     path = _path(store, asked, frozen.digest)
     return pd.read_parquet(path) if path.is_file() else None
 
 
-def _given(store: Store, asked: Asked) -> Any:  # noqa: ANN401 - a pandas frame
+def _given(store: Store, asked: Asked) -> Table:
     """Take a holdout that is named, and make sure that it is the same each time."""
     rows = source.rows(asked.holdout)
     columns = tuple(sorted(map(str, rows.columns)))
@@ -128,10 +127,9 @@ def _given(store: Store, asked: Asked) -> Any:  # noqa: ANN401 - a pandas frame
     known = None if text is None else Frozen.of_json(text)
     if known is not None and known.digest != mark and not asked.refreeze:
         raise RefusedError(
-            f"The holdout {source.shown(asked.holdout)} is not the one that {asked.model} was judged on before.",
+            f"{source.shown(asked.holdout)} is not the holdout that {asked.model} was judged on so far.",
             "Name that one, or say --refreeze: what came before is then judged on other rows.",
         )
     if known is None or known.digest != mark:
         retrainings.freeze(store, asked.model, Frozen(mark, len(rows), columns).to_json())
     return rows
-

@@ -28,8 +28,8 @@ def rows(data: object) -> Any:  # noqa: ANN401 - pandas ships no types
     """Read all rows of a source, as a pandas frame with a plain index.
 
     Args:
-        data: A table; the path of a CSV or parquet file, or a pattern such as ``flights/*.parquet`` (the files
-            in the order of their names); or a query that begins with SELECT or WITH. A query goes to the
+        data: A table; the path of a CSV or parquet file, or a pattern such as ``flights/*.parquet`` (the
+            files in the order of their names); or a query that begins with SELECT or WITH. It goes to the
             database whose address the variable ``MLOPS_DATABASE`` holds, over a connection that may only
             read, else to DuckDB, which reads files by name.
 

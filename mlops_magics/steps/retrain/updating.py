@@ -13,6 +13,7 @@ from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.reference import kept_of
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.making import Place
+from mlops_magics.steps.retrain.marks import Table
 from mlops_magics.tracking import models, retrainings, runs, subject
 from mlops_magics.tracking.provenance import user
 from mlops_magics.tracking.records import Dataset, ModelVersion
@@ -25,7 +26,8 @@ def updated(
     store: Store,
     asked: Asked,
     base: ModelVersion,
-    rows: Any,  # noqa: ANN401 - a pandas frame
+    rows: Table,
+    *,
     target: str,
     place: Place,
 ) -> str:
@@ -103,7 +105,9 @@ def _go_on(estimator: Any, features: Any, labels: Any) -> None:  # noqa: ANN401 
         raise RefusedError(f"A {type(last).__name__} cannot be fitted further.", _REMEDY)
     known = getattr(last, "classes_", None)
     if known is not None and (new := set(labels.unique()) - set(known.tolist())):
-        raise RefusedError(f"The fresh rows have a class that the model does not know: {min(new, key=str)}.", _REMEDY)
+        raise RefusedError(
+            f"The fresh rows have a class that the model does not know: {min(new, key=str)}.", _REMEDY
+        )
     try:
         prepared = estimator[:-1].transform(features) if steps and len(steps) > 1 else features
         last.partial_fit(prepared, labels)

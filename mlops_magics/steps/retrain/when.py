@@ -7,8 +7,8 @@
     compared    = "<" | "<=" | ">" | ">=" | "==" | "!="
     VALUE       = a number, a number with % (a hundredth), or a length of time: 90s, 10m, 1h30m, 7d, 2w, 250ms
 
-A NAME is a fact: ``drift``, ``age``, ``rows``, ``errors``, ``p99``, or the name of a metric such as ``auc``. A
-fact that nobody knows makes its test neither true nor false, and so does "not" before it: what cannot be
+A NAME is a fact: ``drift``, ``age``, ``rows``, ``errors``, ``p99``, or the name of a metric such as ``auc``.
+A fact that nobody knows makes its test neither true nor false, and so does "not" before it: what cannot be
 known starts no retraining.
 """
 
