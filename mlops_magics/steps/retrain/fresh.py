@@ -169,18 +169,21 @@ def gather(
     known = places.notna()
     found = _Labelled(labelled[known], places[known], cursor, kind, since)
     is_new, late = _new(found)
-    counts = Counts(
-        read=len(frame),
-        unlabelled=len(frame) - len(labelled),
-        without_cursor=int((~known).sum()),
-        old=int((~is_new).sum()) - late,
-        late=late,
-        new=int(is_new.sum()),
-    )
+    old = int((~is_new).sum()) - late
     recent = _recent(found, is_new)
     rest = ~recent if everything else is_new & ~recent
     kept, rows = _frozen(found, rest & is_new, holding)
     train = holding.without(found.rows, rest, kept, rows)
+    # What was held out for good before is not new, however far the training went.
+    is_new = is_new if holding.frozen is None else holding.without(found.rows, is_new, kept, rows)
+    counts = Counts(
+        read=len(frame),
+        unlabelled=len(frame) - len(labelled),
+        without_cursor=int((~known).sum()),
+        old=old,
+        late=late,
+        new=int(is_new.sum()),
+    )
     mark = _mark(found, train) if train.any() else None
     return Fresh(found.rows[train], found.rows[recent], rows, kept, mark, counts)
 
@@ -211,7 +214,7 @@ def _new(found: _Labelled) -> tuple[Array, int]:
             f"Say --cursor {since.cursor}, or --after VALUE to begin anew with {found.cursor}.",
         )
     value = value_of(since.value, found.kind)
-    is_new = (found.places > value).to_numpy(dtype=bool)
+    is_new = (found.places > value).to_numpy(dtype=bool, copy=True)
     late = max(0, int((found.places < value).sum()) - since.below)
     at = (found.places == value).to_numpy(dtype=bool).nonzero()[0]
     if not since.ties:
@@ -247,19 +250,25 @@ def _frozen(found: _Labelled, eligible: Array, holding: Holding) -> tuple[Frozen
     """Draw the frozen holdout, or have it again: from where it lies, else by the rule that drew it."""
     frozen = holding.frozen
     if frozen is None:
+        lower = "" if found.since is None else found.since.value
+        if lower:  # of a value that is cut in two the rule could not say which rows were meant
+            eligible = eligible & _above(found, lower)
         kept, rows = holding.among(found.rows, eligible)
         if kept is None:
             return None, rows
-        lower = "" if found.since is None else found.since.value
         upper = text_of(found.places[eligible].max(), found.kind)
         return Frozen(kept.digest, kept.rows, kept.columns, lower, upper), rows
     if holding.rows is not None or not frozen.upto:
         return holding.among(found.rows, eligible)
-    inside = (found.places <= value_of(frozen.upto, found.kind)).to_numpy(dtype=bool)
+    inside = ~_above(found, frozen.upto)
     if frozen.after:
-        inside &= (found.places > value_of(frozen.after, found.kind)).to_numpy(dtype=bool)
+        inside &= _above(found, frozen.after)
     rows = found.rows[inside & drawn(digests_of(found.rows, frozen.columns), frozen.share)]
     return frozen, _as_kept(frozen, rows)
+
+
+def _above(found: _Labelled, text: str) -> Array:
+    return (found.places > value_of(text, found.kind)).to_numpy(dtype=bool)
 
 
 def described(rows: Table) -> Frozen | None:

@@ -79,9 +79,10 @@ def _of_database(address: str, query: str) -> Any:  # noqa: ANN401 - a pandas fr
                 return pd.read_sql_query(text(query), line)
         finally:
             engine.dispose()
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
+    except (SQLAlchemyError, pd.errors.DatabaseError, ModuleNotFoundError) as error:
+        said = masked(str(error.__cause__ or error)).splitlines()[0]
         raise UnavailableError(
-            f"The query failed: {masked(str(error)).splitlines()[0]}",
+            f"The query failed: {said}",
             f"Check it, and the address in {DATABASE}; a query may only read.",
         ) from error
 
