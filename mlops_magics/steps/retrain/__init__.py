@@ -23,7 +23,7 @@ from mlops_magics.steps.retrain.flow import Flow
 from mlops_magics.steps.retrain.judging import may_be_moved, target_of
 from mlops_magics.steps.retrain.ledger import in_the_way, note_future
 from mlops_magics.steps.retrain.looking import looker, open_alerts
-from mlops_magics.steps.retrain.result import Retraining
+from mlops_magics.steps.retrain.result import Retraining, sentence
 from mlops_magics.steps.retrain.trigger import due
 from mlops_magics.tracking import registry, retrainings
 from mlops_magics.tracking.leases import BusyError, Held, leased
@@ -238,7 +238,7 @@ def _left_out(
     return Retraining(
         asked.model,
         "skipped",
-        f"{why[:1].upper()}{why[1:].rstrip('.')}.",
+        sentence(why),
         id=attempt.id,
         record=attempt.record,
         counts=None if found is None or found.fresh is None else found.fresh.counts,

@@ -18,7 +18,7 @@ from mlops_magics.steps.retrain import making, updating, watching
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.fresh import Fresh
 from mlops_magics.steps.retrain.judging import Holdout, Sentence, judge
-from mlops_magics.steps.retrain.result import Retraining
+from mlops_magics.steps.retrain.result import Retraining, sentence
 from mlops_magics.tracking import registry, retrainings
 from mlops_magics.tracking.leases import Held
 from mlops_magics.tracking.records import ModelVersion
@@ -153,20 +153,18 @@ class Flow:
         held = self.champion
         if held is not None and (item.version == held.version or item.digest == held.digest):
             return self._came_to(told, "unchanged", f"the same model as version {held.version} came of it")
-        sentence = judge(
-            self.store, self.asked, item, champion=held, holdouts=self.holdouts, target=self.target
-        )
-        self.notes += sentence.notes
-        told = replace(told, judged=sentence.judged)
+        heard = judge(self.store, self.asked, item, champion=held, holdouts=self.holdouts, target=self.target)
+        self.notes += heard.notes
+        told = replace(told, judged=heard.judged)
         if self.asked.promote == "candidate":
             return self._came_to(told, "registered", "it is the candidate; no other alias was asked for")
-        if sentence.summary is None:
+        if heard.summary is None:
             return self._came_to(told, "refused", "there are too few rows to judge it by")
-        if sentence.refusal:
-            return self._came_to(told, "refused", sentence.refusal)
-        return self._promoted(told, item, sentence)
+        if heard.refusal:
+            return self._came_to(told, "refused", heard.refusal)
+        return self._promoted(told, item, heard)
 
-    def _promoted(self, told: Retraining, item: ModelVersion, sentence: Sentence) -> Retraining:
+    def _promoted(self, told: Retraining, item: ModelVersion, heard: Sentence) -> Retraining:
         alias = self.asked.promote
         before = registry.aliases_of(self.store, self.asked.model).get(alias)
         self.held.check()
@@ -174,7 +172,7 @@ class Flow:
         desk = Desk(self.store, self.asked.model, alias)
         reason = f"retrained ({self.attempt.id}): {self.attempt.reason}"
         try:
-            desk.move(item.version, alias, reason, sentence.summary)
+            desk.move(item.version, alias, reason, heard.summary)
         except RefusedError as error:
             return self._came_to(told, "refused", error.what)
         told = replace(told, before=before)
@@ -218,7 +216,7 @@ class Flow:
             if one.metric and one.new is not None
         }
         self._ended(outcome, why, metrics)
-        return replace(told, outcome=outcome, why=f"{why[:1].upper()}{why[1:]}.", notes=tuple(self.notes))
+        return replace(told, outcome=outcome, why=sentence(why), notes=tuple(self.notes))
 
     def _now(self, state: str, **said: str) -> None:
         retrainings.advance(self.store, self.attempt, state=state, **said)

@@ -135,6 +135,11 @@ class Retraining(Result):
         return {name: text for name, text in known.items() if text}
 
 
+def sentence(words: str) -> str:
+    """Write words as a sentence: a capital at its beginning, one stop at its end."""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
 def _told(counts: Counts) -> str:
     said = [f"{counts.new:,} new of {counts.read:,}"]
     if counts.old:
