@@ -61,7 +61,7 @@ class Alert:
 
     def at(self, place: str, version: str) -> Alert:
         """Return it with where it is, and the key that follows from that."""
-        told = "\0".join((place, version, self.kind, self.subject))
+        told = f"{place}\0{version}\0{self.kind}\0{self.subject}"
         key = hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:16]
         return replace(self, place=place, version=version, key=key)
 

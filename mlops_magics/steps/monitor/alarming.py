@@ -63,7 +63,7 @@ def alarm_of(
 
 
 def quick(budget: str, seconds: float | None) -> Alarm:
-    """Make an alarm without drawing anything: chance alone, over all columns, goes beyond it at the rate at most.
+    """Make an alarm without drawing anything: chance alone goes beyond it at the rate at most.
 
     Raises:
         UsageError: The budget cannot be read or kept.

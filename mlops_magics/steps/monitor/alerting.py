@@ -10,8 +10,8 @@ from mlops_magics.checks.intervals import wilson
 from mlops_magics.drift.judging import ColumnDrift
 from mlops_magics.foundation.blocks import shown
 from mlops_magics.steps.monitor.examples import found_in
+from mlops_magics.steps.monitor.observed import latency_of
 from mlops_magics.steps.monitor.performance import Performance
-from mlops_magics.steps.monitor.result import latency_of
 from mlops_magics.steps.monitor.segments import Segment, most
 from mlops_magics.steps.monitor.slo import Slo
 from mlops_magics.steps.monitor.spans import WHOLE, Span, moment, total
@@ -56,7 +56,7 @@ class Seen:
 
     @property
     def newest(self) -> Span:
-        """The newest window in which enough came to say how it was served: several together of little traffic."""
+        """The newest window with enough requests to say how they were served; several together of few."""
         over = [span for span in self.spans if span.ended <= self.now] or list(self.spans)
         held: list[Span] = []
         for span in reversed(over):
@@ -73,7 +73,14 @@ def alerts_of(seen: Seen) -> tuple[Alert, ...]:
         seen: What was seen.
     """
     place, version = seen.watched.place, seen.watched.version.version
-    every = (*_drifts(seen), *_performance(seen), *_service(seen), *_breaches(seen), *_age(seen), *_labels(seen))
+    every = (
+        *_drifts(seen),
+        *_performance(seen),
+        *_service(seen),
+        *_breaches(seen),
+        *_age(seen),
+        *_labels(seen),
+    )
     return tuple(one.at(place, version) for one in every)
 
 
@@ -122,7 +129,7 @@ def _then(seen: Seen, cause: str) -> str:
 
 
 def _performance(seen: Seen) -> Iterator[Alert]:
-    """Alert of the metric that the model is judged by, where it is worse than at its evaluation beyond noise."""
+    """Alert of the metric that the model is judged by, where it is surely worse than at its evaluation."""
     recent = seen.recent
     number = None if recent is None else recent.primary
     if recent is None or number is None or not number.worse or number.before is None:
@@ -133,8 +140,8 @@ def _performance(seen: Seen) -> Iterator[Alert]:
     yield Alert(
         "performance",
         number.name,
-        f"{number.name} is {shown(number.value)}{range_} on {recent.rows:,} labelled rows; the evaluation found "
-        f"{shown(number.before)}, and chance alone does not make that difference.",
+        f"{number.name} is {shown(number.value)}{range_} on {recent.rows:,} labelled rows; the evaluation "
+        f"found {shown(number.before)}, and chance alone does not make that difference.",
         number=number.value,
         threshold=number.before,
         since=moment(first),
@@ -147,7 +154,9 @@ def _service(seen: Seen) -> Iterator[Alert]:
     newest, slo, place = seen.newest, seen.slo, seen.watched.place
     spent = latency_of(newest).get(WHOLE)
     if slo.p99 is not None and spent is not None and newest.requests >= _FEW and spent[2] > slo.p99:
-        slowest = max((name for name in latency_of(newest) if name != WHOLE), key=lambda n: latency_of(newest)[n][2])
+        slowest = max(
+            (name for name in latency_of(newest) if name != WHOLE), key=lambda n: latency_of(newest)[n][2]
+        )
         yield Alert(
             "latency",
             "p99",
@@ -165,8 +174,8 @@ def _service(seen: Seen) -> Iterator[Alert]:
             yield Alert(
                 "errors",
                 "failed requests",
-                f"{newest.failed:,} of {newest.requests:,} requests failed, {shown(share * 100)} %; the project bears "
-                f"{shown(slo.errors * 100)} %.",
+                f"{newest.failed:,} of {newest.requests:,} requests failed, {shown(share * 100)} %; "
+                f"the project bears {shown(slo.errors * 100)} %.",
                 number=share,
                 threshold=slo.errors,
                 since=moment(_since(seen, lambda span: span.failed > (slo.errors or 0.0) * span.requests)),
@@ -209,7 +218,7 @@ def _age(seen: Seen) -> Iterator[Alert]:
     yield Alert(
         "age",
         "age",
-        f"The version is {shown(round(age / _DAY, 1))} days old; the project asks for {shown(round(bound / _DAY, 1))}.",
+        f"The version is {_days(age)} days old; the project asks for {_days(bound)} at most.",
         number=age,
         threshold=bound,
         since=moment(seen.watched.trained + bound),
@@ -257,6 +266,10 @@ def _chance(count: int, trials: int, share: float) -> float:
     from scipy.special import bdtrc
 
     return float(bdtrc(count - 1, trials, share)) if count > 0 else 1.0
+
+
+def _days(seconds: float) -> str:
+    return shown(round(seconds / _DAY, 1))
 
 
 def _length(seconds: float) -> str:

@@ -72,7 +72,11 @@ def counted_lines(lines: Lines, began: float, ended: float) -> Span:
 
 
 def counted_rows(
-    reference: Reference | None, rows: Frame, answers: Any, chances: Any, times: tuple[float, float]  # noqa: ANN401 - arrays
+    reference: Reference | None,
+    rows: Frame,
+    answers: Any,  # noqa: ANN401 - an array
+    chances: Any,  # noqa: ANN401 - same
+    times: tuple[float, float],
 ) -> Span:
     """Count rows of a table that no endpoint has seen.
 
@@ -112,15 +116,16 @@ def chances_of(found: np.ndarray[Any, Any]) -> Chances:
         return Chances()
     found = found[np.isfinite(found).all(axis=1)]
     likeliest = found.max(axis=1) if len(found) else np.zeros(0)
-    counts, sums = np.zeros(0), np.zeros(0)
+    counts: list[int] = []
+    sums: list[float] = []
     if found.shape[1] == _TWO:
         held = np.clip(found[:, 1], 0, 1)
         places = np.minimum((held * PLACES).astype(np.int64), PLACES - 1)
-        counts = np.bincount(places, minlength=PLACES)
-        sums = np.bincount(places, weights=held, minlength=PLACES)
+        counts = np.bincount(places, minlength=PLACES).tolist()
+        sums = np.bincount(places, weights=held, minlength=PLACES).tolist()
     return Chances(
-        tuple(counts.astype(int).tolist()),
-        tuple(sums.tolist()),
+        tuple(counts),
+        tuple(sums),
         float(likeliest.sum()),
         float((likeliest * (1 - likeliest)).sum()),
         len(found),
@@ -156,9 +161,7 @@ def _window(lines: Lines, answered: Any, began: float, ended: float) -> Window |
     for part, answers in _parts(lines, answered):
         rows = part.select([pl_column(name).alias(told) for name, told in lines.features.items()])
         frame = Frame(rows, "polars", "the journal")
-        window = counted(
-            lines.reference, frame, answers=answers, began=_when(began), ended=_when(ended)
-        )
+        window = counted(lines.reference, frame, answers=answers, began=_when(began), ended=_when(ended))
         found = window if found is None else found + window
     return found
 

@@ -114,7 +114,11 @@ def _strokes(line: Line, x: Scale, y: Scale, middle: Sequence[float]) -> str:
 
 def _band(line: Line, x: Scale, y: Scale, middle: Sequence[float]) -> str:
     pairs = list(zip(line.low, line.high, strict=True))
-    held = [(middle[at], low, high) for at, (low, high) in enumerate(pairs) if low is not None and high is not None]
+    held = [
+        (middle[at], low, high)
+        for at, (low, high) in enumerate(pairs)
+        if low is not None and high is not None
+    ]
     if len(held) < _ALONE:
         return ""
     upper = "L".join(f"{x(when)} {y(high)}" for when, _, high in held)

@@ -1,4 +1,4 @@
-"""What is kept of a look: numbers over time, the newest report, and each report that opened or closed an alert."""
+"""What is kept of a look: numbers over time, the newest report, each one that changed an alert."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.html import page
-from mlops_magics.steps.monitor.result import Monitoring, latency_of
+from mlops_magics.steps.monitor.observed import latency_of
+from mlops_magics.steps.monitor.result import Monitoring
 from mlops_magics.steps.monitor.spans import WHOLE, Span
 from mlops_magics.steps.monitor.watched import Watched
 from mlops_magics.tracking import alerts, reports

@@ -76,9 +76,7 @@ def by_window(
     numbered = labels.joined.with_columns((pl.col("time").cast(pl.Int64) // size).alias(" window"))
     parts = sorted(numbered.partition_by(" window", as_dict=True).items())
     found = (
-        measured(
-            answers_of(part), reference, before, (number * seconds, (number + 1) * seconds), alpha
-        )
+        measured(answers_of(part), reference, before, (number * seconds, (number + 1) * seconds), alpha)
         for (number,), part in parts
     )
     return tuple(one for one in found if one is not None)
@@ -121,7 +119,9 @@ def _labels(table: Frame, target: str | None) -> Any:  # noqa: ANN401 - a Polars
         frame = frame.with_columns(pl.int_range(pl.len()).over(REQUEST).alias(ROW))
     frame = frame.with_columns(pl.col(ROW).cast(pl.Int32)).drop_nulls("truth")
     if not frame.height:
-        raise UsageError("The labels hold no truth: it is missing in each row.", "Give rows whose truth is known.")
+        raise UsageError(
+            "The labels hold no truth: it is missing in each row.", "Give rows whose truth is known."
+        )
     return frame.unique([REQUEST, ROW], keep="last", maintain_order=True)
 
 
@@ -141,7 +141,9 @@ def _joined(folder: Path, labels: Any, version: str, since: float) -> Labels:  #
         if kept.height:
             found.append(kept)
     if not found:
-        return Labels(pl.DataFrame(schema={"time": pl.Datetime("us", "UTC")}), labels.height, labels.height, 0)
+        return Labels(
+            pl.DataFrame(schema={"time": pl.Datetime("us", "UTC")}), labels.height, labels.height, 0
+        )
     every = _one_each(pl.concat(found, how="diagonal_relaxed")).join(labels, on=[REQUEST, ROW], how="inner")
     first, last = every["time"].min(), every["time"].max()
     answered = sum(int(each.is_between(first, last).sum()) for each in times)
@@ -149,7 +151,7 @@ def _joined(folder: Path, labels: Any, version: str, since: float) -> Labels:  #
 
 
 def _one_each(frame: Any) -> Any:  # noqa: ANN401 - a Polars frame
-    """Make one line a row of what a request asked for in two ways: labels and probabilities beside each other."""
+    """Make one line a row of what was asked for in two ways: a label and probabilities."""
     import polars as pl
 
     values = [name for name in ("prediction", "probabilities") if name in frame.columns]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from mlops_magics.drift.alarm import Alarm
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.windows import Window
 from mlops_magics.steps.monitor import journal, labels, performance, table
 from mlops_magics.steps.monitor.alarming import MINIMUM, ONE, alarm_of, quick, told, tried
 from mlops_magics.steps.monitor.alerting import Seen, alerts_of
+from mlops_magics.steps.monitor.observed import Labelled, latency_of
 from mlops_magics.steps.monitor.performance import Performance
-from mlops_magics.steps.monitor.result import Labelled, Monitoring, latency_of
+from mlops_magics.steps.monitor.result import Monitoring
 from mlops_magics.steps.monitor.slo import Slo, slo_of
 from mlops_magics.steps.monitor.spans import Span, moment, total
 from mlops_magics.steps.monitor.units import Judged, judged, united
@@ -23,8 +23,8 @@ from mlops_magics.steps.monitor.watched import Watched
 from mlops_magics.tracking.store import Store
 
 _NO_REFERENCE: Final = (
-    "Nothing was kept of the rows that this version was fitted on, so drift cannot be told. Fit it again in a "
-    "tracked cell and register that."
+    "Nothing was kept of the rows that this version was fitted on, so drift cannot be told. Fit it again in "
+    "a tracked cell and register that."
 )
 _SLACK: Final = 1.0  # seconds: a clock of another process
 
@@ -63,18 +63,19 @@ class _Gathered:
     spans: tuple[Span, ...]
     measured: tuple[Performance, ...] = ()
     recent: Performance | None = None
-    labelled: Labelled = Labelled()
+    labelled: Labelled = field(default_factory=Labelled)
     notes: tuple[str, ...] = ()
     now: float = 0.0
 
 
-def look(store: Store, watched: Watched, asked: Asked) -> Monitoring:
+def look(store: Store, watched: Watched, asked: Asked, *, brief: bool = False) -> Monitoring:
     """Look once.
 
     Args:
         store: The open store.
         watched: Who is watched.
         asked: What is asked for.
+        brief: Whether only the newest window is judged, with the thresholds of chance alone.
 
     Raises:
         UsageError: What is asked for cannot be read, or does not fit together.
@@ -86,9 +87,15 @@ def look(store: Store, watched: Watched, asked: Asked) -> Monitoring:
     units = united(gathered.spans, MINIMUM, gathered.now)
     usual, rest = _parted(units, asked.usual)
     seconds = asked.seconds if timed else None
-    alarm = alarm_of(store.settings, watched.reference, budget, rest or units, seconds=seconds, usual=usual)
-    found = judged(watched.reference, units, alarm)
-    seen = _seen(watched, asked, gathered, _after(found, len(usual)), alarm, store)
+    alarm = (
+        quick(budget, seconds)
+        if brief
+        else alarm_of(store.settings, watched.reference, budget, rest or units, seconds=seconds, usual=usual)
+    )
+    found = judged(watched.reference, units, alarm, newest=brief)
+    slo = slo_of(store.settings.slo, watched.place) if asked.data is None else Slo()
+    seen = _seen(watched, asked, gathered, _after(found, len(usual)), min(0.01, alarm.rate))
+    seen = replace(seen, slo=slo)
     words = told(alarm, tried(alarm, watched.reference, usual)) if watched.reference is not None else ""
     return _monitoring(seen, gathered, found, words)
 
@@ -107,7 +114,9 @@ def _journal(watched: Watched, asked: Asked) -> _Gathered:
     if asked.labels is None:
         return _Gathered(spans, now=now)
     alpha = _alpha(asked)
-    held = labels.joined(watched.journal, asked.labels, asked.target, watched.version.version, now - asked.since)
+    held = labels.joined(
+        watched.journal, asked.labels, asked.target, watched.version.version, now - asked.since
+    )
     times = (spans[0].began, spans[-1].ended)
     recent = None
     measured: tuple[Performance, ...] = ()
@@ -127,7 +136,13 @@ def _table(store: Store, watched: Watched, asked: Asked) -> _Gathered:
     pickle, code = asked.consents
     model, why = table.asked(store, watched, frame, asked.target, allow_pickle=pickle, allow_code=code)
     rows = table.read(
-        watched, frame, model, time=asked.time, seconds=asked.seconds, target=asked.target, alpha=_alpha(asked)
+        watched,
+        frame,
+        model,
+        time=asked.time,
+        seconds=asked.seconds,
+        target=asked.target,
+        alpha=_alpha(asked),
     )
     recent = rows.measured[-1] if rows.measured else None
     counted = Labelled(rows.labelled, rows.labelled) if asked.target is not None else Labelled()
@@ -153,7 +168,9 @@ def _parted(units: Sequence[Span], usual: float) -> tuple[tuple[Window, ...], tu
     until = units[0].began + usual
     held = tuple(unit.window for unit in units if unit.ended <= until and unit.window is not None)
     if len(held) == len(units):
-        raise UsageError("All of the time that is looked at would count as usual.", "Write a shorter --usual.")
+        raise UsageError(
+            "All of the time that is looked at would count as usual.", "Write a shorter --usual."
+        )
     return held, tuple(units[len(held) :])
 
 
@@ -162,21 +179,19 @@ def _after(found: Judged, usual: int) -> Judged:
     return found if not usual else Judged(found.units[usual:], found.drifts)
 
 
-def _seen(
-    watched: Watched, asked: Asked, gathered: _Gathered, found: Judged, alarm: Alarm, store: Store
-) -> Seen:
-    here = asked.data is None
+def _seen(watched: Watched, asked: Asked, gathered: _Gathered, found: Judged, alpha: float) -> Seen:
+    labelled = gathered.labelled
     return Seen(
         watched=watched,
         spans=gathered.spans,
         judged=found,
         measured=gathered.measured,
         recent=gathered.recent,
-        slo=slo_of(store.settings.slo, watched.place) if here else Slo(),
-        alpha=min(0.01, alarm.rate),
+        slo=Slo(),
+        alpha=alpha,
         seconds=asked.seconds,
         now=gathered.now,
-        joined=gathered.labelled.joined if here and gathered.labelled.given else None,
+        joined=labelled.joined if asked.data is None and labelled.given else None,
     )
 
 
@@ -225,8 +240,7 @@ def _notes(seen: Seen, found: Judged, recent: Performance | None) -> tuple[str, 
         notes.append(f"Fewer than {MINIMUM} rows came: too few to say whether they drift.")
     if recent is not None and recent.numbers and recent.numbers[0].estimated:
         notes.append(
-            "No labels were given: metrics are estimated from the model's own probabilities, and are wrong where "
-            "these no longer mean what they say."
+            "No labels were given: metrics are estimated from the model's own probabilities, and are wrong "
+            "where these no longer mean what they say."
         )
     return tuple(notes)
-

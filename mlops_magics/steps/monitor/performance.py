@@ -86,7 +86,11 @@ class Answers:
 
 
 def measured(
-    answers: Answers, reference: Reference | None, before: Summary | None, times: tuple[float, float], alpha: float
+    answers: Answers,
+    reference: Reference | None,
+    before: Summary | None,
+    times: tuple[float, float],
+    alpha: float,
 ) -> Performance | None:
     """Measure the metrics of rows whose truth is known, as evaluating does.
 
@@ -106,7 +110,9 @@ def measured(
     if given.unusable == len(truth):
         return None
     if given.unusable:
-        kept = np.isfinite(given.labels) & (given.labels >= 0) if problem.classes else np.isfinite(given.labels)
+        kept = (
+            np.isfinite(given.labels) & (given.labels >= 0) if problem.classes else np.isfinite(given.labels)
+        )
         truth, given = truth[kept], _part(given, kept)
     found = measure(problem, truth, given)
     told = metrics(problem, given, found)

@@ -54,7 +54,7 @@ def most(reference: ColumnReference, window: ColumnWindow) -> Segment | None:
     rows = window.rows - window.absent
     if rows <= 0 or reference.rows <= 0:
         return None
-    found = [_gap(reference, window, rows)]
+    found: list[Segment | None] = [_gap(reference, window, rows)]
     if reference.bins is not None and window.counts:
         found.append(_range(reference, reference.bins, window.counts, rows))
     if not reference.personal and (window.named or window.fresh):

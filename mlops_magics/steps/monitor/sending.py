@@ -132,7 +132,9 @@ def appended(path: Path, body: Mapping[str, Any]) -> Sent:
         with path.open("ab") as file:
             file.write(b"".join(orjson.dumps(line) + b"\n" for line in told))
     except OSError as error:
-        raise UsageError(f"--alerts {path} cannot be written: {error.strerror}.", "Choose another file.") from error
+        raise UsageError(
+            f"--alerts {path} cannot be written: {error.strerror}.", "Choose another file."
+        ) from error
     return Sent(path.name, str(body["id"]))
 
 
@@ -165,7 +167,7 @@ def _told(alert: Alert) -> dict[str, Any]:
 
 
 def _bounded(url: str, content: bytes, delivery: str, secret: str | None, seconds: float) -> tuple[int, str]:
-    """Try once, and give up in time: a name that nobody resolves, or an answer a letter a second, has no time-out."""
+    """Try once, and give up in time: a name that nobody resolves has no time-out of its own."""
     answer = [(0, f"it did not answer within {_PATIENCE:g} seconds")]
 
     def tried() -> None:
@@ -188,11 +190,12 @@ def _post(url: str, content: bytes, delivery: str, secret: str | None, seconds: 
     }
     if secret:
         heads["Webhook-Signature"] = signature(secret, delivery, stamp, content)
-    make = http.client.HTTPConnection
-    more: dict[str, Any] = {}
-    if address.scheme == "https":
-        make, more = http.client.HTTPSConnection, {"context": ssl.create_default_context()}
-    connection = make(address.hostname or "", address.port, timeout=seconds, **more)
+    host, port = address.hostname or "", address.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=seconds, context=ssl.create_default_context())
+        if address.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=seconds)
+    )
     path = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
     try:
         connection.request("POST", path, content, heads)
@@ -225,12 +228,16 @@ def _command(path: Path) -> list[str] | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {masked(str(error))}.", "Correct it, or delete it.") from error
+        raise UsageError(
+            f"{path} cannot be read: {masked(str(error))}.", "Correct it, or delete it."
+        ) from error
     if os.name == "posix" and (about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise RefusedError(f"Others may change {path}, which names a command.", f"chmod 600 {path}")
     command = told.get("command")
     if command is None:
         return None
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
-        raise UsageError(f"command in {path} is no list of words.", 'Write command = ["notify-send", "mlops"].')
+        raise UsageError(
+            f"command in {path} is no list of words.", 'Write command = ["notify-send", "mlops"].'
+        )
     return command

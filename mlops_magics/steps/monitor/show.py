@@ -1,16 +1,16 @@
-"""What a monitoring shows: alerts first, then what came, how it drifts and how good the answers are, over time."""
+"""What a monitoring shows: alerts first, then traffic, drift and how good the answers are, over time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from mlops_magics.drift.judging import ColumnDrift
 from mlops_magics.foundation.blocks import Block, Cell, Code, Facts, Name, Note, Phrase, Table, Title, shown
 from mlops_magics.foundation.platform import from_home
 from mlops_magics.steps.monitor.drawing import Line, drawn
+from mlops_magics.steps.monitor.observed import Observed, latency_of
 from mlops_magics.steps.monitor.performance import Number, Performance
-from mlops_magics.steps.monitor.result import Monitoring, latency_of
 from mlops_magics.steps.monitor.spans import STAGES, WHOLE, Span
 from mlops_magics.tracking.alerts import Alert
 
@@ -20,7 +20,7 @@ _DRAWN: Final = 3  # columns that are drawn over time
 _DAY: Final = 86_400
 
 
-def blocks(seen: Monitoring) -> Iterator[Block]:
+def blocks(seen: Observed) -> Iterator[Block]:
     """Say what is shown.
 
     Args:
@@ -62,13 +62,16 @@ def explained(alert: Alert) -> Iterator[Block]:
         yield Code(alert.then)
 
 
-def _facts(seen: Monitoring) -> Iterator[tuple[str | Name, Cell]]:
+def _facts(seen: Observed) -> Iterator[tuple[str | Name, Cell]]:
     yield "model", Phrase((Name(seen.model), f", version {seen.version}, {_age(seen.age)} old"))
     if seen.began:
-        times = f"{_moment(seen.began)} to {_moment(seen.ended)}, {seen.windows:,} windows of {_length(seen.seconds)}"
-        yield "looked at", times
+        windows = f"{seen.windows:,} windows of {_length(seen.seconds)}"
+        yield "looked at", f"{_moment(seen.began)} to {_moment(seen.ended)}, {windows}"
     if seen.journal is not None:
-        yield "requests", f"{seen.requests:,}, {sum(seen.errors.values()):,} refused, {seen.failed:,} of them failed"
+        yield (
+            "requests",
+            f"{seen.requests:,}, {sum(seen.errors.values()):,} refused, {seen.failed:,} of them failed",
+        )
         yield "rows", f"{seen.rows:,} predicted"
         yield "journal", from_home(seen.journal)
     else:
@@ -77,7 +80,7 @@ def _facts(seen: Monitoring) -> Iterator[tuple[str | Name, Cell]]:
         yield "false alarms", seen.alarm
 
 
-def _alerts(seen: Monitoring) -> Iterator[Block]:
+def _alerts(seen: Observed) -> Iterator[Block]:
     for alert in seen.alerts[:_ALERTS]:
         yield from explained(alert)
     if len(seen.alerts) > _ALERTS:
@@ -87,7 +90,7 @@ def _alerts(seen: Monitoring) -> Iterator[Block]:
         yield Note(f"Over: {told}.", "good")
 
 
-def _drift(seen: Monitoring) -> Iterator[Block]:
+def _drift(seen: Observed) -> Iterator[Block]:
     drift = seen.drift
     if drift is None:
         return
@@ -111,7 +114,7 @@ def _row(each: ColumnDrift) -> tuple[Cell, ...]:
     return Name(each.name), level, each.effect, each.adjusted, each.importance, each.words
 
 
-def _effects(seen: Monitoring, name: str) -> Line:
+def _effects(seen: Observed, name: str) -> Line:
     """Take how far a column has drifted in each window that was judged."""
     times, values, marked = [], list[float | None](), set[int]()
     for place, (began, drift) in enumerate(sorted(seen.drifts.items())):
@@ -124,7 +127,7 @@ def _effects(seen: Monitoring, name: str) -> Line:
     return Line(title, times, values, marked=frozenset(marked), length=seen.seconds)
 
 
-def _performance(seen: Monitoring) -> Iterator[Block]:
+def _performance(seen: Observed) -> Iterator[Block]:
     labelled = seen.labelled
     if labelled.given:
         told = f"{labelled.joined:,} of {labelled.given:,} labels belong to answers"
@@ -144,7 +147,7 @@ def _performance(seen: Monitoring) -> Iterator[Block]:
             yield figure
 
 
-def _courses(seen: Monitoring) -> Iterator[Line]:
+def _courses(seen: Observed) -> Iterator[Line]:
     for told, found in (("measured", seen.measured), ("estimated", seen.guessed)):
         primary = next((one.primary for one in reversed(found) if one.primary is not None), None)
         if primary is None:
@@ -166,14 +169,16 @@ def _of(performance: Performance, name: str) -> Number | None:
     return next((number for number in performance.numbers if number.name == name), None)
 
 
-def _traffic(seen: Monitoring) -> Iterator[Block]:
+def _traffic(seen: Observed) -> Iterator[Block]:
     if seen.latency:
         stages = [name for name in (*STAGES, WHOLE) if name in seen.latency]
         yield Table(("stage", "p50 ms", "p95 ms", "p99 ms"), [(name, *seen.latency[name]) for name in stages])
     if len(seen.versions) > 1:
         yield Table(("version", "rows"), sorted(seen.versions.items()))
     if seen.errors:
-        yield Table(("refused", "requests"), sorted(seen.errors.items(), key=lambda pair: -pair[1])[:_COLUMNS])
+        yield Table(
+            ("refused", "requests"), sorted(seen.errors.items(), key=lambda pair: -pair[1])[:_COLUMNS]
+        )
     if seen.breached:
         yield Table(("column of a refusal", "requests"), [(Name(n), c) for n, c in _most(seen.breached)])
     for line in _times(seen):
@@ -182,12 +187,11 @@ def _traffic(seen: Monitoring) -> Iterator[Block]:
             yield figure
 
 
-def _most(counts: object) -> list[tuple[str, int]]:
-    assert isinstance(counts, dict)  # noqa: S101 - as counted
+def _most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: -pair[1])[:_COLUMNS]
 
 
-def _times(seen: Monitoring) -> Iterator[Line]:
+def _times(seen: Observed) -> Iterator[Line]:
     spans = seen.spans
     if seen.journal is None:
         yield _line(seen, "Rows", spans, [float(span.rows) for span in spans])
@@ -200,12 +204,16 @@ def _times(seen: Monitoring) -> Iterator[Line]:
         yield _line(seen, "Share of refused requests", spans, shares)
 
 
-def _line(seen: Monitoring, title: str, spans: Sequence[Span], values: Sequence[float | None]) -> Line:
+def _line(seen: Observed, title: str, spans: Sequence[Span], values: Sequence[float | None]) -> Line:
     return Line(title, [span.began for span in spans], values, length=seen.seconds)
 
 
 def _age(seconds: float) -> str:
-    return f"{shown(round(seconds / _DAY, 1))} days" if seconds >= _DAY else f"{shown(round(seconds / 3600, 1))} hours"
+    return (
+        f"{shown(round(seconds / _DAY, 1))} days"
+        if seconds >= _DAY
+        else f"{shown(round(seconds / 3600, 1))} hours"
+    )
 
 
 def _moment(text: str) -> str:

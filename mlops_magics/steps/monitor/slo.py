@@ -1,12 +1,12 @@
 """Rules of service that a project sets itself: how slow, how faulty, how old a model may be.
 
-    [tool.mlops_magics.slo]
-    p99 = "50ms"
-    errors = 0.01
-    age = "90d"
+[tool.mlops_magics.slo]
+p99 = "50ms"
+errors = 0.01
+age = "90d"
 
-    [tool.mlops_magics.slo.churn]     # of one endpoint; what it leaves out is as above
-    p99 = "20ms"
+[tool.mlops_magics.slo.churn]     # of one endpoint; what it leaves out is as above
+p99 = "20ms"
 """
 
 from __future__ import annotations

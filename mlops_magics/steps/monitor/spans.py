@@ -139,8 +139,7 @@ def total(spans: Sequence[Span]) -> Span:
         return Span(0.0, 0.0)
     while len(spans) > 1:  # in pairs: what is added stays small for long
         spans = [
-            spans[at] + spans[at + 1] if at + 1 < len(spans) else spans[at]
-            for at in range(0, len(spans), 2)
+            spans[at] + spans[at + 1] if at + 1 < len(spans) else spans[at] for at in range(0, len(spans), 2)
         ]
     return spans[0]
 

@@ -1,4 +1,4 @@
-"""Rows of a table, by windows of time where a column tells it: what an endpoint elsewhere has seen, a year of data."""
+"""Rows of a table, by windows of time: what an endpoint elsewhere has seen, or a year of data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asking:
-    """How rows are counted: the model, the truth, and the chance that a metric is called worse though it is not."""
+    """How rows are counted: by whom they are answered, what is true, how sure a metric must be worse."""
 
     watched: Watched
     model: Model | None
@@ -86,7 +86,9 @@ def read(
     return Rows(tuple(spans), tuple(found), labelled)
 
 
-def asked(store: Store, watched: Watched, table: Frame, target: str | None, **consent: bool) -> tuple[Model | None, str]:
+def asked(
+    store: Store, watched: Watched, table: Frame, target: str | None, **consent: bool
+) -> tuple[Model | None, str]:
     """Load the model, so that it can answer the rows of a table.
 
     Returns:
@@ -109,7 +111,8 @@ def _parts(table: Frame, time: str | None, seconds: float) -> Iterator[tuple[tup
     first, last = int(numbers.min()), int(numbers.max())
     if last - first >= WINDOWS:
         raise UsageError(
-            f"{last - first + 1:,} windows are more than can be looked at.", "Write a longer --window, such as 7d."
+            f"{last - first + 1:,} windows are more than can be looked at.",
+            "Write a longer --window, such as 7d.",
         )
     frame = table.to_pandas()
     for number in range(first, last + 1):
@@ -132,7 +135,7 @@ def _moments(table: Frame, time: str) -> np.ndarray[Any, Any]:
             f"'{time}' is missing in {int(found.isna().sum()):,} of {len(found):,} rows.",
             f"Drop them first: table.dropna(subset='{time}').",
         )
-    return found.to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+    return np.asarray(found.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6)
 
 
 def _counted(
@@ -163,4 +166,3 @@ def _answers(model: Model | None, part: Frame) -> tuple[Any, Any]:
     rows = part.select([part.position(name) for name in model.features]).to_pandas()
     found = model.answer(rows)
     return (None, found) if found.ndim == _WIDE else (found, None)
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from mlops_magics.artifact.reference import NAME, Reference
@@ -48,7 +47,7 @@ class Watched:
     @property
     def trained(self) -> float:
         """When it was registered, in seconds since 1970."""
-        return datetime.fromisoformat(self.version.made).timestamp() if self.version.made else 0.0
+        return self.version.since
 
 
 def endpoints_of(store: Store) -> tuple[Endpoint, ...]:
