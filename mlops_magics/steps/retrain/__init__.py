@@ -20,7 +20,7 @@ from mlops_magics.steps.retrain.asked import (
     time_of,
 )
 from mlops_magics.steps.retrain.flow import Flow
-from mlops_magics.steps.retrain.judging import may_be_moved, target_of
+from mlops_magics.steps.retrain.judging import FEWEST, may_be_moved, target_of
 from mlops_magics.steps.retrain.ledger import in_the_way, note_future
 from mlops_magics.steps.retrain.looking import looker, open_alerts
 from mlops_magics.steps.retrain.result import Retraining, sentence
@@ -48,6 +48,8 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     holdout: object = None,
     refreeze: bool = False,
     when: str | None = None,
+    window: str = "1h",
+    alarm: str = "1/month",
     promote: Alias = "challenger",
     cooldown: str | None = None,
     budget: str | None = None,
@@ -82,6 +84,8 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         refreeze: Let the frozen holdout be another one from now on.
         when: Retrain only if this holds: ``"drift or age > 7d or auc < 0.8"``, ``"rows > 10000"``,
             ``"new data"``. Without it, now, if there are new rows.
+        window: By which length of time the monitor counts, for ``drift`` and metrics in the condition.
+        alarm: How many false alarms you bear there.
         promote: The alias that the new version is for. The champion takes a policy with ``machine = true``.
         cooldown: The least time between two retrainings; 1d by default where ``--when`` is said, else none.
         budget: The most retrainings in a span; 4/week by default where ``--when`` is said, else any.
@@ -120,6 +124,8 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         refreeze=refreeze,
         when=condition_of(when),
         condition=when or "",
+        window=window,
+        alarm=alarm,
         promote=promote,
         limits=limits_of(cooldown, budget, unattended=when is not None),
         timeout=time_of(timeout, "--timeout", 7_200.0),
@@ -170,9 +176,9 @@ def _begun(store: Store, asked: Asked, held: Held, beginning: Beginning) -> Retr
     base = champion or registry.resolve(store, ModelAddress(asked.model))
     target = target_of(store, asked, base)
     found = rows.gathered(store, asked, base, target)
-    told = due(asked, base, found.facts, looker(store, asked))
+    told = due(asked, base, found.facts, looker(store, asked, base, found, target))
     beginning = Beginning(told.because, open_alerts(store, asked.model), asked.promote, beginning.id)
-    if why := _too_few(found) if told.due else told.because:
+    if why := _too_few(asked, found) if told.due else told.because:
         return _left_out(store, asked, beginning, ("rows" if told.due else "not due", why), found)
     return _gone(
         store,
@@ -218,11 +224,15 @@ def _champion(store: Store, model: str) -> ModelVersion | None:
     return registry.resolve(store, ModelAddress(model, alias=_CHAMPION))
 
 
-def _too_few(found: rows.Rows) -> str:
+def _too_few(asked: Asked, found: rows.Rows) -> str:
     """Say that there is nothing to train on, or ""."""
-    if found.fresh is None or len(found.fresh.train):
+    if found.fresh is None:
         return ""
-    return f"of {found.fresh.counts.new} new rows none is left to train on beside the holdouts"
+    if not len(found.fresh.train):
+        return f"of {found.fresh.counts.new} new rows none is left to train on beside the holdouts"
+    if asked.promote != "candidate" and not any(len(one.rows) >= FEWEST for one in found.holdouts):
+        return f"{found.fresh.counts.new} new rows are too few to hold {FEWEST} of them out"
+    return ""
 
 
 def _left_out(

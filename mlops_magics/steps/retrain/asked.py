@@ -34,6 +34,8 @@ class Asked:
         refreeze: Let the frozen holdout be another one from now on.
         when: When to retrain; None for now.
         condition: The same as it was written.
+        window: By which length of time the monitor counts.
+        alarm: How many false alarms the user bears there.
         promote: The alias that the new version is for.
         limits: How often there may be a retraining.
         timeout: The most seconds for all notebooks together.
@@ -56,6 +58,8 @@ class Asked:
     refreeze: bool = False
     when: Condition | None = None
     condition: str = ""
+    window: str = "1h"
+    alarm: str = "1/month"
     promote: Alias = "challenger"
     limits: Limits = field(default_factory=Limits)
     timeout: float = 7_200.0
@@ -71,6 +75,11 @@ class Asked:
             raise UsageError(
                 "--cursor, --after, --update and --all-rows are about fresh rows.",
                 "Say where they come from: --data PATH, a pattern in quotes, or a query.",
+            )
+        if self.data is None and self.holdout is None and self.promote != "candidate":
+            raise UsageError(
+                "There are no rows to judge the new version by.",
+                "Name them: --data PATH for fresh ones, --holdout PATH for a fixed set; or --promote candidate.",
             )
         if self.after is not None and self.cursor is None:
             raise UsageError("--after is a value of a cursor.", "Name that column: --cursor COLUMN.")

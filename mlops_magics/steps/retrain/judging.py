@@ -109,7 +109,7 @@ def judge(
     desk = Desk(store, asked.model, asked.promote)
     judged, notes, summary = list[Judged](), list[str](), None
     for holdout in holdouts:
-        if len(holdout.rows) < _FEWEST:
+        if len(holdout.rows) < FEWEST:
             notes.append(f"The {holdout.name} holdout has {len(holdout.rows)} rows: too few to judge by.")
             continue
         found = evaluate(

@@ -45,7 +45,7 @@ def due(asked: Asked, base: ModelVersion, rows: Facts, look: Look) -> Due:
         if rows.get(NEW_DATA) is False:
             return Due(due=False, because="there are no new labelled rows")
         return Due(due=True, because="asked for")
-    facts = {"age": _age(base), **rows}
+    facts: Facts = {"age": _age(base)}
     seen: Facts = {}
     missing = ""
     if not set(asked.when.names()) <= _OWN:
@@ -53,7 +53,7 @@ def due(asked: Asked, base: ModelVersion, rows: Facts, look: Look) -> Due:
             seen = look()
         except MLOpsError as error:
             missing = f" ({error.what.rstrip('.')})"
-    held = asked.when.held({**facts, **seen})
+    held = asked.when.held({**facts, **seen, **rows})
     if held.holds:
         return Due(due=True, because=held.because)
     unknown = "" if held.holds is not None else missing
