@@ -79,7 +79,7 @@ class Asked:
         if self.data is None and self.holdout is None and self.promote != "candidate":
             raise UsageError(
                 "There are no rows to judge the new version by.",
-                "Name them: --data PATH for fresh ones, --holdout PATH for a fixed set; or --promote candidate.",
+                "Name them: --data PATH for fresh ones, --holdout PATH for others, or --promote candidate.",
             )
         if self.after is not None and self.cursor is None:
             raise UsageError("--after is a value of a cursor.", "Name that column: --cursor COLUMN.")

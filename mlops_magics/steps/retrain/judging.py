@@ -16,7 +16,9 @@ from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
-_FEWEST = 30  # rows of a holdout: fewer say nothing
+FEWEST = 30
+"""Rows of a holdout: fewer say nothing."""
+
 _ALIAS = "champion"
 
 

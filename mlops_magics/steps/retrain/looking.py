@@ -33,10 +33,9 @@ def looker(store: Store, asked: Asked, base: ModelVersion, found: Rows, target: 
     """
 
     def look() -> Facts:
-        options = {"window": asked.window, "alarm": asked.alarm, "settings": store.settings}
         endpoint = _endpoint(store, asked.model)
         if endpoint is not None:
-            return monitor(endpoint, **options).facts()  # type: ignore[arg-type]
+            return monitor(endpoint, window=asked.window, alarm=asked.alarm, settings=store.settings).facts()
         rows, cursor = _new_rows(found, asked), found.fresh.mark if found.fresh is not None else None
         timed = cursor is not None and cursor.kind == "time"
         return monitor(
@@ -46,7 +45,9 @@ def looker(store: Store, asked: Asked, base: ModelVersion, found: Rows, target: 
             target=target,
             allow_pickle=asked.allow_pickle,
             allow_code=asked.allow_code,
-            **options,  # type: ignore[arg-type]
+            window=asked.window,
+            alarm=asked.alarm,
+            settings=store.settings,
         ).facts()
 
     return look
