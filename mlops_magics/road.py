@@ -16,6 +16,8 @@ VERBS = {
     "promote": "mlops_magics.steps.promote:promote",
     "deploy": "mlops_magics.steps.deploy:deploy",
     "predict": "mlops_magics.steps.predict:predict",
+    "monitor": "mlops_magics.steps.monitor:monitor",
+    "retrain": "mlops_magics.steps.retrain:retrain",
     "reproduce": "mlops_magics.steps.reproduce:reproduce",
     "why": "mlops_magics.steps.why:why",
     "recover": "mlops_magics.steps.recover:recover",

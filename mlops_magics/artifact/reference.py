@@ -15,9 +15,12 @@ from typing import Any, Final
 import orjson
 import xxhash
 
+from mlops_magics.artifact.periods import Periods
 from mlops_magics.foundation.errors import MLOpsError
 
-VERSION: Final = 1
+VERSION: Final = 2
+READ: Final = (1, 2)
+"""The versions of the form that this release reads; 1 has no periods, no words and no times of day."""
 NAME: Final = "mlops/reference.json"
 """Where it lies in a model's folder."""
 TAIL: Final = 64
@@ -90,6 +93,11 @@ class ColumnReference:
         levels: Its texts.
         lengths: How long these are, in characters.
         digest: The digest of all its values, of all rows.
+        distinct: How many different numbers there were; 0 where that was not counted.
+        worded: How many texts were looked at for words; 0 where most texts occur again and again.
+        words: How many of these held a word of each bucket.
+        hours: Dates by the hour of the day; empty where all are midnight.
+        weekdays: Dates by the day of the week, Monday first.
     """
 
     name: str
@@ -102,6 +110,11 @@ class ColumnReference:
     levels: Levels | None = None
     lengths: Bins | None = None
     digest: str = ""
+    distinct: int = 0
+    worded: int = 0
+    words: tuple[int, ...] = ()
+    hours: tuple[int, ...] = ()
+    weekdays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,7 @@ class Reference:
         predictions: What the model answered; None where it does not answer, or in many outputs.
         importance: How much the model uses each column, as shares of 1; empty where it does not say.
         measured: What these shares are: "feature_importances_", "coef_" or "".
+        periods: The same rows by stretches of time; None where no column tells the time.
         version: The version of this form.
     """
 
@@ -144,6 +158,7 @@ class Reference:
     predictions: Predictions | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     measured: str = ""
+    periods: Periods | None = None
     version: int = VERSION
 
     @property
@@ -154,6 +169,22 @@ class Reference:
             for column in self.columns
             if column.bins is not None and column.kind in {"integer", "float"}
         }
+
+    @property
+    def digest(self) -> str:
+        """What tells its bins from those of other references: windows that were counted in them carry it."""
+        made = [
+            (
+                each.name,
+                each.kind,
+                each.bins and each.bins.edges,
+                each.levels and (sorted(each.levels.named), len(each.levels.tail)),
+                each.lengths and each.lengths.edges,
+                each.digest,
+            )
+            for each in self.columns
+        ]
+        return xxhash.xxh3_128_hexdigest(orjson.dumps([self.rows, made]))
 
     @property
     def by_name(self) -> Mapping[str, ColumnReference]:
@@ -180,9 +211,9 @@ class Reference:
             version = told["version"]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise MLOpsError(f"{source} is no whole reference ({type(error).__name__}).", _AGAIN) from error
-        if version != VERSION or isinstance(version, bool):
+        if version not in READ or isinstance(version, bool):
             raise MLOpsError(
-                f"{source} is of version {str(version)[:20]}; this release reads {VERSION}.",
+                f"{source} is of version {str(version)[:20]}; this release reads {READ[0]} to {READ[-1]}.",
                 f"Update mlops-magics, or make it again. {_AGAIN}",
             )
         try:
@@ -201,7 +232,7 @@ def _full(value: Any) -> Any:  # noqa: ANN401 - JSON of any depth
 
 
 def _reference(told: dict[str, Any]) -> Reference:
-    predictions = told.get("predictions")
+    predictions, periods = told.get("predictions"), told.get("periods")
     return Reference(
         rows=int(told["rows"]),
         columns=tuple(map(_column, told.get("columns", ()))),
@@ -209,6 +240,8 @@ def _reference(told: dict[str, Any]) -> Reference:
         predictions=None if predictions is None else _predictions(predictions),
         importance={str(name): float(share) for name, share in told.get("importance", {}).items()},
         measured=str(told.get("measured", "")),
+        periods=None if periods is None else Periods.from_dict(periods),
+        version=int(told["version"]),
     )
 
 
@@ -225,6 +258,11 @@ def _column(told: dict[str, Any]) -> ColumnReference:
         levels=None if levels is None else _levels(levels),
         lengths=_bins(told.get("lengths")),
         digest=str(told.get("digest", "")),
+        distinct=int(told.get("distinct", 0)),
+        worded=int(told.get("worded", 0)),
+        words=tuple(map(int, told.get("words", ()))),
+        hours=tuple(map(int, told.get("hours", ()))),
+        weekdays=tuple(map(int, told.get("weekdays", ()))),
     )
 
 

@@ -271,12 +271,23 @@ def _birth(pid: int) -> str:
     setting of the clock.
     """
     try:
-        boot = (_PROC / _BOOT).read_text("ascii").strip()
         # The program's name is in brackets and may hold blanks and brackets itself.
         behind = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-        return f"{boot}:{int(behind[_STARTTIME])}"
+        return f"{_boot()}:{int(behind[_STARTTIME])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def boot() -> str:
+    """Say which start of which machine this is: another one each time; empty where nobody counts them."""
+    try:
+        return _boot()
+    except (OSError, ValueError):
+        return ""
+
+
+def _boot() -> str:
+    return (_PROC / _BOOT).read_text("ascii").strip()
 
 
 def free_memory() -> int:

@@ -38,6 +38,11 @@ class Result:
         """Whether what was asked for holds: where it does not, a command ends with 1, so that CI stops."""
         return True
 
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with: 0 where it holds, else 1."""
+        return 0 if self.holds else 1
+
     def blocks(self) -> Iterable[Block]:
         """Say what is shown, from top to bottom."""
         raise NotImplementedError

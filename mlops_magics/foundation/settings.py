@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from mlops_magics.foundation.errors import UsageError, nearest
 
@@ -38,6 +39,7 @@ class Settings:
             not by default where ``CI`` says that nobody is there.
         tested: The model that behaviour tests are run on in place of the one that each names, where a
             runner of ours says so.
+        slo: The rules of service that the project sets, ``[tool.mlops_magics.slo]``, as they are written.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Settings:
     standby: bool = True
     verify: bool = True
     tested: str | None = None
+    slo: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def discover(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -66,7 +69,8 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         root = project_root(start or Path.cwd())
-        table = _project_table(root)
+        whole = _project_table(root)
+        table = {key: str(value) for key, value in whole.items() if key != "slo"}
         state = environ.get("MLOPS_STATE")
         return cls(
             root=root,
@@ -92,6 +96,7 @@ class Settings:
                 or ("false" if environ.get("CI") else "true"),
             ),
             tested=environ.get("MLOPS_TESTED"),
+            slo=whole.get("slo", {}),
         )
 
     def with_(self, **changes: object) -> Settings:
@@ -141,7 +146,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _project_table(root: Path) -> dict[str, str]:
+def _project_table(root: Path) -> dict[str, Any]:
     import tomllib  # not at load
 
     path = root / "pyproject.toml"
@@ -152,14 +157,16 @@ def _project_table(root: Path) -> dict[str, str]:
     table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
-    known = {"store", "artifacts", "experiment", "standby", "verify"}
+    known = {"store", "artifacts", "experiment", "standby", "verify", "slo"}
     for key in table:
         if key not in known:
             raise UsageError(
                 f"[tool.mlops_magics] in {path} has no setting '{key}'.",
                 nearest(key, known),
             )
-    return {key: str(value) for key, value in table.items()}
+    if not isinstance(table.get("slo", {}), dict):
+        raise UsageError(f"tool.mlops_magics.slo in {path} is not a table.", "Write [tool.mlops_magics.slo].")
+    return table
 
 
 def _from_root(root: Path, store: str) -> str:

@@ -25,12 +25,15 @@ from mlops_magics.foundation.digests import column_digests
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.masking import masked
 from mlops_magics.stats.columns import Column
+from mlops_magics.stats.counting import clock, shown, words_of
 from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.meaning import Evidence, meaning, personal
 from mlops_magics.stats.naming import labels
+from mlops_magics.stats.periods import periods_of
 from mlops_magics.stats.summary import Kind, Lengths, Personal
 
 _ROWS: Final = 100_000  # looked at; more would say the same, later
+_TIMED: Final = 20_000  # of these, counted by stretches of time
 _BINS: Final = 256
 _IN_A_BIN: Final = 20  # rows at least: no edge is the value of one row among few
 _WIDE: Final = 40  # columns; of more, each has fewer bins and names
@@ -40,6 +43,7 @@ _OFTEN: Final = 100  # times that a value occurs to have its name: fewer would b
 _LONG: Final = 100  # characters of a name
 _OWN: Final = 0.98  # distinct values a row, from which on buckets fill evenly whatever the values are
 _LOOKED_AT: Final = 200  # texts in which personal data are looked for
+_WORDED: Final = 0.5  # of these with several words, from which on words are counted
 _ASKED: Final = 500  # rows that the model is asked
 _CLASSES: Final = 20
 _LARGE: Final = 1e100  # squares of such numbers are no floats
@@ -99,6 +103,7 @@ def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN
         predictions=_predictions(estimator, frame, data),
         importance=importance,
         measured=measured,
+        periods=periods_of(_spread(part, _TIMED), columns),
     )
 
 
@@ -132,7 +137,17 @@ def _column(name: str, column: Column, digest: str, scale: float) -> ColumnRefer
         bins = None if looks else bins_of(finite, scale)
         levels = _levels(_written(finite), hidden=True, scale=scale) if looks and finite.size else None
         return ColumnReference(
-            name, column.kind, column.rows, column.nulls + nan, infinite, looks, bins, levels, None, digest
+            name,
+            column.kind,
+            column.rows,
+            column.nulls + nan,
+            infinite,
+            looks,
+            bins,
+            levels,
+            digest=digest,
+            distinct=_distinct(finite) if column.kind == "integer" else 0,
+            **clock(finite) if column.kind == "date" and finite.size and not looks else {},
         )
     held = pl.Series("", [], dtype=pl.String) if texts is None else texts.drop_nulls()
     missing = column.rows - len(held)
@@ -140,16 +155,27 @@ def _column(name: str, column: Column, digest: str, scale: float) -> ColumnRefer
         return ColumnReference(name, column.kind, column.rows, missing, digest=digest)
     lengths = held.str.len_chars().to_numpy().astype(np.float64)
     looks = _personal_text(name, column, held, lengths)
+    levels = _levels(held, hidden=bool(looks), scale=scale)
+    worded = not levels.tail and _several_words(held)
     return ColumnReference(
         name=name,
         kind=column.kind,
         rows=column.rows,
         missing=missing,
         personal=looks,
-        levels=_levels(held, hidden=bool(looks), scale=scale),
+        levels=levels,
         lengths=bins_of(lengths, scale),
         digest=digest,
+        **words_of(held) if worded else {},
     )
+
+
+def _distinct(values: Floats) -> int:
+    return int(np.unique(values).size)
+
+
+def _several_words(texts: pl.Series) -> bool:
+    return bool(texts.head(_LOOKED_AT).str.contains(r"\S\s+\S").mean() > _WORDED)
 
 
 def bins_of(values: Floats, scale: float = 1.0) -> Bins | None:

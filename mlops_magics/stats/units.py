@@ -108,10 +108,32 @@ def unit_change(old: Sequence[float], rows: int, values: npt.NDArray[Any]) -> Un
         The conversion; None where the column is as it was, or changed in a way that no unit explains.
     """
     new = quantiles(values)
-    if new is None or min(len(set(old)), len(set(new))) < _LEVELS:
+    return None if new is None else conversion(old, rows, new, values.size, coarse=is_coarse(values))
+
+
+def is_coarse(values: npt.NDArray[Any]) -> bool:
+    """Tell whether a column has so few different values that each holds a good part of the rows."""
+    return bool(np.unique(values[:_LOOKED_AT]).size < _COARSE)
+
+
+def conversion(
+    old: Sequence[float], rows: int, new: Sequence[float], count: int, *, coarse: bool
+) -> UnitChange | None:
+    """Find the conversion between two distributions of which only the quantiles are known.
+
+    Args:
+        old: The quantiles of before.
+        rows: How many values these were taken from.
+        new: The quantiles of now.
+        count: How many values these were taken from.
+        coarse: Whether there are few different values.
+
+    Returns:
+        The conversion; None where nothing changed, or in a way that no unit explains.
+    """
+    if min(len(set(old)), len(set(new))) < _LEVELS or min(rows, count) < _FEWEST:
         return None
-    coarse = np.unique(values[:_LOOKED_AT]).size < _COARSE
-    chance = math.sqrt(1 / max(rows, 1) + 1 / values.size)
+    chance = math.sqrt(1 / max(rows, 1) + 1 / count)
     before = _apart(old, new, coarse=coarse)
     if before < max(_APART, _SURE * chance):
         return None

@@ -1,4 +1,4 @@
-"""Recover: what a killed process left in the middle of a promotion is finished, or undone."""
+"""Recover: what a killed process left in the middle of a promotion or a retraining is finished, or undone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mlops_magics.foundation.blocks import Block, Note, Table, Title
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.retrain.recovering import Ended
+from mlops_magics.steps.retrain.recovering import recover as retrainings
 from mlops_magics.tracking import moves, registry
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.moves import Ending, Outside
@@ -40,11 +42,13 @@ class Recovery(Result):
         models: The registered models that were looked at.
         repairs: The moves that were finished or undone.
         outside: Aliases, by model, that were moved by other means than ours. They stay where they are.
+        retrainings: The retrainings that were killed, with how far they came.
     """
 
     models: tuple[str, ...]
     repairs: tuple[Repair, ...]
     outside: tuple[tuple[str, Outside], ...]
+    retrainings: tuple[Ended, ...] = ()
 
     volatile: ClassVar[bool] = True
 
@@ -69,6 +73,11 @@ class Recovery(Result):
             )
         else:
             yield Note("No move was left in the middle.", "quiet")
+        if self.retrainings:
+            yield Table(
+                ("model", "retraining", "outcome", "why"),
+                [(each.model, each.id, each.outcome, each.why) for each in self.retrainings],
+            )
         for model, alias in self.outside:
             now = f"version {alias.version}" if alias.version else "nothing"
             last = f"version {alias.recorded}" if alias.recorded else "nothing"
@@ -76,11 +85,12 @@ class Recovery(Result):
 
 
 def recover(model: str | None = None, *, settings: Settings | None = None) -> Recovery:
-    """Put in order what a process that was killed in the middle of a promotion left behind.
+    """Put in order what a process that was killed in the middle of a promotion or a retraining left behind.
 
     An alias that had moved gets the record that was missing; a move that had not happened is dropped, and
     the alias stays where it was. Moves of living processes are left alone. Doing it twice changes nothing.
-    The next promotion of a model does the same for it by itself.
+    The next promotion of a model does the same for it by itself. A killed retraining is written down as
+    such, with how far it came, its executed notebook is kept, and the next one may begin.
 
     Args:
         model: The registered model; all of them by default.
@@ -100,9 +110,10 @@ def recover(model: str | None = None, *, settings: Settings | None = None) -> Re
     repairs = tuple(
         Repair(name, event, ending) for name in names for event, ending in moves.recover(store, name)
     )
+    ended = tuple(one for name in names for one in retrainings(store, name))
     outside = tuple(
         (name, alias)
         for name in names
         for alias in moves.outside(registry.aliases_of(store, name), registry.moves_of(store, name))
     )
-    return Recovery(names, repairs, outside)
+    return Recovery(names, repairs, outside, ended)

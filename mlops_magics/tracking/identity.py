@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from mlops_magics.tracking.context import context_tags
 from mlops_magics.tracking.store import Store, door
 
 KEY = "mlops.key"
@@ -62,6 +63,8 @@ def attach(store: Store, run: Known) -> int:
     repeats = run.repeats + 1
     with door(f"The run {run.run_id}"):
         store.client.set_tag(run.run_id, REPEATS, str(repeats))
+        for name, text in context_tags().items():
+            store.client.set_tag(run.run_id, name, text)
         store.client.set_tag(run.run_id, LAST_SEEN, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     return repeats
 

@@ -41,6 +41,7 @@ class ModelPolicy:
         grants: What MLflow is to let others do with the registered model: READ, EDIT, MANAGE by user.
         places: Where each approver's approvals are: the experiment's id by user.
         tests: Behaviour tests that must have been run, by name.
+        machine: Whether a retraining may move the champion by itself, past the same gates.
     """
 
     gates: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class ModelPolicy:
     grants: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     tests: tuple[str, ...] = ()
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
@@ -158,6 +159,11 @@ class ModelVersion(Result):
     made: str = ""
 
     volatile: ClassVar[bool] = False
+
+    @property
+    def since(self) -> float:
+        """When it was made, in seconds since 1970; 0 where that is not known."""
+        return datetime.fromisoformat(self.made).timestamp() if self.made else 0.0
 
     def blocks(self) -> Iterable[Block]:
         """Show what was registered and what was proved about it."""

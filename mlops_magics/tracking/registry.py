@@ -35,6 +35,19 @@ class Standing:
     moves: tuple[Event, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that is registered, read at once.
+
+    Attributes:
+        versions: Each version by model and number.
+        tags: The tags of each registered model.
+    """
+
+    versions: Mapping[tuple[str, str], ModelVersion]
+    tags: Mapping[str, Mapping[str, str]]
+
+
 def create_version(
     store: Store,
     model: str,
@@ -64,6 +77,16 @@ def models(store: Store) -> dict[str, dict[str, str]]:
     with door("The registry"):
         found = list(paged(store.client.search_registered_models))
     return {item.name: _aliases(item) for item in found}
+
+
+def inventory(store: Store) -> Inventory:
+    """Read all models and all versions, a thousand with each question."""
+    with door("The registry"):
+        models = {item.name: item for item in paged(store.client.search_registered_models)}
+        every = list(paged(store.client.search_model_versions, order_by=["name ASC", "version_number ASC"]))
+    holders = {name: _holders(item) for name, item in models.items()}
+    versions = {(one.name, str(one.version)): _record(one, holders.get(one.name, {})) for one in every}
+    return Inventory(versions, {name: dict(item.tags or {}) for name, item in models.items()})
 
 
 def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlops_magics.foundation.masking import masked, masked_values
 from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.tracking.context import context_tags
 from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, door, raced, switched
@@ -97,7 +98,7 @@ def finish(store: Store, run_id: str, status: str, *, ended: int | None = None) 
 def starting_tags(source: Source, git: GitState | None) -> dict[str, str]:
     """Say of a run who makes it, from what, and that it is alive."""
     process = ProcessId.current()
-    tags = {
+    tags = context_tags() | {
         TRACKED: "1",
         _PROCESS: json.dumps([process.host, process.pid, process.started, process.birth]),
         _LEASE: _lease(),

@@ -10,7 +10,7 @@ from mlops_magics.foundation.errors import MLOpsError, UsageError, nearest
 from mlops_magics.frontends.signature import Signature
 from mlops_magics.road import VERBS
 
-_OK, _FAILED, _MISUSED, _INTERRUPTED = 0, 1, 2, 130
+_FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -22,11 +22,11 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done; 1 it failed, was refused, or does not hold (a gate failed, a contract is
         broken, a run did not come out the same, something is out of order); 2 the words were not understood;
-        130 interrupted.
+        3 a retrained version was refused by a gate, or rolled back; 130 interrupted.
     """
     words = sys.argv[1:] if words is None else words
     try:
-        answer, holds = _answer(list(words))
+        answer, code = _answer(list(words))
         sys.stdout.write(answer)
     except UsageError as error:
         return _told(error, _MISUSED)
@@ -34,23 +34,23 @@ def main(words: Sequence[str] | None = None) -> int:
         return _told(error, _FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return _OK if holds else _FAILED
+    return code
 
 
-def _answer(words: list[str]) -> tuple[str, bool]:
-    """Do what the words ask for; return what to print, and whether it holds."""
+def _answer(words: list[str]) -> tuple[str, int]:
+    """Do what the words ask for; return what to print, and what to end with."""
     if words[:1] in (["-h"], ["--help"]):
-        return _overview(), True
+        return _overview(), 0
     if words[:1] == ["--version"]:
         from mlops_magics.foundation.version import VERSION
 
-        return f"mlops-magics {VERSION}\n", True
+        return f"mlops-magics {VERSION}\n", 0
     verb = words.pop(0) if words and not words[0].startswith("-") else "status"
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", f"{nearest(verb, VERBS)} mlops --help lists them.")
     signature = _signature(verb)
     if signature.asks_help(words):
-        return signature.help(), True
+        return signature.help(), 0
     as_json = "--json" in words
     from mlops_magics.foundation.settings import Settings
     from mlops_magics.frontends.progress import TerminalProgress
@@ -61,7 +61,7 @@ def _answer(words: list[str]) -> tuple[str, bool]:
         given={"Settings": Settings.discover, "Progress": TerminalProgress},
     )
     result = signature.call(arguments)
-    return f"{result.to_json() if as_json else result}\n", result.holds
+    return f"{result.to_json() if as_json else result}\n", result.exit_code
 
 
 def _signature(verb: str) -> Signature:

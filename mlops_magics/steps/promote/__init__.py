@@ -108,8 +108,8 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
         reject: Say that you are against it instead; that stands until you approve.
         comment: Say this of the version instead, or ask somebody to look at it; it stays in the history.
         policy: A TOML file with what a promotion to champion takes from now on: ``approvals``,
-            ``approvers``, ``promoters``, ``tests``, ``[grants]`` and ``[gates]``. Only managers of the model
-            may set it.
+            ``approvers``, ``promoters``, ``tests``, ``machine`` (whether a retraining may promote by itself),
+            ``[grants]`` and ``[gates]``. Only managers of the model may set it.
         page: Write the review as one HTML page that can be sent and opened offline: the gates, the version
             beside the holder of the alias with intervals, slices and curves, what differs between their
             parameters, data and code, and the history.

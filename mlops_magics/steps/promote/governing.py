@@ -15,7 +15,7 @@ from mlops_magics.tracking import policies, rights
 from mlops_magics.tracking.policies import ModelPolicy
 from mlops_magics.tracking.store import Store
 
-_FIELDS: Final = ("approvals", "approvers", "promoters", "tests", "grants", "gates")
+_FIELDS: Final = ("approvals", "approvers", "promoters", "tests", "machine", "grants", "gates")
 _GRANTED: Final = ("READ", "EDIT", "MANAGE")
 
 
@@ -51,6 +51,9 @@ def read(path: Path) -> ModelPolicy:
     approvals = table.get("approvals", 0)
     if not isinstance(approvals, int) or isinstance(approvals, bool) or approvals < 0:
         raise UsageError(f"{path}: approvals is {approvals!r}.", "Write a number: approvals = 1.")
+    machine = table.get("machine", False)
+    if not isinstance(machine, bool):
+        raise UsageError(f"{path}: machine is {machine!r}.", "Write machine = true or machine = false.")
     approvers, promoters = _names(table, "approvers", path), _names(table, "promoters", path)
     if approvals > len(approvers):
         raise UsageError(
@@ -64,6 +67,7 @@ def read(path: Path) -> ModelPolicy:
         promoters,
         _grants(table, path),
         tests=_names(table, "tests", path, "names"),
+        machine=machine,
     )
 
 

@@ -174,6 +174,7 @@ class Governed(Result):
                 ("approvals", f"{policy.approvals} of {', '.join(policy.approvers) or 'nobody'}"),
                 ("promoters", ", ".join(policy.promoters) or anyone),
                 ("tests", ", ".join(policy.tests) or "those that the champion passed"),
+                ("retraining", "may move the champion by itself" if policy.machine else "may not move it"),
             ]
         )
         if policy.grants:

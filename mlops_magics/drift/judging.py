@@ -1,0 +1,226 @@
+"""Has a model's world moved: which columns, how far, how surely, since when, and what may be behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from mlops_magics.artifact.reference import Reference
+from mlops_magics.drift.alarm import Alarm
+from mlops_magics.drift.answers import answer_pairs
+from mlops_magics.drift.base import Score
+from mlops_magics.drift.causes import Cause, guess
+from mlops_magics.drift.scoring import Found, deciding, scored
+from mlops_magics.foundation.errors import UsageError
+from mlops_magics.stats.windows import ColumnWindow, Window
+
+Level = Literal["none", "slight", "strong"]
+
+_STRONG: Final = 0.1  # an effect from which on a drift is called strong
+_FAR_BACK: Final = 1_000  # windows that are looked at to say since when
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """How one column, or the model's answers, moved.
+
+    Attributes:
+        name: The column; "prediction" or "probability of CLASS" for answers.
+        test: The test that decided.
+        effect: How far, 0 to 1; whatever the number of rows.
+        p: How likely chance alone moves it so far, by all tests of this column.
+        adjusted: The same over all columns, by which is decided.
+        importance: How much the model uses the column, as a share of 1; None where it does not say.
+        alarmed: Whether it is an alarm: drifted now, and in as many windows in a row as the alarm asks for.
+        level: "none", or how strong.
+        cause: What is suspected behind it: "pipeline fault", "unit change", "new category", "season", "range",
+            "shift", or "" without drift. It is a suspicion, drawn from the numbers.
+        words: What was seen.
+        suspicion: Why this cause is suspected.
+        since: When the first window of those in a row began; None without drift, or where no time is known.
+        windows: How many windows in a row it has drifted, this one included.
+        scores: What every test said.
+    """
+
+    name: str
+    test: str
+    effect: float
+    p: float
+    adjusted: float
+    importance: float | None
+    alarmed: bool
+    level: Level
+    cause: Cause
+    words: str
+    suspicion: str
+    since: datetime | None
+    windows: int
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Whether a window still looks as the rows that the model was fitted on.
+
+    Attributes:
+        rows: The rows of the window.
+        columns: The columns, the one that matters most first: by effect times importance.
+        answers: The model's answers, likewise.
+        judged: Whether there were enough rows to judge by.
+        notes: What could not be looked at, and why.
+        began: When the window began.
+        ended: When it ended.
+    """
+
+    rows: int
+    columns: tuple[ColumnDrift, ...]
+    answers: tuple[ColumnDrift, ...] = ()
+    judged: bool = True
+    notes: tuple[str, ...] = ()
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether any column, or the answers, are an alarm."""
+        return any(each.alarmed for each in (*self.columns, *self.answers))
+
+    @property
+    def alarms(self) -> tuple[ColumnDrift, ...]:
+        """What is an alarm, the one that matters most first."""
+        return tuple(each for each in (*self.columns, *self.answers) if each.alarmed)
+
+    @property
+    def weighted(self) -> float:
+        """The effects of all columns that drifted, weighted by importance: 0 to 1."""
+        drifted = [each for each in self.columns if each.level != "none"]
+        known = [each for each in self.columns if each.importance is not None]
+        if not known:
+            return sum(each.effect for each in drifted) / max(len(self.columns), 1)
+        return sum(each.effect * (each.importance or 0.0) for each in drifted)
+
+
+def judge(
+    reference: Reference, window: Window, *, alarm: Alarm | None = None, before: Sequence[Window] = ()
+) -> Drift:
+    """Compare the rows of a window with those that the model was fitted on.
+
+    Args:
+        reference: The rows that it was fitted on, as they were.
+        window: The rows now, counted in the reference's bins.
+        alarm: How sure and how far a drift must be to be an alarm; by default one window in a hundred may be
+            a false alarm, and floors are those of the tests.
+        before: The windows before this one, in order: they tell since when, and whether it persists.
+
+    Raises:
+        UsageError: A window was counted in the bins of another reference.
+    """
+    alarm = Alarm() if alarm is None else alarm
+    for each in (window, *before):
+        if each.reference != reference.digest:
+            raise UsageError(
+                "The window was counted in the bins of another reference.",
+                "Count its rows against the reference of the version that is judged.",
+            )
+    notes: list[str] = []
+    if window.rows < alarm.minimum:
+        few = f"{window.rows:,} rows are too few to judge by: {alarm.minimum:,} are asked for."
+        return Drift(window.rows, (), (), judged=False, notes=(few,), began=window.began, ended=window.ended)
+    found, said, why = _scored(reference, window, alarm, before, everything=True)
+    notes += [why] if why else []
+    past = _Past(reference, alarm, tuple(before[-_FAR_BACK:]))
+    now = window.by_name
+    columns = tuple(_drift(reference, each, now.get(each.name), window, alarm, past) for each in found)
+    answers = tuple(_drift(reference, each, None, window, alarm, past) for each in said)
+    if reference.left_out:
+        notes.append(f"{reference.left_out:,} columns are not in the reference and were not looked at.")
+    return Drift(
+        rows=window.rows,
+        columns=tuple(sorted(columns, key=_matters)),
+        answers=tuple(sorted(answers, key=_matters)),
+        notes=tuple(notes),
+        began=window.began,
+        ended=window.ended,
+    )
+
+
+def _scored(
+    reference: Reference, window: Window, alarm: Alarm, before: Sequence[Window], *, everything: bool
+) -> tuple[list[Found], list[Found], str]:
+    now = window.by_name
+    pairs = [
+        (column, now[column.name])
+        for column in reference.columns
+        if column.name in now and now[column.name].rows
+    ]
+    said, why = answer_pairs(reference, window, alarm.answers, before)
+    parts = None if everything else deciding()
+    found = scored([*pairs, *said], alarm.floors_at(window.began), parts)
+    return list(found[: len(pairs)]), list(found[len(pairs) :]), why
+
+
+class _Past:
+    """The windows before, looked at from the last one backwards, and only as far as somebody asks."""
+
+    def __init__(self, reference: Reference, alarm: Alarm, before: Sequence[Window]) -> None:
+        self._reference, self._alarm, self._before = reference, alarm, before
+        self._drifted: list[frozenset[str]] = []
+
+    def run(self, name: str) -> tuple[int, datetime | None]:
+        """Return how many windows in a row a column had drifted, and when the first of them began."""
+        count, since = 0, None
+        while count < len(self._before) and name in self._at(count):
+            count += 1
+            since = self._before[-count].began
+        return count, since
+
+    def _at(self, back: int) -> frozenset[str]:
+        while len(self._drifted) <= back:
+            place = len(self._before) - 1 - len(self._drifted)
+            window = self._before[place]
+            if window.rows < self._alarm.minimum:
+                self._drifted.append(frozenset())
+                continue
+            found, said, _ = _scored(
+                self._reference, window, self._alarm, self._before[:place], everything=False
+            )
+            self._drifted.append(
+                frozenset(each.name for each in (*found, *said) if each.adjusted < self._alarm.alpha)
+            )
+        return self._drifted[back]
+
+
+def _drift(
+    reference: Reference, found: Found, now: ColumnWindow | None, window: Window, alarm: Alarm, past: _Past
+) -> ColumnDrift:
+    drifted = found.best is not None and found.adjusted < alarm.alpha
+    effect = 0.0 if found.best is None else found.best.effect
+    count, since = past.run(found.name) if drifted else (0, None)
+    known = reference.by_name.get(found.name) if now is not None else None
+    cause: Cause = ""
+    suspicion = ""
+    if drifted and found.best is not None:
+        cause, suspicion = guess(known, now, found.best, found.scores, alarm, window.began)
+    return ColumnDrift(
+        name=found.name,
+        test="" if found.best is None else found.best.test,
+        effect=effect,
+        p=found.p,
+        adjusted=found.adjusted,
+        importance=reference.importance.get(found.name, 0.0 if known else None) if reference.importance else None,
+        alarmed=drifted and count + 1 >= alarm.persistence,
+        level=("strong" if effect >= _STRONG else "slight") if drifted else "none",
+        cause=cause,
+        words="There is nothing to compare." if found.best is None else found.best.words,
+        suspicion=suspicion,
+        since=(since or window.began) if drifted else None,
+        windows=count + 1 if drifted else 0,
+        scores=found.scores,
+    )
+
+
+def _matters(drift: ColumnDrift) -> tuple[bool, float, float, str]:
+    weight = 1.0 if drift.importance is None else drift.importance
+    return drift.level == "none", -drift.effect * weight, -drift.effect, drift.name

@@ -1,0 +1,43 @@
+"""The population stability index, over ten groups of bins or over the levels. It describes; it decides nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mlops_magics.artifact.periods import starts
+from mlops_magics.artifact.reference import ColumnReference
+from mlops_magics.drift.base import Score
+from mlops_magics.drift.cells import cells_of, is_ordered
+from mlops_magics.drift.chance import shares
+from mlops_magics.stats.windows import ColumnWindow
+
+_LEAST: Final = 1e-4  # the share that an empty cell is taken for, as is the custom
+
+
+@dataclass(frozen=True, slots=True)
+class _PopulationStability:
+    name: str = "psi"
+    weight: float = 0.0
+    floor: float = 0.1
+
+    def score(self, reference: ColumnReference, window: ColumnWindow) -> Score | None:
+        cells = cells_of(reference, window)
+        if cells is None:
+            return None
+        then, now = cells
+        if not then.sum() or not now.sum():
+            return Score(self.name, reference.name, 0.0, 0.0, None, "There are no values to compare.")
+        if is_ordered(reference):
+            at = list(starts(then.size))
+            then, now = np.add.reduceat(then, at), np.add.reduceat(now, at)
+        before, after = np.maximum(shares(then), _LEAST), np.maximum(shares(now), _LEAST)
+        index = float(((after - before) * np.log(after / before)).sum())
+        words = f"The population stability index is {index:.3f}."
+        return Score(self.name, reference.name, index, 1 - math.exp(-index), None, words)
+
+
+TEST = _PopulationStability()

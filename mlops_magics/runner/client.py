@@ -1,0 +1,110 @@
+"""nbclient, with bounds on what a cell may print and a way to stop a cell that does not end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty
+from typing import Any, Final
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionComplete
+from nbclient.util import ensure_async, run_sync
+
+MOST_OUTPUT: Final = 10_000_000  # characters that a cell's outputs may have
+_SOCKET: Final = 100  # characters of a socket's path: systems take 104 to 108
+_TOLD: Final = "\n[Output beyond {most:,} characters was cut.]\n"
+
+
+class Client(NotebookClient):
+    """Executes the cells of one notebook, one at a time.
+
+    Args:
+        node: The notebook, as JSON types; outputs go into the node that is made of it.
+        kernel: The kernel's name.
+        seconds: Says how many seconds a cell may take from now on.
+    """
+
+    def __init__(self, node: Mapping[str, Any], kernel: str, seconds: Callable[[], float]) -> None:
+        made = nbformat.from_dict(dict(node))  # type: ignore[no-untyped-call]
+        super().__init__(
+            made, kernel_name=kernel, timeout_func=lambda _: max(seconds(), 0.05), coalesce_streams=True
+        )
+        self._room: dict[int, int] = {}
+
+    def reach(self, place: Path) -> None:
+        """Let the kernel be reached by sockets in a private folder, where the system has such.
+
+        TCP would let every user of this machine try; with ipykernel it also warns of that.
+
+        Args:
+            place: The folder.
+        """
+        manager: Any = self.create_kernel_manager()
+        manager.connection_file = str(place / "kernel.json")
+        stem = str(place / "k")
+        if sys.platform != "win32" and len(os.fsencode(stem)) < _SOCKET:
+            manager.transport, manager.ip = "ipc", stem
+
+    def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:  # noqa: ANN401 - as nbclient has it
+        """Keep an output while the cell has room for it."""
+        room = self._room.get(cell_index, MOST_OUTPUT)
+        if room < 0:
+            return None
+        self._room[cell_index] = room = room - _size(msg["content"])
+        if room >= 0:
+            return super().output(outs, msg, display_id, cell_index)
+        note = _TOLD.format(most=MOST_OUTPUT)
+        outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))  # type: ignore[no-untyped-call]
+        return None
+
+    def stop(self, place: int, seconds: float) -> bool:
+        """Interrupt the cell that runs, and take what it still prints: its ``finally`` blocks run.
+
+        Args:
+            place: Which cell it is.
+            seconds: How long to wait for it.
+
+        Returns:
+            Whether it ended.
+        """
+        return bool(run_sync(self._stop)(place, seconds))
+
+    async def _stop(self, place: int, seconds: float) -> bool:
+        if self.km is None or self.kc is None:
+            return True
+        await ensure_async(self.km.interrupt_kernel())
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                msg: Any = await ensure_async(self.kc.iopub_channel.get_msg(timeout=left))
+                if msg["parent_header"].get("msg_type") == "execute_request":
+                    self.process_message(msg, self.nb.cells[place], place)
+            except Empty:
+                break
+            except CellExecutionComplete:
+                return True
+        return False
+
+    def ended(self) -> str:
+        """Say how the kernel's process ended, or "" where it runs or nothing is known."""
+        process = getattr(getattr(self.km, "provisioner", None), "process", None)
+        code = None if process is None else process.poll()
+        if code is None:
+            return ""
+        if code < 0:
+            return f"signal {-code}" + (", as when memory runs out" if code == -9 else "")  # noqa: PLR2004 - SIGKILL
+        return f"exit code {code}"
+
+
+def _size(value: object) -> int:
+    """Count the characters of what a message holds."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_size(item) for item in value.values())
+    return sum(map(_size, value)) if isinstance(value, list) else 1

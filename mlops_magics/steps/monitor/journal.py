@@ -1,0 +1,115 @@
+"""The journal of an endpoint, read file by file into windows: never more than one file is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlops_magics.artifact.reference import Reference
+from mlops_magics.serving.journal import files
+from mlops_magics.serving.journal.entries import INPUT, no_lines
+from mlops_magics.steps.monitor.counting import Lines, counted_lines
+from mlops_magics.steps.monitor.kept import Shelf
+from mlops_magics.steps.monitor.spans import Span
+
+_WRITTEN: Final = 60.0  # seconds after which all that came in a window lies in the journal
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is read, and how it is counted.
+
+    Attributes:
+        folder: The journal.
+        version: The version that is watched; what others answered counts as traffic only.
+        reference: How its rows looked when it was fitted; None where nothing says so.
+        digest: What tells this reference from any other.
+    """
+
+    folder: Path
+    version: str
+    reference: Reference | None
+    digest: str
+
+
+def read(source: Source, *, seconds: float, since: float, now: float) -> tuple[Span, ...]:
+    """Read the windows of a journal, oldest first; a window without requests is there too.
+
+    Args:
+        source: What is read.
+        seconds: How long a window is. Windows begin at whole multiples of it since 1970.
+        since: How far back, in seconds since 1970: the window that holds it is the first.
+        now: This moment; the last window goes on beyond it.
+    """
+    first, end = int(since // seconds), int(now // seconds) + 1
+    shelf = Shelf.of(source.folder, seconds, f"{source.version};{source.digest}")
+    kept = shelf.take(first, end)
+    missing = [number for number in range(first, end) if number not in kept]
+    if missing:
+        found = _read(source, seconds, missing)
+        over = int((now - _WRITTEN) // seconds)
+        shelf.put((number, found[number]) for number in missing if number < over)
+        kept |= found
+    return tuple(kept[number] for number in range(first, end))
+
+
+def lines(folder: Path, since: float, columns: tuple[str, ...] | None = None) -> Iterator[Any]:
+    """Read a journal file by file, as Polars frames.
+
+    Args:
+        folder: The journal.
+        since: What came before is left out, in seconds since 1970.
+        columns: Only these, as far as a file has them; None for all.
+
+    Yields:
+        The lines of a file, with the columns that each journal has.
+
+    Raises:
+        FileNotFoundError: A file was put together with others just now: begin again.
+    """
+    import polars as pl
+
+    bound = pl.lit(int(since * 1e6)).cast(pl.Datetime("us", "UTC"))
+    none = pl.DataFrame(no_lines())
+    for path in files.paths(folder, since):
+        scanned = pl.scan_parquet(path)
+        if columns is not None:
+            there = scanned.collect_schema().names()
+            scanned = scanned.select([name for name in columns if name in there])
+        frame = scanned.filter(pl.col("time") >= bound).collect()
+        wanted = none if columns is None else none.select([c for c in none.columns if c in columns])
+        yield pl.concat([wanted, frame], how="diagonal_relaxed")
+
+
+def _read(source: Source, seconds: float, missing: list[int]) -> dict[int, Span]:
+    for _ in range(_TRIES):
+        try:
+            return _counted(source, seconds, missing)
+        except FileNotFoundError:  # put together with others just now: all is counted anew
+            continue
+    return _counted(source, seconds, missing)
+
+
+def _counted(source: Source, seconds: float, missing: list[int]) -> dict[int, Span]:
+    import polars as pl
+
+    found = {number: Span(number * seconds, (number + 1) * seconds) for number in missing}
+    wanted = pl.Series(missing)
+    size = int(seconds * 1e6)
+    for frame in lines(source.folder, missing[0] * seconds):
+        numbered = frame.with_columns((pl.col("time").cast(pl.Int64) // size).alias(_NUMBER))
+        numbered = numbered.filter(pl.col(_NUMBER).is_in(wanted.implode()))
+        for (number,), part in numbered.partition_by(_NUMBER, as_dict=True, include_key=False).items():
+            found[number] += _span(source, part, number * seconds, (number + 1) * seconds)
+    return found
+
+
+_NUMBER: Final = " window"  # no column of a journal begins with a blank
+
+
+def _span(source: Source, part: Any, began: float, ended: float) -> Span:  # noqa: ANN401 - a Polars frame
+    features = {name: name.removeprefix(INPUT) for name in part.columns if name.startswith(INPUT)}
+    return counted_lines(Lines(part, features, source.version, source.reference), began, ended)

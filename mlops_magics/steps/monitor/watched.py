@@ -1,0 +1,110 @@
+"""Who is watched: an endpoint or a version, and what was kept about how its rows looked."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_magics.artifact.reference import NAME, Reference
+from mlops_magics.artifact.reference import read as read_reference
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.steps.deploy.facts import version_of
+from mlops_magics.targets.base import Endpoint
+from mlops_magics.targets.finding import find
+from mlops_magics.tracking import evaluations, registry, subject
+from mlops_magics.tracking.evaluations import Summary
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A version where it serves, or as it is registered.
+
+    Attributes:
+        place: The endpoint's name; the model's for a table.
+        version: The version.
+        journal: The endpoint's journal; None of a table, and where none is kept.
+        reference: How the rows looked when it was fitted; None where nothing was kept.
+        before: What its evaluation found; None where it was never evaluated.
+    """
+
+    place: str
+    version: ModelVersion
+    journal: Path | None
+    reference: Reference | None
+    before: Summary | None
+
+    @property
+    def digest(self) -> str:
+        """What tells its reference from any other."""
+        return "" if self.reference is None else self.reference.digest
+
+    @property
+    def trained(self) -> float:
+        """When it was registered, in seconds since 1970."""
+        return self.version.since
+
+
+def endpoints_of(store: Store) -> tuple[Endpoint, ...]:
+    """List the endpoints of this machine, by name."""
+    return find("local", store.settings, masked(store.settings.store)).list()
+
+
+def endpoint(store: Store, name: str) -> Watched:
+    """Find an endpoint and the version that it serves.
+
+    Args:
+        store: The open store.
+        name: The endpoint's name; what stands behind an ``@`` is not looked at.
+
+    Raises:
+        NotFoundError: There is no such endpoint, it keeps no journal, or its version is gone.
+    """
+    known = {one.name: one for one in endpoints_of(store)}
+    wanted = name.partition("@")[0].partition("/")[0]
+    if wanted not in known:
+        raise NotFoundError(
+            f"There is no endpoint {wanted}.",
+            nearest(wanted, known) or f"Give rows instead: %mlops_monitor {name} --data ROWS",
+        )
+    found = known[wanted]
+    if found.journal is None:
+        raise NotFoundError(f"{wanted} keeps no journal.", f"Deploy {wanted} again without --no-journal.")
+    version = registry.resolve(store, ModelAddress(found.model, found.version))
+    return watched(store, version, found.name, found.journal)
+
+
+def registered(store: Store, model: str | ModelVersion) -> Watched:
+    """Find the version that rows of a table are compared with; a bare name means its champion."""
+    version = version_of(store, model)
+    return watched(store, version, version.model, None)
+
+
+def watched(store: Store, version: ModelVersion, place: str, journal: Path | None) -> Watched:
+    """Bring together what was kept about a version."""
+    return Watched(place, version, journal, reference_of(store, version), evaluations.read(store, version))
+
+
+def reference_of(store: Store, version: ModelVersion) -> Reference | None:
+    """Read the reference of a version; None where there is none.
+
+    It is kept in the state folder under the digest of the version's files, so that watching a thousand
+    models does not fetch a thousand models each time.
+    """
+    path = None
+    if version.digest is not None:
+        path = store.settings.state / "references" / f"{version.digest.rpartition(':')[2]}.json"
+        with contextlib.suppress(OSError, MLOpsError):
+            return Reference.from_json(path.read_bytes(), str(path))
+    with subject.files(store, subject.of_version(version)) as folder:
+        found = read_reference(folder)
+        if found is not None and path is not None:
+            with contextlib.suppress(MLOpsError):
+                private_folder(path.parent)
+                write_atomic(path, (folder / NAME).read_bytes(), private=True)
+    return found

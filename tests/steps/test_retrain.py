@@ -1,0 +1,232 @@
+"""A model is made anew on what came since, judged beside the champion, and promoted or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from retrained import champion, notebook, rows_of, tags
+
+from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
+from mlops_magics.foundation.moments import Moment
+from mlops_magics.frontends.cli.command import main
+from mlops_magics.steps.promote import promote
+from mlops_magics.steps.retrain import retrain
+from mlops_magics.steps.retrain.ledger import Limits, in_the_way
+from mlops_magics.tracking import registry, retrainings
+from mlops_magics.tracking.recall import fetched_text
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.retrainings import Attempt
+from mlops_magics.tracking.store import Store
+
+
+@pytest.fixture
+def store(registered: ModelVersion, project: Path) -> Store:
+    """A champion, the notebook ``train.ipynb``, and rows that came since in ``new.parquet``."""
+    assert registered.version == "1"
+    notebook(project / "train.ipynb")
+    rows_of().to_parquet(project / "new.parquet")
+    return champion()
+
+
+def again(**options: Any) -> Any:
+    asked = {"notebook": ("train.ipynb",), "data": "new.parquet", "cursor": "number", "target": "late"}
+    return retrain("flights", **{**asked, **options})
+
+
+def test_a_better_successor_becomes_the_challenger(store: Store, project: Path) -> None:
+    found = again()
+    assert (found.outcome, found.version, found.alias) == ("promoted", "2", "challenger"), found
+    assert registry.aliases_of(store, "flights") == {"candidate": "2", "challenger": "2", "champion": "1"}
+    assert [one.holdout for one in found.judged] == ["frozen", "recent"]
+    assert all(one.better for one in found.judged)
+    assert found.holds
+    assert found.exit_code == 0
+    # Nothing that was held out was trained on, and the watermark is the highest number that was.
+    mark = json.loads(tags(store, "2")["mlops.watermark"])
+    assert (mark["cursor"], mark["value"]) == ("number", "959")
+    assert found.counts.new == 1200
+    assert found.trained + sum(one.rows for one in found.judged) == 1200
+    assert tags(store, "2")["mlops.retraining"] == found.id
+    for run_id, name in ((found.record, "1-train.ipynb"), (found.run, "mlops/retrain/1-train.ipynb")):
+        assert "injected-parameters" in fetched_text(store, run_id, name)
+    (attempt,) = retrainings.attempts(store, "flights")
+    assert (attempt.outcome, attempt.version, attempt.run) == ("promoted", "2", found.run)
+    assert [path.suffix for path in (project / ".mlops" / "retrain" / "flights").iterdir()] == [".parquet"]
+    html = found.to_html()
+    assert "1,200 new of 1,200" in html
+    assert "better" in html
+
+
+def test_what_a_gate_refuses_stays_the_candidate(store: Store) -> None:
+    found = again(parameters=("noise=0.5",))
+    assert (found.outcome, found.holds, found.exit_code) == ("refused", False, 3)
+    assert "On the frozen holdout: flights/2 fails the gate quality" in found.why
+    assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
+    (attempt,) = retrainings.attempts(store, "flights")
+    assert (attempt.outcome, attempt.version) == ("refused", "2")
+    # The champion is what it was, so that the same rows are new still; but nobody asks for the same twice.
+    found = again(when="rows > 500")
+    assert (found.outcome, found.exit_code) == ("skipped", 0)
+    assert f"there was the retraining {attempt.id}, and its cool-down of 1 d is not over" in found.why.lower()
+    found = again(when="rows > 500", cooldown="1s")
+    assert (found.outcome, found.holds) == ("skipped", True)
+    assert "'rows > 500' does not hold: rows 240, not > 500" in found.why
+
+
+def test_a_notebook_that_fails_is_kept_and_moves_nothing(store: Store, project: Path) -> None:
+    secret = "sk-" + "a1b2c3d4" * 6
+    notebook(project / "train.ipynb", f"token = '{secret}'\nprint(token)", "1 / 0")
+    with pytest.raises(MLOpsError, match=r"failed in cell 5\. ZeroDivisionError: division by zero"):
+        again()
+    (attempt,) = retrainings.attempts(store, "flights")
+    assert (attempt.outcome, attempt.version) == ("failed", "")
+    kept = fetched_text(store, attempt.record, "1-train.ipynb")
+    assert "ZeroDivisionError" in kept
+    assert secret not in kept
+    assert registry.aliases_of(store, "flights") == {"candidate": "1", "champion": "1"}
+    notebook(project / "train.ipynb", "import time", "time.sleep(60)")
+    with pytest.raises(MLOpsError, match="timed out"):
+        again(timeout="5s")
+    assert [one.outcome for one in retrainings.attempts(store, "flights")] == ["failed", "failed"]
+
+
+def test_nothing_new_is_nothing_to_do(store: Store, project: Path) -> None:
+    rows = rows_of()
+    rows.assign(late=None).to_parquet(project / "new.parquet")
+    for _ in range(3):
+        found = again()
+        assert (found.outcome, found.why) == ("skipped", "There are no new labelled rows.")
+    assert found.counts.unlabelled == 1200
+    (skipped,) = retrainings.attempts(store, "flights")
+    assert (skipped.outcome, skipped.times, skipped.why) == ("skipped", 3, "there are no new labelled rows")
+    rows.head(1).to_parquet(project / "new.parquet")
+    assert "1 new rows are too few to hold 30 of them out" in again().why
+    assert "age is not known" not in again(when="age > 1h").why
+    assert "'auc < 0.8' does not hold: auc is not known" in again(when="auc < 0.8").why
+
+
+def test_the_cells_that_made_the_champion_are_executed_where_no_notebook_is_named(
+    store: Store, book: Callable[[str], Any], project: Path
+) -> None:
+    rows_of(1200, limit=45.0).to_parquet(project / "first.parquet")
+    book('data = "first.parquet"')
+    book("import pandas as pd\nrows = pd.read_parquet(data)")
+    book(
+        "%%mlops_track --name sliced -o sliced\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        'model = LogisticRegression().fit(rows[["size", "age"]], rows["late"])'
+    )
+    with pytest.raises(MLOpsError, match="No one cell of those that made the run baseline assigns data"):
+        again(notebook=(), allow_code=True)  # the seal is that of another test's folder
+    book("%mlops_register sliced flights")
+    champion(version="2")
+    found = again(notebook=(), cursor=None)
+    assert (found.outcome, found.version, found.trained) == ("promoted", "3", found.trained), found
+    assert found.trained < 960
+    kept = json.loads(fetched_text(store, found.record, "slice.ipynb"))
+    assert "train.parquet" in str([cell["source"] for cell in kept["cells"]])
+    run = store.client.get_run(found.run)
+    assert run.info.run_name == "sliced"
+    # Whoever did not write these cells is asked first.
+    store.client.set_tag(registry.versions(store, "flights")[1].run_id, "mlops.slice.seal", "another")
+    with pytest.raises(RefusedError, match="were not recorded by you here"):
+        again(notebook=())
+
+
+def test_a_model_goes_on_from_where_it_is(store: Store, book: Callable[[str], Any], project: Path) -> None:
+    with pytest.raises(RefusedError, match="A HistGradientBoostingClassifier cannot be fitted further"):
+        again(notebook=(), update=True)
+    book(
+        "%%mlops_track --name stream -o stream\n"
+        "from sklearn.linear_model import SGDClassifier\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "from sklearn.preprocessing import StandardScaler\n"
+        'X = train[["age"]]\n'
+        'steps = StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)\n'
+        'going = make_pipeline(*steps).fit(X, train["late"])'
+    )
+    book("%mlops_register stream flights")
+    champion(version="2")
+    found = again(notebook=(), update=True)
+    assert (found.outcome, found.version) == ("promoted", "3"), found
+    assert store.client.get_run(found.run).data.tags["mlops.updated"] == "flights/2"
+    rows_of(1300).assign(late=2).to_parquet(project / "new.parquet")
+    with pytest.raises(RefusedError, match="a class that the model does not know: 2"):
+        again(notebook=(), update=True)
+
+
+def test_the_champion_is_moved_only_where_the_policy_lets_a_machine(store: Store, project: Path) -> None:
+    with pytest.raises(RefusedError, match="No policy of flights lets a retraining move the champion"):
+        again(promote="champion")
+    assert retrainings.attempts(store, "flights") == ()
+    (project / "policy.toml").write_text('machine = true\n[gates]\nrequire = "better"\n')
+    told = promote("flights", policy=project / "policy.toml")
+    assert "may move the champion by itself" in told.to_html()
+    found = again(promote="champion")
+    assert (found.outcome, found.before) == ("promoted", "1"), found
+    assert registry.aliases_of(store, "flights")["champion"] == "2"
+    # It goes on from there: what was trained on is not new any more, and the holdout is the same.
+    rows_of(1500).to_parquet(project / "new.parquet")
+    frozen = retrainings.frozen(store, "flights")
+    found = again(promote="champion")
+    assert 1500 - 960 <= found.counts.new <= 1500 - 950
+    assert found.judged[0].rows == json.loads(frozen)["rows"]
+    assert retrainings.frozen(store, "flights") == frozen
+
+
+def test_a_command_ends_with_a_code_of_its_own_where_a_gate_refuses(store: Store) -> None:
+    assert store
+    words = ["retrain", "flights", "--notebook", "train.ipynb", "--data", "new.parquet", "--target", "late"]
+    assert main([*words, "--parameters", "noise=0.5"]) == 3
+    assert main([*words, "--when", "rows > 1"]) == 0  # left out: the cool-down
+    assert main([*words, "--when", "rows >"]) == 2
+    assert main([*words, "--parameters", "noise=much"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": "many"}, "--budget cannot be 'many'"),
+        ({"cooldown": "soon"}, "--cooldown cannot be 'soon'"),
+        ({"parameters": ("depth",)}, "cannot read 'depth'"),
+        ({"after": "3", "cursor": None}, "--after is a value of a cursor"),
+        ({"update": True}, "--update goes on from the champion"),
+        ({"data": None}, "are about fresh rows"),
+        ({"data": None, "cursor": None}, "no rows to judge the new version by"),
+    ],
+)
+def test_what_is_not_understood_is_said_before_anything_is_done(
+    project: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        again(**options)
+    assert not (project / "mlflow.db").exists()
+
+
+def test_the_budget_and_the_alerts_that_were_answered_hold_it_back() -> None:
+    now = Moment(1_000_000.0, "boot", 500_000.0)
+
+    def made(ago: float, **said: Any) -> Attempt:
+        at = Moment(now.wall - ago, "boot", now.ticks - ago)
+        fields = {"outcome": "refused", "reason": "", **said}
+        return Attempt(
+            "r", said.pop("id", "a"), "flights", at, "ended", **{k: v for k, v in fields.items() if k != "id"}
+        )
+
+    limits = Limits.of("1d", "2/week")
+    day = 86_400.0
+    assert in_the_way(limits, [], ("x",), now) == ""
+    assert "is not over" in in_the_way(limits, [made(0.9 * day)], (), now)
+    assert in_the_way(limits, [made(1.1 * day)], (), now) == ""
+    assert in_the_way(limits, [made(0.5 * day, outcome="skipped")], (), now) == ""
+    assert "budget of 2/week is spent" in in_the_way(limits, [made(2 * day), made(6 * day)], (), now)
+    assert in_the_way(limits, [made(2 * day), made(8 * day)], (), now) == ""
+    answered = made(0.5 * day, answers=("x", "y"))
+    assert "has answered these alerts already" in in_the_way(limits, [answered], ("x",), now)
+    assert "has answered" not in in_the_way(limits, [answered], ("x", "z"), now)
+    promoted = made(0.5 * day, outcome="promoted")
+    assert "was made by the retraining a itself" in in_the_way(limits, [promoted], ("z",), now)
