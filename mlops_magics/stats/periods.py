@@ -119,9 +119,13 @@ def _codes(known: ColumnReference, column: Column) -> tuple[Codes, int]:
     assert column.texts is not None  # noqa: S101 - one of both is there
     names = group_names(known.levels)
     places = {name: place for place, name in enumerate(names)}
-    coded = column.texts.replace_strict(
-        list(places), list(places.values()), default=len(names), return_dtype=pl.Int64
-    ) if names else column.texts.str.len_chars().cast(pl.Int64) * 0
+    coded = (
+        column.texts.replace_strict(
+            list(places), list(places.values()), default=len(names), return_dtype=pl.Int64
+        )
+        if names
+        else column.texts.str.len_chars().cast(pl.Int64) * 0
+    )
     valid = column.texts.is_not_null()
     return np.where(valid.to_numpy(), coded.fill_null(0).to_numpy(), -1), len(names) + 1
 
