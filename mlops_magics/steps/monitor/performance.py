@@ -159,7 +159,7 @@ def estimated(span: Span, before: Summary | None) -> Performance | None:
 
 
 def calibrated(before: Summary | None) -> bool:
-    """Tell whether the version's evaluation found that its probabilities mean what they say, and nearly so."""
+    """Tell whether the version's evaluation found that its probabilities nearly mean what they say."""
     gap = _gap(before)
     return gap is not None and gap <= _CLOSE
 
