@@ -24,7 +24,7 @@ class Model:
     classes_ = np.array([0, 1])
 
     def predict_proba(self, rows):
-        yes = 1 / (1 + np.exp(-np.asarray(rows)[:, 0]))
+        yes = 1 / (1 + np.exp(-np.asarray(rows)[:, 0].astype(float)))
         return np.column_stack([1 - yes, yes])
 
 
