@@ -74,12 +74,16 @@ class Refused:
         status: The HTTP status.
         code: The error's code.
         version: Which version refused it.
+        column: The column that it is about, where it is about one.
+        rule: The rule of the contract that it breaks, where it breaks one.
     """
 
     call: Call
     status: int
     code: str
     version: str
+    column: str | None = None
+    rule: str | None = None
 
 
 def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) -> pa.Table:
@@ -91,8 +95,9 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
 
     Returns:
         ``time`` (UTC), ``request_id``, ``row`` (its number in the request), ``version``, ``role``,
-        ``method``, ``status``, ``error``, ``decode_ms``, ``queue_ms``, ``predict_ms``, ``encode_ms``, one
-        ``input.NAME`` a column, and ``prediction`` or ``probabilities``; in no order.
+        ``method``, ``status``, ``error``, of refusals ``column`` and ``rule``, ``decode_ms``, ``queue_ms``,
+        ``predict_ms``, ``encode_ms``, one ``input.NAME`` a column, and ``prediction`` or
+        ``probabilities``; in no order.
     """
     import pyarrow as pa
 
@@ -110,7 +115,8 @@ def no_lines() -> pa.Table:
     words = pa.dictionary(pa.int32(), pa.string())
     fields = {"time": pa.timestamp("us", tz="UTC"), "request_id": pa.string(), "row": pa.int32()}
     fields |= {f"{span}_ms": pa.float32() for span in _SPANS}
-    fields |= dict.fromkeys(("version", "role", "method", "error"), words) | {"status": pa.int16()}
+    fields |= dict.fromkeys(("version", "role", "method", "error", "column", "rule"), words)
+    fields |= {"status": pa.int16()}
     return pa.schema(list(fields.items())).empty_table()
 
 
@@ -152,6 +158,8 @@ def _refusals(refused: list[Refused]) -> pa.Table:
     told["version"] = _words([each.version for each in refused])
     told["error"] = _words([each.code for each in refused])
     told["status"] = pa.array([each.status for each in refused], pa.int16())
+    told["column"] = _words([each.column for each in refused])
+    told["rule"] = _words([each.rule for each in refused])
     return pa.table(told)
 
 

@@ -31,6 +31,7 @@ class Deployment(Result):
         beside: The second version behind it and what it answers for, in words, or "".
         key_file: The file, readable for you only, that holds its token, from ``~`` on where it lies there; ""
             where none does.
+        certificate: The file with the certificate that it answers over TLS with, likewise; "" without TLS.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Deployment(Result):
     follows: str = ""
     beside: str = ""
     key_file: str = ""
+    certificate: str = ""
 
     volatile: ClassVar[bool] = True
 
@@ -56,6 +58,7 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("token", f"in {self.key_file}" if self.key_file else "where it was given"),
+                *([("certificate", self.certificate)] if self.certificate else []),
                 ("computed by", self._engine()),
                 *([("follows", self.follows)] if self.follows else []),
                 *([("beside it", self.beside)] if self.beside else []),

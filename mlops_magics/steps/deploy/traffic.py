@@ -48,6 +48,7 @@ class Traffic(Result):
         rows: How many rows were predicted.
         errors: How many requests were refused, by the error's code.
         versions: How many rows each version answered.
+        breaches: How many requests broke the contract, by column and rule (``"age: range"``).
         stages: How long each stage of the answered requests took.
         journal: The folder of parquet files that all this was read from.
         frame: The lines of the journal as a pandas frame: one a row that was predicted, one a refusal.
@@ -59,6 +60,7 @@ class Traffic(Result):
     rows: int
     errors: dict[str, int]
     versions: dict[str, int]
+    breaches: dict[str, int]
     stages: tuple[Stage, ...]
     journal: Path
     frame: Any = field(repr=False, compare=False)
@@ -93,6 +95,8 @@ class Traffic(Result):
             yield Table(("version", "rows"), sorted(self.versions.items()))
         if self.errors:
             yield Table(("refused", "requests"), sorted(self.errors.items())[:_SHOWN])
+        if self.breaches:
+            yield Table(("against the contract", "requests"), sorted(self.breaches.items())[:_SHOWN])
         if not self.requests:
             yield Note("Nothing came in this time.")
 
@@ -165,6 +169,7 @@ def _counted(lines: Any) -> dict[str, Any]:  # noqa: ANN401 - a Polars frame
         "rows": answered.height,
         "errors": _tally(refused, "error"),
         "versions": _tally(answered, "version"),
+        "breaches": _breaches(refused),
         "stages": tuple(_stage(name, firsts[f"{name}_ms"].drop_nulls()) for name in STAGES)
         if firsts.height
         else (),
@@ -176,6 +181,14 @@ def _tally(lines: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a Polar
 
     words = lines[column].cast(pl.String).value_counts(sort=True)
     return dict(zip(words[column].to_list(), words["count"].to_list(), strict=True))
+
+
+def _breaches(refused: Any) -> dict[str, int]:  # noqa: ANN401 - a Polars frame
+    import polars as pl
+
+    broken = refused.filter(pl.col("rule").is_not_null())
+    told = broken.select(name=pl.concat_str(pl.col("column", "rule").cast(pl.String), separator=": "))
+    return _tally(told, "name")
 
 
 def _stages(firsts: Any) -> tuple[Stage, ...]:  # noqa: ANN401 - a Polars frame
