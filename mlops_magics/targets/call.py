@@ -78,23 +78,59 @@ def post(
     Raises:
         UnavailableError: No answer came.
     """
+    headers = {"Content-Type": content_type, **({"X-Model-Version": version} if version else {})}
+    return _exchanged(endpoint, ("POST", PATH, body), headers, token=token, timeout=timeout, port=port)
+
+
+def get(endpoint: Endpoint, path: str, *, token: str, timeout: float = 30) -> Answer:
+    """Read something of an endpoint.
+
+    Args:
+        endpoint: The endpoint.
+        path: What is read.
+        token: The endpoint's token.
+        timeout: The most seconds to wait for it.
+
+    Returns:
+        The answer, of status 200.
+
+    Raises:
+        UnavailableError: It cannot be reached, took too long, or failed.
+        RefusedError: It did not accept the token or the caller.
+    """
+    answer = _exchanged(endpoint, ("GET", path, b""), {}, token=token, timeout=timeout, port=None)
+    if answer.status != _OK:
+        raise failure(endpoint, answer)
+    return answer
+
+
+def _exchanged(
+    endpoint: Endpoint,
+    asked: tuple[str, str, bytes],
+    heads: dict[str, str],
+    *,
+    token: str,
+    timeout: float,
+    port: int | None,
+) -> Answer:
+    """Send one request over a connection of its own, and take whatever answer comes."""
+    method, path, body = asked
     address = urlsplit(endpoint.url)
     host, number = endpoint.at or address.hostname or "", port or address.port
     file = endpoint.certificate
     connection = _connection(host, number, timeout, file)
     headers = {
         "Authorization": f"Bearer {token}",
-        "Content-Type": content_type,
         "Host": address.netloc,
         "Connection": "close",
-        **({"X-Model-Version": version} if version else {}),
+        **heads,
     }
     begun = time.perf_counter()
     try:
         connection.connect()
         if file:
             _recognised(endpoint, connection, file)
-        connection.request("POST", PATH, body, headers)
+        connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:

@@ -22,7 +22,7 @@ from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
-from mlops_magics.targets.call import call
+from mlops_magics.targets.call import call, get
 from mlops_magics.targets.local_address import address
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
@@ -167,6 +167,24 @@ class LocalTarget:
         place = self._place(name)
         state = State.read(place.state) or self._missing(name)
         return call(self._endpoint(state), body, content_type=content_type, token=place.token())
+
+    def look(self, name: str, path: str) -> Answer:
+        """Read something that an endpoint says of itself.
+
+        Args:
+            name: The endpoint.
+            path: What is read, such as ``/openapi.json``.
+
+        Returns:
+            The answer, of status 200.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            MLOpsError: It refused the request, or cannot be reached.
+        """
+        place = self._place(name)
+        state = State.read(place.state) or self._missing(name)
+        return get(self._endpoint(state), path, token=place.token())
 
     def key_file(self, name: str) -> Path:
         """Name the file (0600) that holds an endpoint's token, for clients outside of the notebook."""

@@ -19,6 +19,7 @@ from mlops_magics.steps.deploy.result import Deployment, Listing, Plan, Removal,
 from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
 from mlops_magics.steps.deploy.traffic import Traffic, read
 from mlops_magics.steps.deploy.unit import Unit
+from mlops_magics.steps.deploy.watch import Watch
 from mlops_magics.targets.base import Endpoint, Target
 from mlops_magics.targets.finding import find
 from mlops_magics.targets.local import LocalTarget
@@ -186,6 +187,7 @@ class Desk:
             beside=endpoint.beside,
             key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
             certificate=from_home(endpoint.certificate) if endpoint.certificate else "",
+            watch=Watch(self.target, name) if isinstance(self.target, LocalTarget) else None,
         )
 
     def _shown(self, folder: Path) -> str:

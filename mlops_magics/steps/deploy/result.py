@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
-from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.result import Result, live
 from mlops_magics.targets.base import Difference, Endpoint
 
 _SHOWN: Final = 40  # differences
@@ -32,6 +32,7 @@ class Deployment(Result):
         key_file: The file, readable for you only, that holds its token, from ``~`` on where it lies there; ""
             where none does.
         certificate: The file with the certificate that it answers over TLS with, likewise; "" without TLS.
+        watch: What looks at the endpoint for a card; None where it cannot be looked at from here.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Deployment(Result):
     beside: str = ""
     key_file: str = ""
     certificate: str = ""
+    watch: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
 

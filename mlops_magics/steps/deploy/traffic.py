@@ -118,6 +118,42 @@ def read(name: str, folder: Path | None, seconds: float) -> Traffic:
     return Traffic(endpoint=name, seconds=seconds, journal=folder, frame=lines.to_pandas(), **_counted(lines))
 
 
+def observed(folder: Path, seconds: float, parts: int) -> dict[str, Any]:
+    """Say what came in a length of time, as JSON types.
+
+    Args:
+        folder: The journal.
+        seconds: How far to look back.
+        parts: In how many parts of that time requests are counted.
+
+    Returns:
+        The counts of a Traffic, rows by version and role, and how many requests came in each part.
+    """
+    import polars as pl
+
+    now = time.time()
+    lines = _lines(folder, now - seconds)
+    told = _counted(lines)
+    answered = lines.filter(pl.col("status") == 200)  # noqa: PLR2004 - OK
+    names = pl.col("version", "role").cast(pl.String)
+    roles = answered.select(names).group_by("version", "role").len().sort("version", "role")
+    asked = lines.filter((pl.col("role") != "shadow") & ((pl.col("status") != 200) | (pl.col("row") == 0)))  # noqa: PLR2004 - OK
+    moments = asked["time"].dt.epoch("us").to_numpy() / 1e6
+    places = ((moments - now + seconds) / seconds * parts).astype(int).clip(0, parts - 1)
+    counts = [0] * parts
+    for place in places.tolist():
+        counts[place] += 1
+    return {
+        "requests": told["requests"],
+        "rows": told["rows"],
+        "errors": sorted(map(list, told["errors"].items())),
+        "breaches": sorted(map(list, told["breaches"].items())),
+        "stages": [[stage.name, stage.p50, stage.p95, stage.p99] for stage in told["stages"]],
+        "roles": [list(row) for row in roles.iter_rows()],
+        "counts": counts,
+    }
+
+
 def answered_by(folder: Path, request_id: str) -> str | None:
     """Find which version answered a request, in an endpoint's journal, the newest files first.
 
