@@ -12,12 +12,13 @@ from typing import Any, Literal, Self
 
 import orjson
 
+from mlops_magics.artifact.certificate import Certificate
+from mlops_magics.artifact.guard import Token
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.platform import ProcessId
 
 _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
 
-Scope = Literal["predict", "read", "admin"]
 Status = Literal["starting", "ready", "failed", "stopping"]
 ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
 
@@ -46,20 +47,6 @@ class Limits:
     rows: int = 100_000
     queue: int = 1024
     seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A token beside the endpoint's own, for somebody who may do less.
-
-    Attributes:
-        sha256: Hex sha256 of the token; the raw token is never here.
-        scopes: What it opens: "predict" asks the model, "read" sees metrics, metadata and descriptions,
-            "admin" is both.
-    """
-
-    sha256: str
-    scopes: tuple[Scope, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +94,7 @@ class Beside:
         allow_pickle: Whether the user consented to load a pickle.
         allow_code: Whether the user consented to run the code that the model brings along.
         stopped: Why a canary gets no more requests; "" while it does.
+        alias: The alias that it follows; "" for none.
     """
 
     role: Literal["canary", "shadow"]
@@ -117,6 +105,7 @@ class Beside:
     allow_pickle: bool = False
     allow_code: bool = False
     stopped: str = ""
+    alias: str = ""
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
@@ -144,7 +133,9 @@ class Order:
         workers: How many worker processes answer.
         limits: What one request may cost.
         journal: What is kept of requests and answers; None for nothing.
-        tokens: Further tokens, each with what it opens.
+        tokens: Further tokens, each with what it opens; those of the file beside the state open as well.
+        certificate: What it answers over TLS with; None answers without, on loopback only.
+        contract: The contract that requests are held against, as JSON; "" for none.
         follow: The alias that the endpoint follows, or None.
         beside: A second version, or None. In an order to a running endpoint it is put beside what that
             serves, and everything else of the order is as it was.
@@ -166,6 +157,8 @@ class Order:
     limits: Limits = field(default_factory=Limits)
     journal: JournalOrder | None = None
     tokens: tuple[Token, ...] = ()
+    certificate: Certificate | None = None
+    contract: str = ""
     follow: Follow | None = None
     beside: Beside | None = None
 
@@ -202,20 +195,10 @@ class Order:
         if journal := fields.get("journal"):
             told = {"folder": Path(journal["folder"]), "leave_out": tuple(journal["leave_out"])}
             fields["journal"] = JournalOrder(**{**journal, **told})
-        fields["tokens"] = tuple(
-            Token(sha256=one["sha256"], scopes=tuple(one["scopes"])) for one in fields.get("tokens", ())
-        )
+        fields["tokens"] = tuple(Token.from_fields(one) for one in fields.get("tokens", ()))
+        if certificate := fields.get("certificate"):
+            fields["certificate"] = Certificate.from_fields(certificate)
         return cls(**fields)
-
-
-def rope_path(state_path: Path, follow: Follow) -> Path:
-    """Name the pipe by which a follower's surroundings go from a deploy to the supervisor, on no disk."""
-    return state_path.with_name(f"{state_path.name}.{follow.mark}")
-
-
-def mail_path(state_path: Path) -> Path:
-    """Name the file in which a target leaves a mail for the supervisor that writes this state."""
-    return state_path.with_name(state_path.name + ".mail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +320,7 @@ class State:
         change: How the last change of version stands.
         follow: How it follows an alias, if it does.
         beside: The second version behind it, if there is one.
+        certificate: What it answers over TLS with, if it does.
     """
 
     name: str
@@ -358,6 +342,7 @@ class State:
     change: Change | None = None
     follow: Following | None = None
     beside: Beside | None = None
+    certificate: Certificate | None = None
 
     @property
     def process(self) -> ProcessId:
@@ -387,6 +372,8 @@ class State:
                 fields["follow"] = Following(**{**follow, "remark": fault})
             if beside := fields.get("beside"):
                 fields["beside"] = Beside.from_fields(beside)
+            if certificate := fields.get("certificate"):
+                fields["certificate"] = Certificate.from_fields(certificate)
             return cls(**fields)
 
     @classmethod

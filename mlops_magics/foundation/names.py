@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,14 @@ class ModelAddress:
                 )
             return cls(checked_name(model, "model"), version=version)
         return cls(checked_name(rest, "model"))
+
+
+def near(host: str) -> bool:
+    """Tell whether an address is this machine's own, which nobody else can reach."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def run_id(text: str) -> str | None:

@@ -1,6 +1,8 @@
-"""`python -P -m mlops_magics.serving serve | standby | worker`: the three processes behind an endpoint.
+"""`python -P -m mlops_magics.serving serve | standby | worker | resume`: the processes behind an endpoint.
 
 serve      reads an order from stdin, leaves the caller's process tree and becomes its supervisor
+resume     becomes the supervisor of an endpoint that is down, from the order beside the state file that it
+           is given; it stays its caller's child, which is the system's service manager
 standby    imports everything, then waits for an order on stdin and does the same; ends with its caller,
            whose process number may follow
 worker     a worker started afresh, where forking is not safe; only a supervisor starts it
@@ -8,6 +10,10 @@ worker     a worker started afresh, where forking is not safe; only a supervisor
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlops_magics.artifact.order import Order
 
 # One thread a worker: a team of threads that spins on single rows costs more than it gains, and a
 # process with one thread can be forked. Libraries read these when they are imported.
@@ -17,7 +23,7 @@ os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow's allo
 
 
 def main(words: list[str]) -> int:
-    """Be one of the three processes.
+    """Be one of these processes.
 
     Args:
         words: The command line without the program's name.
@@ -33,9 +39,11 @@ def main(words: list[str]) -> int:
 
             line = wait_for_order(int(kernel[0]) if kernel else os.getppid())
             return 0 if line is None else _supervise(line, warm=True)
+        case ["resume", path]:
+            return _resume(path)
         case ["worker", *numbers]:
             return _work(*map(int, numbers))
-    sys.stderr.write("usage: python -m mlops_magics.serving serve | standby [kernel]\n")
+    sys.stderr.write("usage: python -m mlops_magics.serving serve | standby [kernel] | resume STATE\n")
     return 2
 
 
@@ -50,6 +58,32 @@ def _supervise(line: bytes, *, warm: bool) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     posix.detach()
+    return _serve(order, warm=warm)
+
+
+def _resume(path: str) -> int:
+    from pathlib import Path
+
+    from mlops_magics.artifact.order import Order, State
+    from mlops_magics.artifact.paths import order_path
+    from mlops_magics.foundation.errors import MLOpsError
+
+    try:
+        order = Order.from_json(order_path(Path(path)).read_bytes())
+    except (OSError, MLOpsError) as error:
+        sys.stderr.write(f"There is no endpoint to be started again: {error}\n")
+        return 2
+    state = State.read(Path(path))
+    if state and state.process.alive() is not False:
+        sys.stderr.write(f"{order.name} runs already, on {state.node}.\n")
+        return 2
+    return _serve(order, warm=False, resumed=True)
+
+
+def _serve(order: "Order", *, warm: bool, resumed: bool = False) -> int:
+    from mlops_magics.foundation.errors import MLOpsError
+    from mlops_magics.serving import posix
+
     os.umask(0o077)
     posix.log_to(order.log_path)
     _start_logging()
@@ -57,7 +91,8 @@ def _supervise(line: bytes, *, warm: bool) -> int:
     from mlops_magics.serving.supervisor import Supervisor
 
     try:  # what workers that are started afresh import is of no use to them here
-        return Supervisor(order).run(imports() if posix.can_fork() and not warm else ())
+        supervisor = Supervisor(order, resumed=resumed)
+        return supervisor.run(imports() if posix.can_fork() and not warm else ())
     except MLOpsError as error:
         sys.stderr.write(f"{error}\n")
         return 3

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from mlops_magics.artifact.order import Scope, Token
+from mlops_magics.artifact.guard import Book, Scope, Token
 from mlops_magics.serving.codec import RequestError
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -32,12 +32,21 @@ class Access:
     Args:
         token_sha256: Hex sha256 of the token; the token itself is never known here.
         hosts: Names and addresses, beside those of loopback, under which the endpoint may be asked.
+            ``*.example.org`` stands for each name with one word in the place of the star.
         tokens: Further tokens, which open less.
+        book: Where still further ones come and go.
     """
 
-    def __init__(self, token_sha256: str, hosts: Iterable[str] = (), tokens: Iterable[Token] = ()) -> None:
+    def __init__(
+        self,
+        token_sha256: str,
+        hosts: Iterable[str] = (),
+        tokens: Iterable[Token] = (),
+        book: Book | None = None,
+    ) -> None:
         own = Token(sha256=token_sha256, scopes=("admin",))
-        self._tokens = [(one.sha256.lower().encode(), frozenset(one.scopes)) for one in (own, *tokens)]
+        self._tokens = (own, *tokens)
+        self._book = book
         self._hosts = _LOOPBACK | {host.strip("[]").lower() for host in hosts}
 
     def check(self, method: str, path: str, headers: Headers, scope: Scope = "admin") -> None:
@@ -60,7 +69,7 @@ class Access:
                 origins.append(value)
             elif name == b"authorization":
                 tokens.append(value)
-        if len(hosts) != 1 or self._name(hosts[0]) not in self._hosts:
+        if len(hosts) != 1 or not self._ours(self._name(hosts[0])):
             raise RequestError(403, "FOREIGN_HOST", "This endpoint is not asked under that host name.")
         if not all(self._near(origin) for origin in origins):
             raise RequestError(403, "FOREIGN_ORIGIN", "Pages of other origins may not ask this endpoint.")
@@ -81,6 +90,10 @@ class Access:
         match = _HOST.fullmatch(value)
         return (match["six"] or match["name"]).decode().lower() if match else None
 
+    def _ours(self, name: str | None) -> bool:
+        """Tell whether the endpoint may be asked under a name."""
+        return name is not None and (name in self._hosts or f"*.{name.partition('.')[2]}" in self._hosts)
+
     def _near(self, origin: bytes) -> bool:
         match = _ORIGIN.fullmatch(origin)
         return match is not None and self._name(match["host"]) in _LOOPBACK
@@ -88,9 +101,18 @@ class Access:
     def _scopes(self, value: bytes) -> frozenset[Scope] | None:
         """Find what a token opens; None for one that is not known."""
         match = _BEARER.fullmatch(value)
-        given = hashlib.sha256(match["token"] if match else b"").hexdigest().encode()
-        found = None
-        for digest, scopes in self._tokens:  # all of them: the time tells nothing of which it was
-            if hmac.compare_digest(given, digest):
-                found = scopes if found is None else found | scopes
-        return found if match else None
+        if match is None:
+            return None
+        given = hashlib.sha256(match["token"]).hexdigest().encode()
+        found = _opened(given, self._tokens)
+        if found is None and self._book is not None:  # the endpoint's own token needs no look into it
+            return _opened(given, self._book.tokens())
+        return found
+
+
+def _opened(given: bytes, tokens: Iterable[Token]) -> frozenset[Scope] | None:
+    found: frozenset[Scope] | None = None
+    for one in tokens:  # all of them: the time tells nothing of which it was
+        if hmac.compare_digest(given, one.sha256.lower().encode()):
+            found = (found or frozenset()) | frozenset(one.scopes)
+    return found

@@ -28,6 +28,7 @@ from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Hear, Route, hears, says
 from mlops_magics.serving.scoring import Scoring
+from mlops_magics.serving.terms import BreachError, Terms
 
 Send = Callable[[Message], Awaitable[None]]
 
@@ -51,6 +52,7 @@ def build_app(
     name: str,
     journal: Journal | None = None,
     beside: tuple[Predictor, Beside] | None = None,
+    terms: Terms | None = None,
     stopped: Callable[[str], None] = _log.warning,
 ) -> App:
     """Put an application around a predictor.
@@ -64,6 +66,7 @@ def build_app(
         name: The endpoint's name.
         journal: What notes requests and answers.
         beside: A second version, and what it answers for.
+        terms: What requests are held against; a shadow's are not, as nobody asks it.
         stopped: What is told when a canary is stopped, and why.
 
     Returns:
@@ -81,6 +84,7 @@ def build_app(
         version=version,
         journal=journal,
         beside=beside,
+        terms=terms,
         stopped=stopped,
     )
 
@@ -99,6 +103,7 @@ class App:
         version: str,
         journal: Journal | None = None,
         beside: tuple[Predictor, Beside] | None = None,
+        terms: Terms | None = None,
         stopped: Callable[[str], None] = _log.warning,
     ) -> None:
         self._predictor = predictor
@@ -106,6 +111,7 @@ class App:
         self._limits = limits
         self._metrics = metrics
         self._journal = journal
+        self._terms = terms
         live, other = self._lane("live", predictor, model, version), None
         if beside:
             other = self._lane(beside[1].role, beside[0], model, beside[1].version)
@@ -119,6 +125,8 @@ class App:
         for path, route in OpenInference(predictor, model, version).routes().items():
             if route.hear:
                 hears[path] = route.hear
+        if self._terms and role != "shadow":
+            hears = {path: self._terms.heard(hear) for path, hear in hears.items()}
 
         def note(jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
             self._note(lane, jobs, columns, found)
@@ -136,7 +144,9 @@ class App:
             "/ping": says(lambda: Answer(b"\n", "text/plain; charset=utf-8")),
             "/health": says(lambda: Answer(b'{"status":"ok"}')),
             "/version": says(lambda: told),
-            "/metrics": says(lambda: Answer(self._metrics.render(self.lanes.every).encode(), CONTENT_TYPE)),
+            "/metrics": says(
+                lambda: Answer(self._metrics.render(self.lanes.every, self._terms).encode(), CONTENT_TYPE)
+            ),
             **OpenInference(self._predictor, model, version).routes(),
         }
         private = self._journal.leave_out if self._journal else ()
@@ -257,7 +267,8 @@ class App:
 
     def _note_refusal(self, lane: Lane, call: Call, error: RequestError) -> None:
         if self._journal:
-            self._journal.note(Refused(call, error.status, error.code, lane.version, error.column))
+            rule = error.rule if isinstance(error, BreachError) else None
+            self._journal.note(Refused(call, error.status, error.code, lane.version, error.column, rule))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""

@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from mlops_magics.artifact.order import Fault, Follow, Following, Order, rope_path
+from mlops_magics.artifact.order import Fault, Follow, Following, Order
+from mlops_magics.artifact.paths import rope_path
 from mlops_magics.foundation.errors import RefusedError
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def received(order: Order) -> Surroundings | None:
         return None
     packed = b""
     try:
-        rope = os.open(rope_path(order.state_path, order.follow), os.O_RDONLY | os.O_NONBLOCK)
+        rope = os.open(rope_path(order.state_path, order.follow.mark), os.O_RDONLY | os.O_NONBLOCK)
         try:
             with contextlib.suppress(BlockingIOError):
                 while some := os.read(rope, 65536):
@@ -102,6 +103,7 @@ class Follower:
                 "state": str(order.state_path),
                 "allow_pickle": order.allow_pickle,
                 "allow_code": order.allow_code,
+                "contract": bool(order.contract),
             }
         )
         self._process: subprocess.Popen[bytes] | None = None

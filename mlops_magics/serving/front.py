@@ -12,12 +12,15 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from mlops_magics.serving.identity import Identity
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _KEEP_ALIVE = 75  # seconds: a client's pool may rest that long between two requests
+_HANDSHAKE = 10.0  # seconds that a client may take to begin TLS
 _TICK = 0.02  # seconds between two looks at the connections of a worker that drains
 
 
@@ -50,9 +53,11 @@ class Front:
 
     Args:
         app: The ASGI application.
+        identity: What it shows over TLS; None speaks without.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, identity: Identity | None = None) -> None:
+        self._identity = identity
         self._farewell = _Farewell(app)
         self._config = uvicorn.Config(
             self._farewell,
@@ -87,7 +92,11 @@ class Front:
 
     async def accept(self, sock: socket.socket) -> None:
         """Accept connections of a listening socket from now on."""
-        self._servers[sock] = await asyncio.get_running_loop().create_server(self._protocol, sock=sock)
+        tls: dict[str, Any] = {}
+        if self._identity:
+            tls = {"ssl": self._identity.context, "ssl_handshake_timeout": _HANDSHAKE}
+        loop = asyncio.get_running_loop()
+        self._servers[sock] = await loop.create_server(self._protocol, sock=sock, **tls)
 
     def refuse(self, sock: socket.socket) -> None:
         """Accept no further connection of a socket; those that are open stay."""
@@ -142,3 +151,5 @@ class Front:
         while True:
             await asyncio.sleep(1)
             self._set_date()
+            if self._identity:
+                self._identity.renew()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from mlops_magics.serving.lanes import Lane
+    from mlops_magics.serving.terms import Terms
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -55,11 +56,12 @@ class Metrics:
         self._seconds += seconds
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
 
-    def render(self, lanes: Sequence[Lane]) -> str:
+    def render(self, lanes: Sequence[Lane], terms: Terms | None = None) -> str:
         """Write everything in Prometheus' text form.
 
         Args:
             lanes: The versions that are served.
+            terms: What requests are held against.
         """
         waiting = sum(lane.batcher.waiting for lane in lanes)
         labels = self._labels
@@ -94,8 +96,19 @@ class Metrics:
                 for lane in lanes
                 for outcome, count in (("answered", lane.answered), ("failed", lane.failed))
             ),
+            *self._breaches(terms),
         ]
         return "\n".join(lines) + "\n"
+
+    def _breaches(self, terms: Terms | None) -> Iterator[str]:
+        """Write what broke the contract: the columns are the contract's own, so there are not too many."""
+        if terms is None:
+            return
+        yield "# HELP mlops_contract_breaches_total Requests that broke the data contract."
+        yield "# TYPE mlops_contract_breaches_total counter"
+        for (column, rule), count in sorted(terms.breaches.items()):
+            labels = f'{self._labels},column="{escaped(column)}",rule="{rule}"'
+            yield f"mlops_contract_breaches_total{{{labels}}} {count}"
 
 
 def escaped(value: str) -> str:

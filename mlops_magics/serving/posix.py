@@ -9,7 +9,8 @@ import socket
 import sys
 from pathlib import Path
 
-from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.errors import RefusedError, UnavailableError
+from mlops_magics.foundation.names import near
 from mlops_magics.foundation.platform import private_folder
 
 _LOG_BYTES = 1024 * 1024  # a log beyond this is set aside when a supervisor starts
@@ -64,6 +65,19 @@ def log_to(path: Path) -> None:
     os.dup2(log, 2)
     os.close(nothing)
     os.close(log)
+
+
+def guarded(host: str, *, tls: bool) -> None:
+    """Refuse to listen beyond this machine without TLS: a token would cross the network for all to read.
+
+    Raises:
+        RefusedError: It shall.
+    """
+    if not (tls or near(host)):
+        raise RefusedError(
+            f"{host} is an address beyond this machine, and without TLS a token can be read on its way.",
+            "Add --certificate FILE --private-key FILE, or leave --host out.",
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mlops_magics.artifact.order import Scope
+from mlops_magics.artifact.guard import Scope
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.reply import Answer
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from mlops_magics.artifact.order import Order, State
+from mlops_magics.artifact.paths import order_path
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.platform import ProcessId, private_folder, write_atomic
 
@@ -37,10 +38,23 @@ class Board:
             digest=order.digest,
             workers=(),
             wanted=order.workers,
+            certificate=order.certificate,
             status="starting",
             since=time.time(),
         )
         private_folder(self._path.parent)
+
+    def keep(self, order: Order) -> None:
+        """Write down the order that is served now, so that the endpoint can be started from it again.
+
+        Args:
+            order: The order; the port that the system chose is written into it.
+        """
+        kept = replace(order, port=self.state.port)
+        try:
+            write_atomic(order_path(self._path), kept.to_json(), private=True)
+        except UnavailableError:
+            _log.exception("The order cannot be written.")
 
     def post(self, **changes: object) -> None:
         """Change what the board says, and write it if it now says something else.

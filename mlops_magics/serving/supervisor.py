@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from mlops_magics.artifact.order import Change, Fault, Mail, Order, mail_path
+from mlops_magics.artifact.order import Beside, Change, Fault, Follow, Following, Mail, Order
+from mlops_magics.artifact.paths import mail_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.serving.crew import Crew, Worker
 from mlops_magics.serving.follower import Follower, Surroundings, received
-from mlops_magics.serving.posix import listen
+from mlops_magics.serving.posix import guarded, listen
 from mlops_magics.serving.state import Board
 from mlops_magics.serving.worker import Wires
 
@@ -47,20 +48,23 @@ class Supervisor:
 
     Args:
         order: The endpoint.
+        resumed: Whether it is started again by nobody who could say where the store is: it then follows no
+            alias, and says so.
 
     Raises:
         UnavailableError: Its port is taken.
         RefusedError: It shall follow an alias, and nobody says in what surroundings.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, *, resumed: bool = False) -> None:
         self._board = Board(order)
         self._mail = mail_path(order.state_path)
         self._selector = selectors.DefaultSelector()
         self._bell, self._bell_rope = os.pipe()
         self._ring_on_signals()
         try:
-            surroundings = received(order)
+            surroundings = None if resumed else received(order)
+            guarded(order.host, tls=order.certificate is not None)
             self._socket = listen(order.host, order.port)
         except MLOpsError as error:
             self._board.post(status="failed", error=Fault.of(error, ""))
@@ -193,7 +197,8 @@ class Supervisor:
             self._end_trial("dropped", None)
         try:
             order, surroundings = self._admitted(order)
-            private = listen(order.host, 0)
+            guarded(order.host, tls=order.certificate is not None)
+            private = listen("::1" if ":" in order.host else "127.0.0.1", 0)  # nobody beyond is to meet it
         except MLOpsError as error:
             failed = Change(change=change, status="failed", error=Fault.of(error, ""))
             self._board.post(change=failed)
@@ -213,6 +218,7 @@ class Supervisor:
             return
         _log.warning("The canary is stopped: %s.", why)
         self._live.order = replace(self._live.order, beside=replace(beside, stopped=why))
+        self._board.keep(self._live.order)
         for one in self._live.workers:
             one.tell("steady")
 
@@ -224,11 +230,14 @@ class Supervisor:
                 f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
             )
         if order.beside:
-            return replace(live, beside=order.beside), None
+            return replace(live, beside=_second(live, order.beside, order.follow)), None
         if order.follow and order.follow == live.follow:
             changed = replace(live, model_path=order.model_path, version=order.version, digest=order.digest)
-            if live.beside and live.beside.version == order.version:  # the canary has come through
+            second = live.beside
+            if second and second.version == order.version and not second.alias:  # the canary has come through
                 changed = replace(changed, beside=None)
+            if live.contract:
+                changed = replace(changed, contract=order.contract or live.contract)
             if live.journal and order.journal and not live.journal.whole:  # its private columns may be others
                 changed = replace(changed, journal=replace(live.journal, leave_out=order.journal.leave_out))
             return changed, None
@@ -238,8 +247,9 @@ class Supervisor:
         """Take the trial's next step, if it has come to one."""
         trial = self._trial
         if not trial:
-            if self._live.ready:
+            if self._live.ready and not self._answered:
                 self._answered = True
+                self._board.keep(self._live.order)
         elif trial.crew.fault:
             self._end_trial("failed", trial.crew.fault)
         elif trial.taken and trial.crew.ready and len(trial.crew.serving) == trial.crew.order.workers:
@@ -261,6 +271,7 @@ class Supervisor:
         old.dismiss("drain")
         self._leaving.append(old)
         order = self._live.order
+        self._board.keep(order)
         _log.info("Version %s of %s answers.", order.version, order.model)
         self._publish(change=Change(change=trial.change.change, status="live"))
 
@@ -296,7 +307,7 @@ class Supervisor:
     def _publish(self, **changes: object) -> None:
         live = self._live
         serving = live.serving
-        changes["follow"] = self._follower.state() if self._follower else None
+        changes["follow"] = self._follower.state() if self._follower else _lost(live.order.follow)
         if serving:
             self._board.post(
                 status="ready",
@@ -308,6 +319,7 @@ class Supervisor:
                 wanted=live.order.workers,
                 engine=live.workers[0].engine,
                 beside=live.order.beside,
+                certificate=live.order.certificate,
                 **changes,
             )
         else:
@@ -351,3 +363,31 @@ class Supervisor:
         for crew in self._crews():
             for one in crew.workers:
                 yield from (one.control, one.report)
+
+
+def _second(live: Order, wanted: Beside, follow: Follow | None) -> Beside:
+    """Check a second version. One by the follower changes its version and nothing else."""
+    if follow is None:
+        if wanted.alias and live.follow is None:
+            raise RefusedError(
+                f"{live.name} follows no alias, so that nothing beside it can.",
+                f"%mlops_deploy {live.model}@champion --follow  first, or leave --follow out.",
+            )
+        return wanted
+    held = live.beside
+    if follow != live.follow or held is None or not held.alias or held.alias != wanted.alias:
+        raise RefusedError(f"Nothing beside {live.name} follows {wanted.alias}.", "Nothing is to be done.")
+    return replace(
+        held, model_path=wanted.model_path, version=wanted.version, digest=wanted.digest, stopped=""
+    )
+
+
+def _lost(follow: Follow | None) -> Following | None:
+    """Say of an endpoint that was started again that it follows its alias no more."""
+    if follow is None:
+        return None
+    why = Fault(
+        what=f"It was started again after a restart, and follows {follow.alias} no more.",
+        remedy="Deploy it again with --follow: what the store asks of those who come is on no disk.",
+    )
+    return Following(alias=follow.alias, mark=follow.mark, remark=why)

@@ -20,8 +20,11 @@ from mlops_magics.artifact.order import Beside, Fault, Order
 from mlops_magics.serving.posix import die_with
 
 if TYPE_CHECKING:
+    from mlops_magics.serving.access import Access
+    from mlops_magics.serving.app import App
     from mlops_magics.serving.front import Front
     from mlops_magics.serving.lanes import Lanes
+    from mlops_magics.serving.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 
@@ -118,41 +121,64 @@ def run(order: Order, wires: Wires) -> int:
 def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     import uvloop
 
-    from mlops_magics.artifact.loading import load
-    from mlops_magics.artifact.manifest import verify
-    from mlops_magics.serving.access import Access
-    from mlops_magics.serving.app import build_app
     from mlops_magics.serving.front import Front
-    from mlops_magics.serving.journal import Journal
-    from mlops_magics.serving.predictor import Predictor
+    from mlops_magics.serving.identity import Identity
 
-    def ready(one: Order | Beside) -> Predictor:
-        verify(one.model_path, one.digest)
-        model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code)
-        made = Predictor(model)
-        made.compile()
-        made.warm()
-        return made
-
-    predictor = ready(order)
-    access = Access(token_sha256=order.token_sha256, hosts=(order.host, "localhost"), tokens=order.tokens)
-    app = build_app(
-        predictor,
-        access,
-        limits=order.limits,
-        model=order.model,
-        version=order.version,
-        name=order.name,
-        journal=Journal(order.journal) if order.journal else None,
-        beside=(ready(order.beside), order.beside) if order.beside else None,
-        stopped=lambda why: wires.tell(stopped=why),
-    )
+    identity = Identity(order.certificate) if order.certificate else None
+    app = _app(order, wires)
     sys.setswitchinterval(_TURNS)
     gc.collect()
     gc.freeze()  # what is loaded stays: nothing in it need be looked through again
     gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(Front(app), wires, ear, app.lanes))
+        runner.run(_answer(Front(app, identity), wires, ear, app.lanes))
+
+
+def _app(order: Order, wires: Wires) -> App:
+    """Load what an order names, and put the application around it."""
+    from mlops_magics.artifact.contract import Contract
+    from mlops_magics.serving.app import build_app
+    from mlops_magics.serving.journal import Journal
+    from mlops_magics.serving.terms import Terms
+
+    beside = order.beside
+    if beside and beside.version == order.version:  # its alias points to the live one: it waits for another
+        beside = None
+    return build_app(
+        _ready(order),
+        _access(order),
+        limits=order.limits,
+        model=order.model,
+        version=order.version,
+        name=order.name,
+        journal=Journal(order.journal) if order.journal else None,
+        beside=(_ready(beside), beside) if beside else None,
+        terms=Terms(Contract.from_json(order.contract)) if order.contract else None,
+        stopped=lambda why: wires.tell(stopped=why),
+    )
+
+
+def _access(order: Order) -> Access:
+    from mlops_magics.artifact.guard import Book
+    from mlops_magics.artifact.paths import tokens_path
+    from mlops_magics.serving.access import Access
+
+    names = order.certificate.names if order.certificate else ()
+    hosts = (order.host, "localhost", *names)
+    return Access(order.token_sha256, hosts, order.tokens, Book(tokens_path(order.state_path)))
+
+
+def _ready(one: Order | Beside) -> Predictor:
+    from mlops_magics.artifact.loading import load
+    from mlops_magics.artifact.manifest import verify
+    from mlops_magics.serving.predictor import Predictor
+
+    verify(one.model_path, one.digest)
+    model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code)
+    made = Predictor(model)
+    made.compile()
+    made.warm()
+    return made
 
 
 async def _answer(front: Front, wires: Wires, ear: _Ear, lanes: Lanes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from mlops_magics.artifact.certificate import Certificate
 from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
@@ -28,6 +29,8 @@ class Request:
         allow_code: Whether the user consented to run the code that the model brings along.
         workers: How many processes answer.
         port: The port wanted; None keeps the endpoint's own, or finds a free one.
+        host: The address to listen at; None keeps the endpoint's own, which is loopback at first.
+        certificate: What it answers over TLS with; None keeps what the endpoint has.
         example: A request's JSON body that the new version must answer before any client meets it.
         expected: The predictions that it must answer with, exactly.
         limits: What one request may cost.
@@ -39,6 +42,8 @@ class Request:
         beside: What the version answers for beside the one that is live: "canary" for some requests,
             "shadow" for all, unheard; "" takes the live one's place.
         percent: How many of a hundred requests a canary answers.
+        beside_follows: The alias that the version beside follows from now on; "" for none.
+        contract: The contract that requests are held against, as JSON; "" for none.
         image: The container image that is to run, for a target that names one.
         replicas: The fewest and the most copies, for a target that runs several.
         into: The folder to write to, for a target that writes; by default one of the project's own.
@@ -53,6 +58,8 @@ class Request:
     allow_code: bool = False
     workers: int = 1
     port: int | None = None
+    host: str | None = None
+    certificate: Certificate | None = None
     example: bytes | None = None
     expected: Sequence[Any] | None = None
     limits: Limits = field(default_factory=Limits)
@@ -63,6 +70,8 @@ class Request:
     mark: str | None = None
     beside: Literal["", "canary", "shadow"] = ""
     percent: float = 0.0
+    beside_follows: str = ""
+    contract: str = ""
     image: str | None = None
     replicas: tuple[int, int] | None = None
     into: Path | None = None
@@ -111,6 +120,8 @@ class Endpoint:
         key_file: The file that holds its token, for clients outside of the notebook; None where none does.
         folder: Where its files lie, for a target that writes.
         then: The commands that bring those files to life, or what else has to be known of them.
+        at: The address to connect to from here, where it is not the one in the URL.
+        certificate: The file with the certificate that it shows, where it answers over TLS.
     """
 
     name: str
@@ -133,6 +144,8 @@ class Endpoint:
     key_file: Path | None = None
     folder: Path | None = None
     then: tuple[str, ...] = ()
+    at: str = ""
+    certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

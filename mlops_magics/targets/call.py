@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
+from mlops_magics.artifact.certificate import same, trusting
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
 from mlops_magics.targets.base import Answer, Endpoint
 
@@ -75,26 +78,83 @@ def post(
     Raises:
         UnavailableError: No answer came.
     """
+    headers = {"Content-Type": content_type, **({"X-Model-Version": version} if version else {})}
+    return _exchanged(endpoint, ("POST", PATH, body), headers, token=token, timeout=timeout, port=port)
+
+
+def get(endpoint: Endpoint, path: str, *, token: str, timeout: float = 30) -> Answer:
+    """Read something of an endpoint.
+
+    Args:
+        endpoint: The endpoint.
+        path: What is read.
+        token: The endpoint's token.
+        timeout: The most seconds to wait for it.
+
+    Returns:
+        The answer, of status 200.
+
+    Raises:
+        UnavailableError: It cannot be reached, took too long, or failed.
+        RefusedError: It did not accept the token or the caller.
+    """
+    answer = _exchanged(endpoint, ("GET", path, b""), {}, token=token, timeout=timeout, port=None)
+    if answer.status != _OK:
+        raise failure(endpoint, answer)
+    return answer
+
+
+def _exchanged(
+    endpoint: Endpoint,
+    asked: tuple[str, str, bytes],
+    heads: dict[str, str],
+    *,
+    token: str,
+    timeout: float,
+    port: int | None,
+) -> Answer:
+    """Send one request over a connection of its own, and take whatever answer comes."""
+    method, path, body = asked
     address = urlsplit(endpoint.url)
-    connection = http.client.HTTPConnection(address.hostname or "", port or address.port, timeout=timeout)
+    host, number = endpoint.at or address.hostname or "", port or address.port
+    file = endpoint.certificate
+    connection = _connection(host, number, timeout, file)
     headers = {
         "Authorization": f"Bearer {token}",
-        "Content-Type": content_type,
         "Host": address.netloc,
         "Connection": "close",
-        **({"X-Model-Version": version} if version else {}),
+        **heads,
     }
     begun = time.perf_counter()
     try:
-        connection.request("POST", PATH, body, headers)
+        connection.connect()
+        if file:
+            _recognised(endpoint, connection, file)
+        connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise _unreached(endpoint, error, port or address.port, timeout) from error
+        raise _unreached(endpoint, error, number, timeout) from error
     finally:
         connection.close()
     found = {name.lower(): value for name, value in response.getheaders()}
     return Answer(response.status, content, found, time.perf_counter() - begun)
+
+
+def _connection(host: str, port: int | None, timeout: float, file: Path | None) -> http.client.HTTPConnection:
+    if file is None:
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+    return http.client.HTTPSConnection(host, port, timeout=timeout, context=trusting(file))
+
+
+def _recognised(endpoint: Endpoint, connection: http.client.HTTPConnection, file: Path) -> None:
+    """Make sure, before the token is sent, that it is this endpoint which answers."""
+    sock = connection.sock
+    if not same(file, sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None):
+        raise RefusedError(
+            f"{endpoint.name} shows another certificate than the one in {file}.",
+            "One that was renewed is shown after some seconds. If it stays so, deploy it again.",
+        )
 
 
 def _unreached(endpoint: Endpoint, error: Exception, port: int | None, timeout: float) -> UnavailableError:
@@ -102,6 +162,11 @@ def _unreached(endpoint: Endpoint, error: Exception, port: int | None, timeout: 
         return UnavailableError(
             f"{endpoint.name} did not answer within {timeout:g} seconds.",
             "Send fewer rows at once, or deploy it with more workers.",
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UnavailableError(
+            f"{endpoint.name} shows a certificate that is not accepted: {error.verify_message}.",
+            f"Renew {endpoint.certificate}: it is shown some seconds later. If it is valid, deploy again.",
         )
     return UnavailableError(
         f"{endpoint.name} cannot be reached at port {port}: {_reason(error)}.",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from mlops_magics.artifact.guard import Scope, Token
 from mlops_magics.artifact.order import Beside, State
 from mlops_magics.foundation.errors import (
     NotFoundError,
@@ -19,8 +20,10 @@ from mlops_magics.foundation.errors import (
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
-from mlops_magics.targets.call import call
+from mlops_magics.targets.call import call, get
+from mlops_magics.targets.local_address import address
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
 from mlops_magics.targets.local_follow import begun, offered
@@ -79,11 +82,8 @@ class LocalTarget:
                 raise RefusedError(
                     f"{request.name} no longer follows {request.follow}.", "Nothing is to be done."
                 )
-            if alive and before and request.port not in {None, before.port}:
-                raise UsageError(
-                    f"{request.name} already answers at port {before.port}.",
-                    f"Leave the port out, or remove the endpoint before it moves to {request.port}.",
-                )
+            if alive and before:
+                _stays(request, before)
             deployment = Deployment(request=request, place=place, before=before, alive=alive, follow=follow)
             try:
                 with offered(None if request.mark else follow, place.state, self._settings):
@@ -168,9 +168,79 @@ class LocalTarget:
         state = State.read(place.state) or self._missing(name)
         return call(self._endpoint(state), body, content_type=content_type, token=place.token())
 
+    def look(self, name: str, path: str) -> Answer:
+        """Read something that an endpoint says of itself.
+
+        Args:
+            name: The endpoint.
+            path: What is read, such as ``/openapi.json``.
+
+        Returns:
+            The answer, of status 200.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            MLOpsError: It refused the request, or cannot be reached.
+        """
+        place = self._place(name)
+        state = State.read(place.state) or self._missing(name)
+        return get(self._endpoint(state), path, token=place.token())
+
     def key_file(self, name: str) -> Path:
         """Name the file (0600) that holds an endpoint's token, for clients outside of the notebook."""
         return self._place(name).token_file
+
+    def tokens(self, name: str) -> tuple[tuple[Token, Path], ...]:
+        """List the tokens beside an endpoint's own, each with the file that it was written to.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+        """
+        return local_tokens.listed(self._known(name))
+
+    def grant(self, name: str, who: str, scopes: tuple[Scope, ...]) -> Path:
+        """Make a token beside an endpoint's own; it opens from the next request on.
+
+        Args:
+            name: The endpoint.
+            who: Whose token it is.
+            scopes: What it opens.
+
+        Returns:
+            The file (0600) that its value was written to.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            RefusedError: There is a token of this name.
+        """
+        with self._lock():
+            return local_tokens.granted(self._known(name), who, scopes)
+
+    def revoke(self, name: str, who: str) -> None:
+        """Take a token back; it opens nothing from the next request on.
+
+        Raises:
+            NotFoundError: There is no such endpoint or token.
+        """
+        with self._lock():
+            local_tokens.revoked(self._known(name), who)
+
+    def unit(self, name: str, folder: Path) -> tuple[Path, str]:
+        """Write the systemd user unit that starts an endpoint again after a restart of the machine.
+
+        Args:
+            name: The endpoint.
+            folder: Where to write it.
+
+        Returns:
+            The file, and the unit's name.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+            RefusedError: There is a file of this name that was not written here.
+        """
+        with self._lock():
+            return local_unit.unit(self._known(name), folder)
 
     # -- what is where ---------------------------------------------------------------------------
 
@@ -179,6 +249,10 @@ class LocalTarget:
 
     def _place(self, name: str) -> Place:
         return Place(self._state, f"{checked_name(name, 'endpoint')}-{store_mark(self._store)}")
+
+    def _known(self, name: str) -> Place:
+        place = self._place(name)
+        return place if State.read(place.state) else self._missing(name)
 
     def _missing(self, name: str) -> NoReturn:
         known = [endpoint.name for endpoint in self.list()]
@@ -191,7 +265,7 @@ class LocalTarget:
         status: EndpointStatus = "elsewhere" if alive is None else state.status if alive else "down"
         return Endpoint(
             name=state.name,
-            url=f"http://{state.host}:{state.port}",
+            **address(state.host, state.port, state.certificate),
             model=state.model,
             version=state.version,
             port=state.port,
@@ -203,9 +277,28 @@ class LocalTarget:
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
             key_file=self._place(state.name).token_file,
-            beside=_told(state.beside) if alive and state.beside else "",
+            beside=_told(state.beside, state.version) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
+        )
+
+
+def _stays(request: Request, before: State) -> None:
+    """Refuse to move a living endpoint: its clients know where and how it is asked."""
+    if request.port not in {None, before.port}:
+        raise UsageError(
+            f"{request.name} already answers at port {before.port}.",
+            f"Leave the port out, or remove the endpoint before it moves to {request.port}.",
+        )
+    if request.host not in {None, before.host}:
+        raise UsageError(
+            f"{request.name} already answers at {before.host}.",
+            f"Leave the host out, or remove the endpoint before it moves to {request.host}.",
+        )
+    if request.certificate and not before.certificate:
+        raise UsageError(
+            f"{request.name} already answers without TLS, and its clients ask it so.",
+            f"%mlops_deploy {request.name} --remove  first, or leave --certificate out.",
         )
 
 
@@ -224,13 +317,16 @@ def _only_here(into: Path | None) -> None:
         raise UsageError("The local target writes no files for you.", "Leave --into out.")
 
 
-def _told(beside: Beside) -> str:
+def _told(beside: Beside, live: str) -> str:
     """Say what a second version does."""
+    follows = f", follows {beside.alias}" if beside.alias else ""
+    if beside.version == live:
+        return f"no {beside.role} now: {beside.alias or 'it'} is the version that is live{follows}"
     if beside.role == "shadow":
-        return f"version {beside.version} as a shadow"
+        return f"version {beside.version} as a shadow{follows}"
     if beside.stopped:
-        return f"version {beside.version} as a canary was stopped: {beside.stopped}"
-    return f"version {beside.version} as a canary, {beside.percent:g} % of the requests"
+        return f"version {beside.version} as a canary was stopped: {beside.stopped}{follows}"
+    return f"version {beside.version} as a canary, {beside.percent:g} % of the requests{follows}"
 
 
 def _alive(state: State) -> bool:

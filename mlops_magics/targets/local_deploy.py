@@ -8,13 +8,14 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
+from mlops_magics.artifact.certificate import Certificate
 from mlops_magics.artifact.order import (
     Beside,
     Change,
@@ -26,14 +27,15 @@ from mlops_magics.artifact.order import (
     Order,
     State,
 )
+from mlops_magics.artifact.paths import order_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request
 from mlops_magics.targets.call import failure, post
+from mlops_magics.targets.local_address import LOOPBACK, address, trial_host
 from mlops_magics.targets.local_files import Depot, Place
 from mlops_magics.targets.standby import Standby, give, launch
 
-_HOST = "127.0.0.1"
 _READY = 60.0  # seconds until a version must be ready
 _SIGN = 10.0  # seconds until a supervisor that took its order must have written a state
 _END = 15.0  # seconds until a supervisor that was asked to end is killed
@@ -82,7 +84,7 @@ class Deployment:
                 f"%mlops_deploy {self.request.model}@champion  first",
             )
         known = self.place.token_file.exists()
-        kept = self.place.state.read_bytes() if self.before else None
+        kept = tuple(map(_content, (self.place.state, order_path(self.place.state))))
         try:
             order = self._order(depot)
             return self._change(order) if self.alive else self._start(order, standby)
@@ -103,8 +105,10 @@ class Deployment:
         self._log_begun = place.log.stat().st_size if place.log.exists() else 0
         return Order(
             name=request.name,
-            host=_HOST,
+            host=self._host,
             port=request.port or (self.before.port if self.before else 0),
+            certificate=self._certificate,
+            contract=request.contract,
             model_path=model_path,
             model=request.model,
             version=request.version,
@@ -121,6 +125,14 @@ class Deployment:
             beside=self._beside(model_path) if request.beside else None,
         )
 
+    @property
+    def _host(self) -> str:
+        return self.request.host or (self.before.host if self.before else LOOPBACK)
+
+    @property
+    def _certificate(self) -> Certificate | None:
+        return self.request.certificate or (self.before.certificate if self.before else None)
+
     def _beside(self, model_path: Path) -> Beside:
         request = self.request
         return Beside(
@@ -131,6 +143,7 @@ class Deployment:
             digest=request.digest,
             allow_pickle=request.allow_pickle,
             allow_code=request.allow_code,
+            alias=request.beside_follows,
         )
 
     # -- a supervisor is started -----------------------------------------------------------------
@@ -151,15 +164,16 @@ class Deployment:
         self._try(state.port)
         return state
 
-    def _undo_start(self, kept: bytes | None, *, known: bool) -> None:
+    def _undo_start(self, kept: tuple[bytes | None, ...], *, known: bool) -> None:
         """End a supervisor that should not be, and leave the files as they were."""
         if self._given:
             with contextlib.suppress(MLOpsError):
                 end(self._wait(lambda _: True, _SIGN))
-        if kept is None:
-            self.place.state.unlink(missing_ok=True)
-        else:
-            write_atomic(self.place.state, kept, private=True)
+        for path, content in zip((self.place.state, order_path(self.place.state)), kept, strict=True):
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_atomic(path, content, private=True)
         if not known:
             self.place.token_file.unlink(missing_ok=True)
 
@@ -221,7 +235,9 @@ class Deployment:
         if request.example is None:
             return
         public = self.before.port if self.alive and self.before else port
-        endpoint = _endpoint(request, public)
+        endpoint = _endpoint(request, address(self._host, public, self._certificate))
+        if port != public:
+            endpoint = replace(endpoint, at=trial_host(self._host))
         answer = post(endpoint, request.example, token=self._token, port=port, version=request.version)
         if answer.status != _OK:
             raise failure(endpoint, answer)
@@ -315,15 +331,19 @@ def _error(fault: Fault | None) -> MLOpsError:
     return UnavailableError(fault.what, fault.remedy)
 
 
-def _endpoint(request: Request, port: int) -> Endpoint:
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _endpoint(request: Request, address: Mapping[str, Any]) -> Endpoint:
     return Endpoint(
         name=request.name,
-        url=f"http://{_HOST}:{port}",
         model=request.model,
         version=request.version,
-        port=port,
+        port=0,
         pid=0,
         started=0.0,
         status="starting",
         workers=request.workers,
+        **address,
     )

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.artifact.manifest import verify
-from mlops_magics.artifact.order import State, mail_path
+from mlops_magics.artifact.order import State
+from mlops_magics.artifact.paths import mail_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 
@@ -48,6 +49,11 @@ class Place:
     def token_file(self) -> Path:
         """The raw token."""
         return self.folder / "keys" / self.key
+
+    @property
+    def further(self) -> Path:
+        """The folder of the raw tokens beside it, each under its name."""
+        return self.folder / "keys" / f"{self.key}.d"
 
     @property
     def log(self) -> Path:
@@ -91,9 +97,10 @@ class Place:
 
     def clear(self) -> None:
         """Delete all of them."""
-        ropes = self.state.parent.glob(f"{glob.escape(self.state.name)}.*")  # of deploys that were killed
-        for path in (self.mail, self.state, self.token_file, *ropes):
+        beside = self.state.parent.glob(f"{glob.escape(self.state.name)}.*")  # order, tokens, what was killed
+        for path in (self.mail, self.state, self.token_file, *beside):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.further, ignore_errors=True)
         self.clear_log()
 
     def clear_log(self) -> None:

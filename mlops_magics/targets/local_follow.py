@@ -11,7 +11,8 @@ from pathlib import Path
 
 import orjson
 
-from mlops_magics.artifact.order import Follow, rope_path
+from mlops_magics.artifact.order import Follow
+from mlops_magics.artifact.paths import rope_path
 from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
@@ -55,7 +56,7 @@ def offered(follow: Follow | None, state: Path, settings: Settings) -> Iterator[
         folder = Path.cwd()
     told = {"environ": surroundings(os.environ, settings), "folder": str(folder)}
     packed = zlib.compress(orjson.dumps(told))
-    path = rope_path(state, follow)
+    path = rope_path(state, follow.mark)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.mkfifo(path, 0o600)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops_magics.artifact.order import Token
+from mlops_magics.artifact.guard import Token
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.codec import RequestError
 

@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mlops_magics.artifact.guard import Token
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.order import Limits, Token
+from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app

@@ -2,7 +2,7 @@
 
 A supervisor starts the first, that one starts the second. Each is told its job in the first line of its
 stdin, tells what came of it in lines on its stdout, and ends when its stdin does. The second deploys at each
-further line.
+further byte, which says for whom.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _deploy(job: Job) -> None:
     threading.Thread(target=listen, daemon=True).start()
     from mlops_magics.frontends.follow.renewing import renewed
 
-    while asked.get():
-        os.write(out, renewed(job).to_json())
+    while which := asked.get():
+        os.write(out, renewed(job, which).to_json())
 
 
 if __name__ == "__main__":

@@ -32,15 +32,18 @@ class Hand:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._used = 0.0
 
-    def renew(self) -> Outcome:
-        """Deploy what the alias points to now.
+    def renew(self, which: bytes) -> Outcome:
+        """Deploy what an alias points to now.
+
+        Args:
+            which: LIVE for the endpoint's own version, BESIDE for the one beside it.
 
         Returns:
             What came of it.
         """
-        told = self._asked()
+        told = self._asked(which)
         if told is None:
-            what = f"{self._job.address} was not deployed: the process for it ended early."
+            what = f"A version for {self._job.name} was not deployed: the process for it ended early."
             return Outcome(version="", fault=Fault(what=what, remedy="It is tried again by itself."))
         self._used = time.monotonic()
         return told
@@ -68,7 +71,7 @@ class Hand:
         if self._folder:
             self._folder.cleanup()
 
-    def _asked(self) -> Outcome | None:
+    def _asked(self, which: bytes) -> Outcome | None:
         """Ask the process once; None where it does not answer, and then it is no more."""
         try:
             process = self._process or self._started()
@@ -76,7 +79,7 @@ class Hand:
             limit.start()
             try:
                 if process.stdin and process.stdout:
-                    process.stdin.write(b"\n")
+                    process.stdin.write(which)
                     return Outcome.from_json(process.stdout.readline())
             finally:
                 limit.cancel()

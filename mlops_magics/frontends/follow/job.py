@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import orjson
 
 from mlops_magics.artifact.order import Fault
 from mlops_magics.foundation.names import ModelAddress
+
+LIVE: Final = b"l"
+"""Asks for what the alias of the endpoint's own version points to."""
+
+BESIDE: Final = b"b"
+"""Asks for what the alias of the version beside it points to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,7 @@ class Job:
         state: The endpoint's state file.
         allow_pickle: Whether the endpoint was deployed with this consent.
         allow_code: Whether the endpoint was deployed with this consent.
+        contract: Whether it holds requests against the contract that its version carries.
     """
 
     name: str
@@ -34,6 +41,7 @@ class Job:
     state: str
     allow_pickle: bool
     allow_code: bool
+    contract: bool = False
 
     @property
     def address(self) -> ModelAddress:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from mlops_magics.artifact.order import Fault
+from mlops_magics.artifact.order import Fault, State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.frontends.follow.job import Job, Outcome
-from mlops_magics.steps.deploy import noted, put
-from mlops_magics.steps.deploy.facts import Consents, Wanted
+from mlops_magics.frontends.follow.job import BESIDE, Job, Outcome
+from mlops_magics.steps.deploy.act import noted, put
+from mlops_magics.steps.deploy.facts import Consents, Kept, Share, Wanted
 from mlops_magics.targets.base import Target
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import registry, subject
@@ -21,38 +22,51 @@ from mlops_magics.tracking.store import Store, impatient, open_store
 _WHY = 500  # characters of a reason that a version's tag keeps
 
 
-def renewed(job: Job) -> Outcome:
+def renewed(job: Job, which: bytes) -> Outcome:
     """Put the version behind the endpoint; where that is refused, write it on the version.
 
     Args:
         job: The endpoint.
+        which: Whose alias is meant: that of the endpoint's own version, or of the one beside it.
 
     Returns:
         What came of it.
     """
     settings = Settings.discover()
     target = LocalTarget(settings, masked(settings.store))
+    address, wanted = _beside(job) if which == BESIDE else _live(job)
     version: ModelVersion | None = None
     try:
         with impatient():
             store = open_store(settings)
-            version = registry.resolve(store, job.address)
-            consents = Consents(job.allow_pickle, job.allow_code)
-            put(
-                store,
-                target,
-                version,
-                Wanted(name=job.name, follow=job.alias, consents=consents),
-                mark=job.mark,
-            )
+            version = registry.resolve(store, address)
+            put(store, target, version, wanted, mark=job.mark)
     except Exception as error:  # noqa: BLE001 - whatever a model does while it is read
-        told = Fault.of(error, f"{job.address} was not deployed")
+        told = Fault.of(error, f"{address} was not deployed")
         fault = Fault(what=masked(told.what), remedy=masked(told.remedy))
         if version is None:
             return Outcome(version="", fault=fault)
         _write_down(job, store, target, version, fault)
         return Outcome(version=version.version, fault=fault, folder=_folder(store, version))
     return Outcome(version=version.version)
+
+
+def _live(job: Job) -> tuple[ModelAddress, Wanted]:
+    consents = Consents(job.allow_pickle, job.allow_code)
+    kept = Kept(contract=job.contract)
+    return job.address, Wanted(name=job.name, follow=job.alias, consents=consents, kept=kept)
+
+
+def _beside(job: Job) -> tuple[ModelAddress, Wanted]:
+    """Say what shall stand beside the endpoint's version: what stands there, with another version of it."""
+    state = State.read(job.state_path)
+    held = state.beside if state else None
+    if held is None:  # it was taken away at this moment: the supervisor refuses what comes
+        return ModelAddress(job.model), Wanted(name=job.name, follow=job.alias, share=Share("shadow"))
+    share = Share(held.role, held.percent, held.alias)
+    consents = Consents(held.allow_pickle, held.allow_code)
+    wanted = Wanted(name=job.name, follow=job.alias, consents=consents, share=share)
+    return ModelAddress(job.model, alias=held.alias), wanted
 
 
 def _write_down(job: Job, store: Store, target: Target, version: ModelVersion, fault: Fault) -> None:

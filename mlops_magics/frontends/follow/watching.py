@@ -12,12 +12,13 @@ from pathlib import Path
 
 import orjson
 
-from mlops_magics.artifact.order import Fault, State
+from mlops_magics.artifact.order import Beside, Fault, State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.hand import Hand
-from mlops_magics.frontends.follow.job import Job
+from mlops_magics.frontends.follow.job import BESIDE, LIVE, Job
 from mlops_magics.tracking.pointer import Pointed, pointed
 
 _LOOK = 1.0  # seconds between two looks, and up to half as much again: endpoints must not ask all at once
@@ -43,7 +44,7 @@ class _Refused:
 
 
 class Watch:
-    """Keeps one endpoint where its alias points.
+    """Keeps one endpoint where its alias points, and the version beside it where its own one does.
 
     Args:
         job: The endpoint.
@@ -52,7 +53,8 @@ class Watch:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._settings = Settings.discover()
-        self._refused: _Refused | None = None
+        self._refused: dict[bytes, _Refused] = {}
+        self._remarks: dict[bytes, tuple[str, Fault]] = {}
         self._vain = 0
         self._told: bytes | None = None
         self._hand = Hand(job)
@@ -72,54 +74,71 @@ class Watch:
         state = State.read(self._job.state_path)
         if state is None or state.follow is None or state.follow.mark != self._job.mark:
             return _LOOK  # it follows no more: the supervisor ends this process, or has not begun to say so
+        beside = state.beside if state.beside and state.beside.alias else None
         try:
-            goal = pointed(self._settings, self._job.address)
+            self._lead(LIVE, self._job.address, state)
+            if beside:
+                self._lead(BESIDE, ModelAddress(self._job.model, alias=beside.alias), beside)
         except MLOpsError as error:
             return self._in_vain(state, error)
         self._vain = 0
-        if goal is None:
-            self._refused = None
-            what = (
-                f"{self._job.model} has no {self._job.alias} any more; version {state.version} still answers."
-            )
-            self._tell("", Fault(what=what, remedy=f"%mlops_promote {self._job.model} makes one."))
-        elif goal.version == state.version and goal.digest in {None, state.digest}:
-            self._refused = None
-            self._tell("", None)
-        elif self._due(goal):
-            self._try(goal)
+        if beside is None:
+            self._settled(BESIDE)
+        self._tell()
         return _LOOK * random.uniform(1.0, 1.5)  # noqa: S311 - no secret
+
+    def _lead(self, which: bytes, address: ModelAddress, held: State | Beside) -> None:
+        """Bring one version where its alias points.
+
+        Raises:
+            MLOpsError: The store does not say where that is.
+        """
+        goal = pointed(self._settings, address)
+        if goal is None:
+            self._settled(which)
+            goes_on = "still answers" if which == LIVE else "stays beside it"
+            what = f"{address.model} has no {address.alias} any more; version {held.version} {goes_on}."
+            self._remarks[which] = "", Fault(what=what, remedy=f"%mlops_promote {address.model} makes one.")
+        elif goal.version == held.version and goal.digest in {None, held.digest}:
+            self._settled(which)
+        elif self._due(which, goal):
+            self._try(which, goal)
+
+    def _settled(self, which: bytes) -> None:
+        self._refused.pop(which, None)
+        self._remarks.pop(which, None)
 
     def _in_vain(self, state: State, error: MLOpsError) -> float:
         self._vain += 1
         if self._vain >= _PATIENCE:
             what = f"{masked(error.what)} Version {state.version} still answers, and is followed up later."
-            self._tell("", Fault(what=what, remedy=masked(error.remedy)))
-        if self._refused:  # it may have been for the same reason
-            self._refused.until = 0.0
+            self._remarks[LIVE] = "", Fault(what=what, remedy=masked(error.remedy))
+            self._tell()
+        for refused in self._refused.values():  # it may have been for the same reason
+            refused.until = 0.0
         return min(_LOOK * 2.0**self._vain, _LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
-    def _due(self, goal: Pointed) -> bool:
+    def _due(self, which: bytes, goal: Pointed) -> bool:
         """Tell whether a version is to be tried: it is new, has changed, or was left alone long."""
-        refused = self._refused
+        refused = self._refused.get(which)
         if refused is None or refused.goal != goal:
-            self._refused = None
+            self._refused.pop(which, None)
             return True
         if _files(refused.folder) != refused.seen:
             return True
-        self._tell(refused.version, refused.fault)  # again, should the store have been away meanwhile
+        self._remarks[which] = refused.version, refused.fault  # should the store have been away meanwhile
         return time.monotonic() >= refused.until
 
-    def _try(self, goal: Pointed) -> None:
-        outcome = self._hand.renew()
+    def _try(self, which: bytes, goal: Pointed) -> None:
+        outcome = self._hand.renew(which)
         if outcome.fault is None:
-            self._refused = None
+            self._refused.pop(which, None)
             return  # the next look says whether the alias is there still
         delay = _FIRST_DELAY if outcome.version else _SHORT_DELAY
-        if self._refused:
-            delay = min(max(delay, self._refused.delay * 2), _LONGEST_DELAY)
+        if refused := self._refused.get(which):
+            delay = min(max(delay, refused.delay * 2), _LONGEST_DELAY)
         version = outcome.version or goal.version
-        self._refused = _Refused(
+        self._refused[which] = _Refused(
             goal=goal,
             version=version,
             fault=outcome.fault,
@@ -128,10 +147,11 @@ class Watch:
             delay=delay,
             until=time.monotonic() + delay,
         )
-        self._tell(version, outcome.fault)
+        self._remarks[which] = version, outcome.fault
 
-    def _tell(self, version: str, remark: Fault | None) -> None:
-        """Tell the supervisor how things stand, when that has changed."""
+    def _tell(self) -> None:
+        """Tell the supervisor how things stand, when that has changed: of the live version first."""
+        version, remark = self._remarks.get(LIVE) or self._remarks.get(BESIDE) or ("", None)
         told = orjson.dumps({"version": version, "remark": remark and asdict(remark)}) + b"\n"
         if told != self._told:
             self._told = told

@@ -171,7 +171,7 @@ class LineMagic:
 
         def look_up(text: str) -> object:
             if text.isidentifier() and text in shell.user_ns:
-                return shell.user_ns[text]
+                return _held(shell.user_ns[text])
             missed.append(text)
             return text
 
@@ -246,6 +246,13 @@ def _is_run(result: Any) -> TypeGuard[Run]:  # noqa: ANN401 - any result
     from mlops_magics.tracking.records import Run
 
     return isinstance(result, Run)
+
+
+def _held(value: Any) -> Any:  # noqa: ANN401 - whatever a name of the notebook holds
+    """Take what a card of ours shows; anything else is meant as it is."""
+    if type(value).__module__.startswith("mlops_magics.frontends.widgets."):
+        return vars(value).get("_shown", value)
+    return value
 
 
 def _presented(result: Any, shell: Any) -> Any:  # noqa: ANN401 - a Result, or its card

@@ -24,6 +24,9 @@ _TEXTS: Final[Mapping[str, Callable[[str], object]]] = {
     "image": str,
     "replicas": lambda text: tuple(text.split(",")),
     "into": Path,
+    "host": str,
+    "certificate": Path,
+    "private_key": Path,
 }
 
 
@@ -52,7 +55,8 @@ class Client(BaseDeploymentClient):
             name: The endpoint's name.
             model_uri: ``models:/flights@champion`` or ``models:/flights/3``.
             flavor: Nothing, or ``python_function``.
-            config: ``port``, ``workers``, ``image``, ``replicas`` and ``into``, as text.
+            config: ``port``, ``workers``, ``image``, ``replicas``, ``into``, ``host``, ``certificate`` and
+                ``private_key``, as text.
             endpoint: Not used: a deployment is its own endpoint.
 
         Returns:
@@ -133,7 +137,8 @@ def target_help() -> str:
         "-C workers=N         how many processes answer\n"
         "-C image=NAME        the container image, where a target names one\n"
         "-C replicas=MIN,MAX  how many copies run, where a target runs several\n"
-        "-C into=FOLDER       where files are written\n\n"
+        "-C into=FOLDER       where files are written\n"
+        "-C certificate=FILE  answer over TLS, with -C private_key=FILE; and at -C host=ADDRESS\n\n"
         "The store is MLFLOW_TRACKING_URI's, or SQLite at the project's root."
     )
 

@@ -14,6 +14,7 @@ from mlops_magics.foundation.rooms import Room
 CARDS: Room[Callable[[Result], Any]] = Room(
     "cards",
     {
+        "Deployment": "mlops_magics.frontends.widgets.deploy:card",
         "Leaderboard": "mlops_magics.frontends.widgets.track:card",
         "Profile": "mlops_magics.frontends.widgets.profile:card",
         "Review": "mlops_magics.frontends.widgets.promote:card",

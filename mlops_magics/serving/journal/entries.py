@@ -75,7 +75,8 @@ class Refused:
         status: The HTTP status.
         code: The error's code.
         version: Which version refused it.
-        column: For which column; None where it was for none.
+        column: The column that it is about, where it is about one.
+        rule: The rule of the contract that it breaks, where it breaks one.
     """
 
     call: Call
@@ -83,6 +84,7 @@ class Refused:
     code: str
     version: str
     column: str | None = None
+    rule: str | None = None
 
 
 def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) -> pa.Table:
@@ -94,8 +96,8 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
 
     Returns:
         ``time`` (UTC), ``request_id``, ``row`` (its number in the request), ``version``, ``role``,
-        ``method``, ``status``, ``error``, ``column`` (for which a request was refused), ``decode_ms``,
-        ``queue_ms``, ``predict_ms``, ``encode_ms``, one ``input.NAME`` a column, and ``prediction`` or
+        ``method``, ``status``, ``error``, of refusals ``column`` and ``rule``, ``decode_ms``, ``queue_ms``,
+        ``predict_ms``, ``encode_ms``, one ``input.NAME`` a column, and ``prediction`` or
         ``probabilities``; in no order.
     """
     import pyarrow as pa
@@ -114,7 +116,8 @@ def no_lines() -> pa.Table:
     words = pa.dictionary(pa.int32(), pa.string())
     fields = {"time": pa.timestamp("us", tz="UTC"), "request_id": pa.string(), "row": pa.int32()}
     fields |= {f"{span}_ms": pa.float32() for span in _SPANS}
-    fields |= dict.fromkeys(("version", "role", "method", "error"), words) | {"status": pa.int16()}
+    fields |= dict.fromkeys(("version", "role", "method", "error", "column", "rule"), words)
+    fields |= {"status": pa.int16()}
     return pa.schema(list(fields.items())).empty_table()
 
 
@@ -157,6 +160,7 @@ def _refusals(refused: list[Refused]) -> pa.Table:
     told["error"] = _words([each.code for each in refused])
     told["column"] = _words([None if each.column is None else each.column[:_LONG] for each in refused])
     told["status"] = pa.array([each.status for each in refused], pa.int16())
+    told["rule"] = _words([each.rule for each in refused])
     return pa.table(told)
 
 

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
-from mlops_magics.foundation.durations import seconds
-from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
-from mlops_magics.foundation.masking import masked
-from mlops_magics.foundation.names import ModelAddress, checked_name
-from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.deploy.facts import (
-    Consents,
-    Elsewhere,
-    Kept,
-    Share,
-    Wanted,
-    pins,
-    replicas_of,
-    request_for,
-    share_of,
-    version_of,
-    without_private,
-)
+from mlops_magics.steps.deploy.desk import Ask, Desk, Told
+from mlops_magics.steps.deploy.facts import Consents, Course, Elsewhere, Kept, Wanted, guard_of, replicas_of
 from mlops_magics.steps.deploy.result import Deployment, Listing, Plan, Removal, Written
-from mlops_magics.steps.deploy.traffic import Traffic, read
-from mlops_magics.targets.base import Endpoint, Request, Target
-from mlops_magics.targets.finding import find
-from mlops_magics.targets.local import LocalTarget
+from mlops_magics.steps.deploy.tokens import Tokens
+from mlops_magics.steps.deploy.traffic import Traffic
+from mlops_magics.steps.deploy.unit import Unit
 from mlops_magics.targets.standby import Standby
-from mlops_magics.targets.written import WrittenTarget
-from mlops_magics.tracking import provenance, registry, subject
 from mlops_magics.tracking.records import ModelVersion
-from mlops_magics.tracking.store import Store, open_store
 
-__all__ = ["Deployment", "Listing", "Plan", "Removal", "Traffic", "Written", "deploy"]
+__all__ = ["Deployment", "Listing", "Plan", "Removal", "Tokens", "Traffic", "Unit", "Written", "deploy"]
+
+
+class Options(TypedDict, total=False):
+    """How a version shall be served: what a deploy may say beside what and where."""
+
+    name: str | None
+    host: str | None
+    port: int | None
+    certificate: Path | None
+    private_key: Path | None
+    workers: int
+    image: str | None
+    replicas: tuple[str, ...]
+    into: Path | None
+    follow: bool
+    canary: float | None
+    shadow: str | None
+    contract: bool
+    journal: bool
+    log_values: bool
+    allow_pickle: bool
+    allow_code: bool
+    standby: Standby | None
 
 
 @overload
@@ -51,49 +47,22 @@ def deploy(model: None = None, *, to: str = "local", settings: Settings | None =
 def deploy(model: str, *, to: str = "local", traffic: str, settings: Settings | None = None) -> Traffic: ...
 @overload
 def deploy(
-    model: str | ModelVersion,
-    *,
-    to: Literal["local"] = "local",
-    name: str | None = None,
-    port: int | None = None,
-    workers: int = 1,
-    follow: bool = False,
-    canary: float | None = None,
-    shadow: str | None = None,
-    plan: Literal[False] = False,
-    remove: Literal[False] = False,
-    traffic: None = None,
-    journal: bool = True,
-    log_values: bool = False,
-    allow_pickle: bool = False,
-    allow_code: bool = False,
-    settings: Settings | None = None,
-    standby: Standby | None = None,
-) -> Deployment: ...
+    model: str, *, to: str = "local", tokens: Literal[True], settings: Settings | None = None
+) -> Tokens: ...
 @overload
 def deploy(
-    model: str | ModelVersion,
+    model: str,
     *,
     to: str = "local",
-    name: str | None = None,
-    port: int | None = None,
-    workers: int = 1,
-    image: str | None = None,
-    replicas: tuple[str, ...] = (),
-    into: Path | None = None,
-    follow: bool = False,
-    canary: float | None = None,
-    shadow: str | None = None,
-    plan: Literal[True],
-    remove: Literal[False] = False,
-    traffic: None = None,
-    journal: bool = True,
-    log_values: bool = False,
-    allow_pickle: bool = False,
-    allow_code: bool = False,
+    grant: str,
+    scopes: tuple[str, ...] = (),
+    revoke: str | None = None,
     settings: Settings | None = None,
-    standby: Standby | None = None,
-) -> Plan: ...
+) -> Tokens: ...
+@overload
+def deploy(model: str, *, to: str = "local", revoke: str, settings: Settings | None = None) -> Tokens: ...
+@overload
+def deploy(model: str, *, to: str = "local", unit: Path, settings: Settings | None = None) -> Unit: ...
 @overload
 def deploy(
     model: str | ModelVersion,
@@ -107,32 +76,32 @@ def deploy(
 def deploy(
     model: str | ModelVersion,
     *,
-    to: str,
-    name: str | None = None,
-    port: int | None = None,
-    workers: int = 1,
-    image: str | None = None,
-    replicas: tuple[str, ...] = (),
-    into: Path | None = None,
-    follow: bool = False,
-    canary: float | None = None,
-    shadow: str | None = None,
-    plan: Literal[False] = False,
-    remove: Literal[False] = False,
-    traffic: None = None,
-    journal: bool = True,
-    log_values: bool = False,
-    allow_pickle: bool = False,
-    allow_code: bool = False,
+    to: str = "local",
+    plan: Literal[True],
     settings: Settings | None = None,
-    standby: Standby | None = None,
+    **options: Unpack[Options],
+) -> Plan: ...
+@overload
+def deploy(
+    model: str | ModelVersion,
+    *,
+    to: Literal["local"] = "local",
+    settings: Settings | None = None,
+    **options: Unpack[Options],
+) -> Deployment: ...
+@overload
+def deploy(
+    model: str | ModelVersion, *, to: str, settings: Settings | None = None, **options: Unpack[Options]
 ) -> Deployment | Written: ...
 def deploy(  # noqa: PLR0913 - one verb and its options
     model: str | ModelVersion | None = None,
     *,
     to: str = "local",
     name: str | None = None,
+    host: str | None = None,
     port: int | None = None,
+    certificate: Path | None = None,
+    private_key: Path | None = None,
     workers: int = 1,
     image: str | None = None,
     replicas: tuple[str, ...] = (),
@@ -140,16 +109,22 @@ def deploy(  # noqa: PLR0913 - one verb and its options
     follow: bool = False,
     canary: float | None = None,
     shadow: str | None = None,
+    contract: bool = False,
     plan: bool = False,
     remove: bool = False,
     traffic: str | None = None,
+    tokens: bool = False,
+    grant: str | None = None,
+    scopes: tuple[str, ...] = (),
+    revoke: str | None = None,
+    unit: Path | None = None,
     journal: bool = True,
     log_values: bool = False,
     allow_pickle: bool = False,
     allow_code: bool = False,
     settings: Settings | None = None,
     standby: Standby | None = None,
-) -> Deployment | Written | Plan | Listing | Removal | Traffic:
+) -> Told:
     """Put a registered version behind a REST endpoint, here or elsewhere; list the endpoints; remove one.
 
     The endpoint speaks MLflow's scoring protocol and the Open Inference Protocol, describes itself at
@@ -167,27 +142,43 @@ def deploy(  # noqa: PLR0913 - one verb and its options
 
     Args:
         model: ``flights@champion``, ``flights/3``, or ``flights`` for its champion. Nothing: list the
-            endpoints. With ``--remove`` and ``--traffic``: the endpoint's name.
+            endpoints. With ``--remove``, ``--traffic``,
+            ``--tokens``, ``--grant``, ``--revoke`` and ``--unit``: the endpoint's name.
         to: The serving target: local, or what writes files, such as container; or an MLflow
             deployment plugin that is installed.
         name: The endpoint's name; the model's by default.
+        host: The address to listen at, ``0.0.0.0`` for all of this machine's. Beyond loopback it takes a
+            certificate.
         port: The port to listen on; a free one by default, kept when the endpoint is deployed again.
+        certificate: A PEM file with the certificate that the endpoint answers over TLS with. It is read
+            again when it is renewed.
+        private_key: The PEM file with its key, readable for you alone.
         workers: How many processes answer.
         image: The container image, for a target that names one.
         replicas: How many copies run, ``2``, or the fewest and the most, ``2,10``, for a target that
             runs several.
         into: The folder that files are written to, in place of the project's own.
         follow: Follow the alias: where it points to another version, that one takes over by itself once it
-            has answered its example. Deploying without this ends it.
+            has answered its example. Deploying without this ends it. With ``--canary`` or ``--shadow`` the
+            version beside it follows its alias as well.
         canary: Let this version answer so many of a hundred requests beside the one that is live. Requests
             with the same ``X-Sticky-Key`` always go the same way. What it cannot answer, the live one does;
             where it surely fails more often, it gets no more.
         shadow: A version or alias, ``@challenger``, that answers every request as well, without being heard:
             the journal has its answers.
+        contract: Hold each request against the data contract that the version carries: what breaks it is
+            refused, naming column and rule.
         plan: Show what would change, and change nothing.
         remove: Take the endpoint away, and end its processes; its journal stays. Of files, delete those that
             were written.
         traffic: Show what came in this time up to now and what was answered: ``10m``, ``2h``, ``7d``.
+        tokens: List the endpoint's tokens: whose they are and what they open.
+        grant: Make a token for somebody by name; its value goes to a file that only you can read.
+        scopes: What that token opens: ``predict`` (the default), ``read`` for metrics and descriptions, or
+            ``admin`` for both.
+        revoke: Take somebody's token back: from the next request on it opens nothing.
+        unit: Write a systemd user unit to this folder, by which the endpoint is there again after a restart
+            of the machine.
         journal: Keep requests and answers.
         log_values: Keep the values of columns that look personal, too.
         allow_pickle: Load a model that is kept in pickle, which executes code.
@@ -197,7 +188,7 @@ def deploy(  # noqa: PLR0913 - one verb and its options
 
     Returns:
         A Deployment; Written where files are all there is; a Plan with ``--plan``; a Listing without a
-        model; a Removal; or with ``--traffic`` the Traffic, whose ``.frame`` has every line.
+        model; a Removal; Tokens; a Unit; or with ``--traffic`` the Traffic, whose ``.frame`` has every line.
 
     Raises:
         NotFoundError: There is no such version, champion, endpoint or target.
@@ -206,194 +197,10 @@ def deploy(  # noqa: PLR0913 - one verb and its options
         UnavailableError: The port is taken, or the endpoint does not answer correctly; what was live
             before is live still.
     """
-    begun = datetime.now(UTC)
-    settings = settings or Settings.discover()
-    store, target = open_store(settings), find(to, settings, masked(settings.store))
-    if model is None:
-        return _listed(target, asked=remove or plan)
-    if remove:
-        return _removed(store, target, _name(model), into)
-    if traffic is not None:
-        return _traffic(target, _name(model), seconds(traffic, "--traffic"))
-    alias, share = _alias(model, to) if follow else None, share_of(canary, to)
-    consents, kept = Consents(allow_pickle, allow_code), Kept(journal, log_values)
-    elsewhere, version = Elsewhere(image, replicas_of(replicas), into), version_of(store, model)
-    wanted = Wanted(name, port, workers, alias, consents, kept, elsewhere, share)
-    if plan:
-        return _planned(store, target, version, wanted, to)
-    live, notes = _served(store, target, version, wanted, shadow=shadow, standby=standby)
-    return _result(live, settings.root, begun, notes)
-
-
-def _served(
-    store: Store,
-    target: Target,
-    version: ModelVersion,
-    wanted: Wanted,
-    *,
-    shadow: str | None,
-    standby: Standby | None,
-) -> tuple[Endpoint, tuple[str, ...]]:
-    """Have a version served, and a second one beside it where a shadow is named."""
-    live, notes = put(store, target, version, wanted, standby=standby)
-    if shadow is None:
-        return live, notes
-    if not isinstance(target, LocalTarget):
-        raise UsageError("Only the local target knows shadows.", "Leave --shadow out, or use --to local.")
-    address = f"{version.model}@{shadow[1:]}" if shadow.startswith("@") else f"{version.model}/{shadow}"
-    named = replace(wanted, name=live.name, share=Share("shadow"), port=None)
-    return put(store, target, version_of(store, address), named)[0], notes
-
-
-@contextlib.contextmanager
-def _asked(
-    store: Store, target: Target, version: ModelVersion, wanted: Wanted
-) -> Iterator[tuple[Request, tuple[str, ...]]]:
-    """Bring a version's files here and check them, for the length of a ``with`` block."""
-    name = checked_name(wanted.name or version.model, "endpoint")
-    with subject.files(store, subject.of_version(version)) as folder, TemporaryDirectory() as copy:
-        notes = () if isinstance(target, WrittenTarget) else pins(folder)  # an image has its own
-        private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
-        request = request_for(version, private, name, wanted)
-        if isinstance(target, LocalTarget) and wanted.kept.journal and not wanted.kept.values:
-            request, notes = without_private(request, notes)
-        yield request, notes
-
-
-def _planned(store: Store, target: Target, version: ModelVersion, wanted: Wanted, to: str) -> Plan:
-    with _asked(store, target, version, wanted) as (request, _):
-        return Plan(request.name, version.model, version.version, to, target.plan(request))
-
-
-def put(
-    store: Store,
-    target: Target,
-    version: ModelVersion,
-    wanted: Wanted,
-    *,
-    standby: Standby | None = None,
-    mark: str | None = None,
-) -> tuple[Endpoint, tuple[str, ...]]:
-    """Bring a version's files here, check them, deploy them, and write that on the version.
-
-    Args:
-        store: The open store.
-        target: Where it is to be served.
-        version: The version.
-        wanted: How it shall be served.
-        standby: The process that waits for a deployment, where there is one.
-        mark: Which following asks for this by itself; None where a user does.
-
-    Returns:
-        The endpoint, and what the user should know.
-
-    Raises:
-        MLOpsError: It did not work; what was live before is live still.
-    """
-    with _asked(store, target, version, wanted) as (request, notes):
-        endpoint = target.deploy(replace(request, mark=mark), standby=standby)
-    noted(store, version, endpoint, "written" if endpoint.status == "written" else "deployed")
-    if endpoint.followed:
-        ended = f"{request.name} no longer follows {endpoint.followed}: this deploy was without --follow."
-        notes = (*notes, ended)
-    return endpoint, notes
-
-
-def _alias(model: str | ModelVersion, to: str) -> str:
-    """Name the alias that is to be followed.
-
-    Raises:
-        UsageError: A version was named, or the target follows none.
-    """
-    address = (
-        ModelAddress.parse(model) if isinstance(model, str) else ModelAddress(model.model, model.version)
-    )
-    if address.version:
-        raise UsageError(
-            f"{address} is one version: it points nowhere else.",
-            f"%mlops_deploy {address.model}@champion --follow",
-        )
-    if to != "local":
-        raise UsageError(f"The target {to} follows no alias.", "Leave --follow out, or use --to local.")
-    return address.alias or "champion"
-
-
-def _result(endpoint: Endpoint, root: Path, begun: datetime, notes: tuple[str, ...]) -> Deployment | Written:
-    name, model, version, target = endpoint.name, endpoint.model, endpoint.version, endpoint.target
-    if endpoint.status == "written":
-        return Written(name, model, version, target, _shown(endpoint.folder or root, root), endpoint.then)
-    took = (datetime.now(UTC) - begun).total_seconds()
-    told = (*notes, *endpoint.then)
-    return Deployment(
-        name,
-        endpoint.url,
-        model,
-        version,
-        target,
-        took,
-        engine=endpoint.engine,
-        notes=told,
-        follows=endpoint.follows,
-        beside=endpoint.beside,
-        key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
-    )
-
-
-def _shown(folder: Path, root: Path) -> str:
-    """Write a folder from the project's root, where it lies there."""
-    return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
-
-
-def _listed(target: Target, *, asked: bool) -> Listing:
-    if asked:
-        raise UsageError("Which endpoint shall it be?", "%mlops_deploy NAME --remove")
-    return Listing(target.list())
-
-
-def _traffic(target: Target, name: str, length: float) -> Traffic:
-    known = {endpoint.name: endpoint for endpoint in target.list()}
-    if name not in known:
-        raise NotFoundError(
-            f"There is no endpoint {name}.", nearest(name, known) or "Make one with %mlops_deploy."
-        )
-    return read(name, known[name].journal, length)
-
-
-def _name(model: str | ModelVersion) -> str:
-    return model.partition("@")[0] if isinstance(model, str) else model.model
-
-
-def _removed(store: Store, target: Target, name: str, into: Path | None) -> Removal:
-    endpoint = target.remove(name, into=into)
-    folder, stays = endpoint.folder, endpoint.journal is not None
-    left = _shown(folder, store.settings.root) if folder and folder.exists() else ""
-    if not endpoint.model:  # another's plugin does not say what it served
-        return Removal(name)
-    try:
-        version = registry.resolve(store, ModelAddress(endpoint.model, endpoint.version))
-    except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
-        return Removal(name, stays, left)
-    noted(store, version, endpoint, "removed")
-    return Removal(name, stays, left)
-
-
-def noted(store: Store, version: ModelVersion, endpoint: Endpoint, what: str, **more: str) -> None:
-    """Write on a version where it was deployed or refused, or that it no longer is there, by whom and when.
-
-    Args:
-        store: The open store.
-        version: The version.
-        endpoint: Where.
-        what: "deployed", "refused" or "removed".
-        **more: What else is to be known.
-    """
-    record = {
-        "what": what,
-        "target": endpoint.target,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": provenance.user(),
-        **more,
-    }
-    target = endpoint.target.partition(":")[0]
-    place = endpoint.name if target == "local" else f"{endpoint.name}.{target}"
-    registry.tag_version(store, version, {f"mlops.deployment.{place}": json.dumps(record)})
+    desk = Desk.open(to, settings)
+    if told := desk.told(model, Ask(remove, plan, into, traffic, tokens, grant, scopes, revoke, unit)):
+        return told
+    kept, elsewhere = Kept(journal, log_values, contract), Elsewhere(image, replicas_of(replicas), into)
+    consents, guard = Consents(allow_pickle, allow_code), guard_of(host, certificate, private_key, to)
+    wanted = Wanted(name, port, workers, None, consents, kept, elsewhere, guard=guard)
+    return desk.served(model or "", wanted, Course(follow, canary, shadow), plan=plan, standby=standby)

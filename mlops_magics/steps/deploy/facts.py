@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from mlops_magics.artifact import manifest, reference, schema
+from mlops_magics.artifact.certificate import Certificate, checked
 from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.targets.base import Request
+from mlops_magics.targets.local_address import checked_host
 from mlops_magics.tracking import provenance, registry
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
@@ -78,10 +80,12 @@ class Kept:
     Attributes:
         journal: Anything at all.
         values: The values of columns that look personal, too.
+        contract: Whether requests are held against the contract that the version carries.
     """
 
     journal: bool = True
     values: bool = False
+    contract: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,40 @@ class Share:
     Attributes:
         role: "canary" for some requests, "shadow" for all, unheard; "" takes the live one's place.
         percent: How many of a hundred requests a canary answers.
+        alias: The alias that it follows there, or "".
     """
 
     role: Literal["", "canary", "shadow"] = ""
     percent: float = 0.0
+    alias: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a version follows and what stands beside it, as the user wrote it.
+
+    Attributes:
+        follow: Whether aliases are followed.
+        canary: How many of a hundred requests it answers beside the one that is live.
+        shadow: A version or alias that answers unheard.
+    """
+
+    follow: bool = False
+    canary: float | None = None
+    shadow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Where an endpoint listens, and how it proves who it is.
+
+    Attributes:
+        host: The address; None for the endpoint's own.
+        certificate: What it answers over TLS with; None for what the endpoint has.
+    """
+
+    host: str | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +159,7 @@ class Wanted:
         kept: What is kept of requests and answers.
         elsewhere: What only targets beyond this machine are told.
         share: What it answers for beside the version that is live.
+        guard: Where it listens, and how it proves who it is.
     """
 
     name: str | None = None
@@ -135,6 +170,7 @@ class Wanted:
     kept: Kept = Kept()
     elsewhere: Elsewhere = Elsewhere()
     share: Share = Share()
+    guard: Guard = Guard()
 
 
 def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) -> Request:
@@ -165,7 +201,9 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         model_path=folder,
         allow_pickle=wanted.consents.pickle,
         allow_code=wanted.consents.code,
+        host=wanted.guard.host,
         port=wanted.port,
+        certificate=wanted.guard.certificate,
         workers=wanted.workers,
         follow=wanted.follow,
         journal=wanted.kept.journal,
@@ -175,6 +213,7 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         into=wanted.elsewhere.into,
         beside=wanted.share.role,
         percent=wanted.share.percent,
+        beside_follows=wanted.share.alias,
         example=example,
         expected=json.loads(answers) if example is not None and answers else None,
     )
@@ -221,8 +260,13 @@ def _texts(folder: Path) -> tuple[str, ...]:
     return tuple(column.name for column in found.columns if column.type in _TEXTS) if found else ()
 
 
-def share_of(canary: float | None, to: str) -> Share:
+def share_of(canary: float | None, to: str, alias: str = "") -> Share:
     """Read how many of a hundred requests a canary gets.
+
+    Args:
+        canary: What was written.
+        to: The target.
+        alias: The alias that it follows, or "".
 
     Raises:
         UsageError: It is no such number, or the target has no canaries.
@@ -233,7 +277,29 @@ def share_of(canary: float | None, to: str) -> Share:
         raise UsageError(f"--canary {canary:g} is no share of the requests.", "Write --canary 10 for 10 %.")
     if to != "local":
         raise UsageError(f"The target {to} knows no canary.", "Leave --canary out, or use --to local.")
-    return Share("canary", canary)
+    return Share("canary", canary, alias)
+
+
+def guard_of(host: str | None, certificate: Path | None, private_key: Path | None, to: str) -> Guard:
+    """Read where an endpoint listens, and try the certificate with its key.
+
+    Raises:
+        UsageError: One of the two files is missing, or the address is none or needs a certificate.
+        RefusedError: The key is not private, or the certificate does not do.
+    """
+    if host is None and certificate is None and private_key is None:
+        return Guard()
+    if to != "local":
+        raise UsageError(
+            f"The target {to} is guarded where it runs.",
+            "Leave --host, --certificate and --private-key out; its ingress or gateway has them.",
+        )
+    if (certificate is None) != (private_key is None):
+        raise UsageError(
+            "A certificate and its key go together.", "Write --certificate FILE --private-key FILE."
+        )
+    tls = checked(certificate, private_key) if certificate and private_key else None
+    return Guard(checked_host(host, tls=tls is not None) if host else None, tls)
 
 
 def replicas_of(values: tuple[str, ...]) -> tuple[int, int] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
-from mlops_magics.foundation.result import Result
+from mlops_magics.foundation.result import Result, live
 from mlops_magics.targets.base import Difference, Endpoint
 
 _SHOWN: Final = 40  # differences
@@ -31,6 +31,8 @@ class Deployment(Result):
         beside: The second version behind it and what it answers for, in words, or "".
         key_file: The file, readable for you only, that holds its token, from ``~`` on where it lies there; ""
             where none does.
+        certificate: The file with the certificate that it answers over TLS with, likewise; "" without TLS.
+        watch: What looks at the endpoint for a card; None where it cannot be looked at from here.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Deployment(Result):
     follows: str = ""
     beside: str = ""
     key_file: str = ""
+    certificate: str = ""
+    watch: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
 
@@ -56,6 +60,7 @@ class Deployment(Result):
                 ("url", f"{self.url}/invocations"),
                 ("checked", f"first correct answer after {self.seconds:.2f} s"),
                 ("token", f"in {self.key_file}" if self.key_file else "where it was given"),
+                *([("certificate", self.certificate)] if self.certificate else []),
                 ("computed by", self._engine()),
                 *([("follows", self.follows)] if self.follows else []),
                 *([("beside it", self.beside)] if self.beside else []),

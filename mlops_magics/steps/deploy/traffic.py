@@ -48,6 +48,7 @@ class Traffic(Result):
         rows: How many rows were predicted.
         errors: How many requests were refused, by the error's code.
         versions: How many rows each version answered.
+        breaches: How many requests broke the contract, by column and rule (``"age: range"``).
         stages: How long each stage of the answered requests took.
         journal: The folder of parquet files that all this was read from.
         frame: The lines of the journal as a pandas frame: one a row that was predicted, one a refusal.
@@ -59,6 +60,7 @@ class Traffic(Result):
     rows: int
     errors: dict[str, int]
     versions: dict[str, int]
+    breaches: dict[str, int]
     stages: tuple[Stage, ...]
     journal: Path
     frame: Any = field(repr=False, compare=False)
@@ -93,6 +95,8 @@ class Traffic(Result):
             yield Table(("version", "rows"), sorted(self.versions.items()))
         if self.errors:
             yield Table(("refused", "requests"), sorted(self.errors.items())[:_SHOWN])
+        if self.breaches:
+            yield Table(("against the contract", "requests"), sorted(self.breaches.items())[:_SHOWN])
         if not self.requests:
             yield Note("Nothing came in this time.")
 
@@ -112,6 +116,42 @@ def read(name: str, folder: Path | None, seconds: float) -> Traffic:
         raise NotFoundError(f"{name} keeps no journal.", f"Deploy {name} again without --no-journal.")
     lines = _lines(folder, time.time() - seconds)
     return Traffic(endpoint=name, seconds=seconds, journal=folder, frame=lines.to_pandas(), **_counted(lines))
+
+
+def observed(folder: Path, seconds: float, parts: int) -> dict[str, Any]:
+    """Say what came in a length of time, as JSON types.
+
+    Args:
+        folder: The journal.
+        seconds: How far to look back.
+        parts: In how many parts of that time requests are counted.
+
+    Returns:
+        The counts of a Traffic, rows by version and role, and how many requests came in each part.
+    """
+    import polars as pl
+
+    now = time.time()
+    lines = _lines(folder, now - seconds)
+    told = _counted(lines)
+    answered = lines.filter(pl.col("status") == 200)  # noqa: PLR2004 - OK
+    names = pl.col("version", "role").cast(pl.String)
+    roles = answered.select(names).group_by("version", "role").len().sort("version", "role")
+    asked = lines.filter((pl.col("role") != "shadow") & ((pl.col("status") != 200) | (pl.col("row") == 0)))  # noqa: PLR2004 - OK
+    moments = asked["time"].dt.epoch("us").to_numpy() / 1e6
+    places = ((moments - now + seconds) / seconds * parts).astype(int).clip(0, parts - 1)
+    counts = [0] * parts
+    for place in places.tolist():
+        counts[place] += 1
+    return {
+        "requests": told["requests"],
+        "rows": told["rows"],
+        "errors": sorted(map(list, told["errors"].items())),
+        "breaches": sorted(map(list, told["breaches"].items())),
+        "stages": [[stage.name, stage.p50, stage.p95, stage.p99] for stage in told["stages"]],
+        "roles": [list(row) for row in roles.iter_rows()],
+        "counts": counts,
+    }
 
 
 def answered_by(folder: Path, request_id: str) -> str | None:
@@ -165,6 +205,7 @@ def _counted(lines: Any) -> dict[str, Any]:  # noqa: ANN401 - a Polars frame
         "rows": answered.height,
         "errors": _tally(refused, "error"),
         "versions": _tally(answered, "version"),
+        "breaches": _breaches(refused),
         "stages": tuple(_stage(name, firsts[f"{name}_ms"].drop_nulls()) for name in STAGES)
         if firsts.height
         else (),
@@ -176,6 +217,14 @@ def _tally(lines: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a Polar
 
     words = lines[column].cast(pl.String).value_counts(sort=True)
     return dict(zip(words[column].to_list(), words["count"].to_list(), strict=True))
+
+
+def _breaches(refused: Any) -> dict[str, int]:  # noqa: ANN401 - a Polars frame
+    import polars as pl
+
+    broken = refused.filter(pl.col("rule").is_not_null())
+    told = broken.select(name=pl.concat_str(pl.col("column", "rule").cast(pl.String), separator=": "))
+    return _tally(told, "name")
 
 
 def _stages(firsts: Any) -> tuple[Stage, ...]:  # noqa: ANN401 - a Polars frame

@@ -1,0 +1,236 @@
+"""The desk of one deploy: what the user asked for is listed, shown, granted, planned or served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from mlops_magics.foundation.durations import seconds
+from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.deploy.act import asked, noted, put
+from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, version_of
+from mlops_magics.steps.deploy.result import Deployment, Listing, Plan, Removal, Written
+from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
+from mlops_magics.steps.deploy.traffic import Traffic, read
+from mlops_magics.steps.deploy.unit import Unit
+from mlops_magics.steps.deploy.watch import Watch
+from mlops_magics.targets.base import Endpoint, Target
+from mlops_magics.targets.finding import find
+from mlops_magics.targets.local import LocalTarget
+from mlops_magics.targets.standby import Standby
+from mlops_magics.tracking import registry
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import Store, open_store
+
+Told = Deployment | Written | Plan | Listing | Removal | Traffic | Tokens | Unit
+"""What the verb returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of an endpoint that is there.
+
+    Attributes:
+        remove: Take it away.
+        plan: Say what would change.
+        into: The folder that it was written to.
+        traffic: Show what came in this time.
+        tokens: List its tokens.
+        grant: Make a token of this name.
+        scopes: What that token opens.
+        revoke: Take the token of this name back.
+        unit: Write its systemd unit to this folder.
+    """
+
+    remove: bool = False
+    plan: bool = False
+    into: Path | None = None
+    traffic: str | None = None
+    tokens: bool = False
+    grant: str | None = None
+    scopes: tuple[str, ...] = ()
+    revoke: str | None = None
+    unit: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The store and the target that a line is about.
+
+    Attributes:
+        store: The open store.
+        target: The target.
+        to: The target's name as it was written.
+        begun: When the line was read.
+    """
+
+    store: Store
+    target: Target
+    to: str
+    begun: datetime
+
+    @classmethod
+    def open(cls, to: str, settings: Settings | None) -> Self:
+        """Open the store and find the target.
+
+        Raises:
+            NotFoundError: There is no such target.
+            UnavailableError: The store cannot be reached.
+        """
+        begun = datetime.now(UTC)
+        settings = settings or Settings.discover()
+        return cls(open_store(settings), find(to, settings, masked(settings.store)), to, begun)
+
+    def told(self, model: str | ModelVersion | None, ask: Ask) -> Told | None:
+        """Do what is asked of endpoints that are there; None where a version is to be served.
+
+        Args:
+            model: The endpoint's name; None lists all of them.
+            ask: What is asked.
+
+        Raises:
+            MLOpsError: There is no such endpoint, or it does not do that.
+        """
+        if model is None:
+            return self._listed(ask)
+        name = model.partition("@")[0] if isinstance(model, str) else model.model
+        if ask.scopes and ask.grant is None:
+            raise UsageError("--scopes says what a new token opens.", "Add --grant NAME.")
+        if ask.remove:
+            return self._removed(name, ask.into)
+        if ask.traffic is not None:
+            return self._traffic(name, seconds(ask.traffic, "--traffic"))
+        if ask.tokens or ask.grant is not None or ask.revoke is not None:
+            local = self._local("tokens beside an endpoint's own")
+            return tokens(local, name, ask.grant, scopes_of(ask.scopes), ask.revoke)
+        if ask.unit is not None:
+            file, unit = self._local("units of systemd").unit(name, ask.unit)
+            return Unit(name, file, unit)
+        return None
+
+    def _listed(self, ask: Ask) -> Listing:
+        for flag in ("remove", "plan", "tokens"):
+            if getattr(ask, flag):
+                raise UsageError("Which endpoint shall it be?", f"%mlops_deploy NAME --{flag}")
+        return Listing(self.target.list())
+
+    def _local(self, what: str) -> LocalTarget:
+        if not isinstance(self.target, LocalTarget):
+            raise UsageError(f"The target {self.to} knows no {what}.", "Leave --to out.")
+        return self.target
+
+    def served(
+        self,
+        model: str | ModelVersion,
+        wanted: Wanted,
+        course: Course,
+        *,
+        plan: bool,
+        standby: Standby | None,
+    ) -> Deployment | Written | Plan:
+        """Have a version served, and a second one beside it where a shadow is named; or say what changes.
+
+        Args:
+            model: The version.
+            wanted: How it shall be served.
+            course: What it follows and what stands beside it.
+            plan: Whether to say what would change, and change nothing.
+            standby: The process that waits for a deployment, where there is one.
+
+        Raises:
+            MLOpsError: It did not work; what was live before is live still.
+        """
+        alias = _alias(model, self.to) if course.follow else None
+        share, shadow = share_of(course.canary, self.to, alias or ""), course.shadow
+        wanted = replace(wanted, share=share, follow=None if share.role else alias)
+        version = version_of(self.store, model)
+        if plan:
+            with asked(self.store, self.target, version, wanted) as (request, _):
+                differences = self.target.plan(request)
+            return Plan(request.name, version.model, version.version, self.to, differences)
+        if shadow is not None:
+            self._local("shadows")
+        live, notes = put(self.store, self.target, version, wanted, standby=standby)
+        if shadow is not None:
+            live = self._shadow(version.model, shadow, replace(wanted, name=live.name), follow=course.follow)
+        return self._result(live, notes)
+
+    def _shadow(self, model: str, shadow: str, wanted: Wanted, *, follow: bool) -> Endpoint:
+        """Put a version beside the live one; with ``--follow`` an alias is followed there as well."""
+        alias = shadow[1:] if shadow.startswith("@") else ""
+        version = version_of(self.store, f"{model}@{alias}" if alias else f"{model}/{shadow}")
+        share = Share("shadow", alias=alias if follow else "")
+        named = replace(wanted, follow=None, port=None, share=share)
+        return put(self.store, self.target, version, named)[0]
+
+    def _result(self, endpoint: Endpoint, notes: tuple[str, ...]) -> Deployment | Written:
+        name, model, version, target = endpoint.name, endpoint.model, endpoint.version, endpoint.target
+        if endpoint.status == "written":
+            folder = self._shown(endpoint.folder or self.store.settings.root)
+            return Written(name, model, version, target, folder, endpoint.then)
+        return Deployment(
+            name,
+            endpoint.url,
+            model,
+            version,
+            target,
+            (datetime.now(UTC) - self.begun).total_seconds(),
+            engine=endpoint.engine,
+            notes=(*notes, *endpoint.then),
+            follows=endpoint.follows,
+            beside=endpoint.beside,
+            key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
+            certificate=from_home(endpoint.certificate) if endpoint.certificate else "",
+            watch=Watch(self.target, name) if isinstance(self.target, LocalTarget) else None,
+        )
+
+    def _shown(self, folder: Path) -> str:
+        """Write a folder from the project's root, where it lies there."""
+        root = self.store.settings.root
+        return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
+
+    def _traffic(self, name: str, length: float) -> Traffic:
+        known = {endpoint.name: endpoint for endpoint in self.target.list()}
+        if name not in known:
+            raise NotFoundError(
+                f"There is no endpoint {name}.", nearest(name, known) or "Make one with %mlops_deploy."
+            )
+        return read(name, known[name].journal, length)
+
+    def _removed(self, name: str, into: Path | None) -> Removal:
+        endpoint = self.target.remove(name, into=into)
+        folder, stays = endpoint.folder, endpoint.journal is not None
+        left = self._shown(folder) if folder and folder.exists() else ""
+        if not endpoint.model:  # another's plugin does not say what it served
+            return Removal(name)
+        try:
+            version = registry.resolve(self.store, ModelAddress(endpoint.model, endpoint.version))
+        except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
+            return Removal(name, stays, left)
+        noted(self.store, version, endpoint, "removed")
+        return Removal(name, stays, left)
+
+
+def _alias(model: str | ModelVersion, to: str) -> str:
+    """Name the alias that is to be followed.
+
+    Raises:
+        UsageError: A version was named, or the target follows none.
+    """
+    address = (
+        ModelAddress.parse(model) if isinstance(model, str) else ModelAddress(model.model, model.version)
+    )
+    if address.version:
+        raise UsageError(
+            f"{address} is one version: it points nowhere else.",
+            f"%mlops_deploy {address.model}@champion --follow",
+        )
+    if to != "local":
+        raise UsageError(f"The target {to} follows no alias.", "Leave --follow out, or use --to local.")
+    return address.alias or "champion"

@@ -1,0 +1,120 @@
+"""An endpoint after a restart of the machine: systemd's unit starts what was served last."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from served import answer_of, ask_for, end_all, family, runs, state_of, target, until
+
+from mlops_magics.artifact.order import State
+from mlops_magics.artifact.proof import environment
+from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.targets.local import LocalTarget
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / 'a "state" of 100% $HOME \\ x'
+    yield folder
+    end_all(folder)
+
+
+def _end(state: Path, name: str) -> None:
+    members = family(state_of(state, name).pid)
+    for member in members:
+        os.kill(member, signal.SIGKILL)
+    until(lambda: not any(map(runs, members)))
+
+
+def _line(unit: Path) -> list[str]:
+    """Read the command line as systemd does."""
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
+    return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line)]
+
+
+def _start(unit: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(_line(unit), env=environment(os.environ), start_new_session=True)
+
+
+def _answers(local: LocalTarget, state: Path, name: str) -> bool:
+    found: State = state_of(state, name)
+    return found.status == "ready" and found.process.alive() is True and answer_of(local, name) == 2.0
+
+
+def test_an_endpoint_is_there_again_as_it_was(tmp_path: Path, state: Path) -> None:
+    name = "my flights"
+    local = target(state)
+    local.deploy(ask_for(tmp_path, name=name))
+    first = local.deploy(ask_for(tmp_path, 2.0, name=name, workers=2))
+    token = local.key_file(name).read_text()
+    granted = local.grant(name, "asker", ("predict",))
+    file, unit = local.unit(name, tmp_path / "units")
+    assert file == tmp_path / "units" / unit
+    assert token not in file.read_text()
+    if shutil.which("systemd-analyze"):
+        told = subprocess.run(
+            ["systemd-analyze", "verify", "--user", "--man=no", str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        )
+        assert unit not in told.stderr, told.stderr
+        assert told.returncode == 0, told.stderr
+
+    with _start(file) as again:
+        assert again.wait(20) == 2  # it runs
+    _end(state, name)
+    assert [found.status for found in local.list()] == ["down"]
+    with _start(file) as again:
+        try:
+            until(lambda: _answers(local, state, name), 30)
+            (found,) = local.list()
+            assert (found.port, found.version, found.workers, found.pid) == (first.port, "2", 2, again.pid)
+            assert local.key_file(name).read_text() == token
+            assert granted.exists()
+            local.deploy(ask_for(tmp_path, 3.0, name=name))  # it is deployed to as before
+            assert answer_of(local, name) == 3.0
+        finally:
+            again.terminate()
+            assert again.wait(20) == 0
+    (kept,) = re.findall(r"^ConditionPathExists=(.*)$", file.read_text(), re.MULTILINE)
+    assert Path(kept.replace("%%", "%")).exists()
+    local.remove(name)
+    assert not Path(kept.replace("%%", "%")).exists()
+    with _start(file) as again:
+        assert again.wait(20) == 2
+
+
+def test_a_start_that_failed_leaves_what_the_unit_starts(tmp_path: Path, state: Path) -> None:
+    local = target(state)
+    local.deploy(ask_for(tmp_path))
+    file, _ = local.unit("flights", tmp_path / "units")
+    _end(state, "flights")
+    with pytest.raises(Exception, match="other predictions"):
+        local.deploy(ask_for(tmp_path, 2.0, expected=[9.0, 9.0]))
+    with _start(file) as again:
+        until(lambda: state_of(state).pid == again.pid and state_of(state).status == "ready", 30)
+        assert answer_of(local) == 1.0
+        again.terminate()
+
+
+def test_what_was_not_written_here_is_left_alone(tmp_path: Path, state: Path) -> None:
+    local = target(state)
+    with pytest.raises(NotFoundError):
+        local.unit("flights", tmp_path)
+    local.deploy(ask_for(tmp_path))
+    file, _ = local.unit("flights", tmp_path)
+    assert local.unit("flights", tmp_path)[0] == file
+    file.write_text("[Unit]\n")
+    with pytest.raises(RefusedError, match="not written here"):
+        local.unit("flights", tmp_path)
+    assert file.read_text() == "[Unit]\n"
