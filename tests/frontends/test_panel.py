@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from many_runs import fill
+from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
@@ -75,19 +76,23 @@ def test_the_stamp_changes_with_the_store_and_only_then(panel: Panel, store_file
     assert [one["name"] for one in read(panel, "experiments")["experiments"]] == ["Default", "new"]
 
 
-def test_a_thousand_models_are_paged_and_searched(panel: Panel, store_file: Path) -> None:
-    import sqlite3
-    from contextlib import closing
+def test_a_store_that_was_deleted_and_made_anew_is_read_and_written(
+    panel: Panel, project: Path, store_file: Path, store_template: Path, prepared: Any
+) -> None:
+    prepared.copy_into(project, {})
+    assert read(panel, "models")["total"] == 1
+    store_file.unlink()
+    assert read(panel, "models")["total"] == 0
+    assert read(panel, "status")["store"] is None
+    shutil.copy(store_template, store_file)
+    assert read(panel, "models")["total"] == 0
+    prepared.copy_into(project, {})
+    done = write(panel, "promote", model="flights", version="1", alias="champion", reason="first")
+    assert done["holders"]["champion"] == "1"
 
-    with closing(sqlite3.connect(store_file)) as store, store:
-        store.executemany(
-            "INSERT INTO registered_models (name, creation_time, last_updated_time, description, workspace)"
-            " VALUES (?, 0, 0, '', 'default')"
-            if "workspace" in {row[1] for row in store.execute("PRAGMA table_info(registered_models)")}
-            else "INSERT INTO registered_models (name, creation_time, last_updated_time, description)"
-            " VALUES (?, 0, 0, '')",
-            [(f"model-{at:04}",) for at in range(1_000)],
-        )
+
+def test_a_thousand_models_are_paged_and_searched(panel: Panel, store_file: Path) -> None:
+    fill_models(store_file, [f"model-{at:04}" for at in range(1_000)])
     found = read(panel, "models")
     assert (found["total"], len(found["models"])) == (1_000, 100)
     assert [one["name"] for one in read(panel, "models", filter="0999")["models"]] == ["model-0999"]

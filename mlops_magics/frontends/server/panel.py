@@ -8,15 +8,15 @@ from typing import Final
 
 import orjson
 
-from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.kept import Kept
 from mlops_magics.frontends.server.places import settings_at, stamp
-from mlops_magics.tracking.store import Store, open_store, sqlite_path
+from mlops_magics.tracking.store import Store, open_store, reconnect, sqlite_path
 
 _READERS: Final = 4
 _FRESH: Final = frozenset({"model", "details"})  # by which somebody decides: read from the store each time
+_NONE: Final = (0, 0)
 _SHARED: Final = frozenset({"stamp", "status", "experiments", "runs", "run", "models", "endpoints", "alerts"})
 
 
@@ -30,7 +30,7 @@ class Panel:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._kept = Kept()
-        self._stores: dict[Settings, Store] = {}
+        self._stores: dict[Settings, tuple[tuple[int, int] | None, Store]] = {}
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="mlops-read")
         # One after the other: what fetches files tells MLflow so by the process's environment.
         self._single = ThreadPoolExecutor(1, thread_name_prefix="mlops-single")
@@ -82,17 +82,30 @@ class Panel:
         return Here(self._root, settings, self._store(settings), now, self._kept)
 
     def _store(self, settings: Settings) -> Store | None:
-        path = sqlite_path(settings.store)
-        if path is not None and not path.exists():
-            self._stores.pop(settings, None)
+        file = _file(settings)
+        if file is _NONE:
             return None
-        if settings not in self._stores or path is None:  # a server is asked each time whether it is there
-            try:
-                self._stores[settings] = open_store(settings)
-            except UnavailableError:
-                self._stores.pop(settings, None)
-                raise
-        return self._stores[settings]
+        held = self._stores.get(settings)
+        if held is not None and held[0] == file and file is not None:
+            return held[1]
+        # A server is asked each time whether it is there; a file may be another one of the same name.
+        store = open_store(settings)
+        if held is not None and file is not None:
+            reconnect(store)
+        self._stores[settings] = file, store
+        return store
+
+
+def _file(settings: Settings) -> tuple[int, int] | None:
+    """Say which file a SQLite store is, ``_NONE`` where there is none; None for any other store."""
+    path = sqlite_path(settings.store)
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return _NONE
+    return found.st_dev, found.st_ino
 
 
 def _json(answer: Json) -> bytes:

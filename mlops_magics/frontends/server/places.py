@@ -66,12 +66,12 @@ def stamp(settings: Settings) -> str:
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
-def _touched(path: Path) -> tuple[int, int] | None:
+def _touched(path: Path) -> tuple[int, ...] | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _traffic(journal: Path | None) -> int:

@@ -115,7 +115,7 @@ export class Models implements Section {
     this.desk = { model, close: unmount };
     show();
     const bar = this.bar(model);
-    fill(this.detail, bar, place, acts);
+    fill(this.detail, bar, acts, place);
     bar.querySelector("button")?.focus();
   }
 
