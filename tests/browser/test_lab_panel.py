@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import deploy
 from mlops_magics.tracking import registry
-from mlops_magics.tracking.store import Store, open_store
+from mlops_magics.tracking.store import Store, open_store, reconnect
 
 from .jupyter import Jupyter, command, kernel_ready, run_all, shot
 
@@ -63,8 +63,8 @@ def tab(panel: Locator, name: str) -> None:
 
 def dark(page: Page) -> None:
     page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-    page.wait_for_selector("body[data-jp-theme-light=false]")
-    page.wait_for_timeout(300)
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+    page.wait_for_timeout(500)  # the theme's sheet
 
 
 def said(panel: Locator, words: str) -> None:
@@ -79,6 +79,7 @@ def flights(lab: Jupyter, prepared_twice: Any) -> Store:
     folder.mkdir()
     prepared_twice.copy_into(folder, {})
     store = open_store(settings_in(lab, folder))
+    reconnect(store)  # the last test's file of that name is gone
     ids = fill(folder / "mlflow.db", store.experiment_id("e"), 1_000, metrics=4, params=6)
     store.client.set_tag(ids[-1], "mlflow.runName", EVIL)
     return store
@@ -118,12 +119,12 @@ def test_runs_are_filtered_ordered_and_opened_by_keys(
     expect(runs.get_by_role("option").first).to_contain_text("auc 0.9")
     search = panel.get_by_role("searchbox")
     search.fill("forest auc>0.8")
-    expect(panel.locator(".mlp-count")).to_contain_text("of 1,001 runs")
+    expect(panel.locator(".mlp-count:visible")).to_contain_text("of 1,001 runs")
     search.fill("forest aux>0.8")
     expect(panel.get_by_role("alert")).to_contain_text("auc")
     search.fill("baseline")
     expect(runs.get_by_role("option")).to_have_count(1)
-    search.press("Tab")
+    search.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(panel.get_by_role("heading", name="baseline")).to_be_visible()
     expect(panel).to_contain_text("accuracy")
@@ -193,7 +194,7 @@ def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     assert violations(page) == []
     shot(page, "panel-model-dark")
     tab(panel, "Runs")
-    expect(panel.get_by_role("option").first).to_be_visible()
+    expect(panel.get_by_role("listbox", name="Runs")).to_be_visible()
     assert violations(page) == []
     shot(page, "panel-runs-dark")
 

@@ -93,8 +93,8 @@ export class Endpoints implements Section {
     return h(
       "div",
       { class: "mlp-acts" },
-      button("Copy address", async () => this.host.tell("good", (await copy(`${one.url}/invocations`, this.element)) ? "Copied." : "The browser did not allow copying.")),
-      button("Insert prediction", async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`))),
+      button("Copy URL", async () => this.host.tell("good", (await copy(`${one.url}/invocations`, this.element)) ? "Copied." : "The browser did not allow copying.")),
+      button("Predict", async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`)), "mlp-plain", { title: "Put the line that asks it into the notebook" }),
       new Asking(this.host, "Stop…", question, "Stop it", act, `Stopping ${one.name}…`).element,
     );
   }

@@ -66,6 +66,12 @@ export class Panel implements Host {
       clearTimeout(this.typing);
       this.typing = window.setTimeout(() => void this.refresh(), TYPING);
     });
+    this.search.addEventListener("keydown", (event) => {
+      const first = this.tabs.get(this.current)?.panel.querySelector<HTMLElement>('[role="option"][tabindex="0"]');
+      if (event.key !== "ArrowDown" || !first) return;
+      event.preventDefault();
+      first.focus();
+    });
     this.element.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented) this.show(this.current);
     });

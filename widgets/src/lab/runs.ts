@@ -83,8 +83,10 @@ export class Runs implements Section {
     this.opened = key;
     this.overview.hidden = key !== "";
     this.detail.hidden = key === "";
-    if (key) fill(this.detail, h("p", { class: "mlp-quiet" }, "Reading the run…"));
-    else if (back) this.list.focus(back);
+    if (key && key !== back) {
+      delete this.detail.dataset["shown"];
+      fill(this.detail, h("p", { class: "mlp-quiet" }, "Reading the run…"));
+    } else if (!key && back) this.list.focus(back);
   }
 
   private ask(first: number): Promise<Page> {
@@ -114,7 +116,8 @@ export class Runs implements Section {
   private show(): void {
     const page = this.page;
     if (!page) return;
-    this.list.update(this.rows.map((row) => item(row, page.columns[0])));
+    const sorted = this.sort.value.includes("metrics.");
+    this.list.update(this.rows.map((row) => item(row, page.columns, sorted)));
     say(this.count, this.search && page.total ? `${page.count.toLocaleString("en-US")} of ${plural(page.total, "run")}` : "");
     const left = page.count - this.rows.length;
     this.more.hidden = left <= 0;
@@ -170,18 +173,22 @@ function pairs(title: string, rows: [string, string][], none: string, open: bool
   return [h("details", { open }, h("summary", {}, `${title} (${rows.length})`), list)];
 }
 
-function item(row: Row, column: string | undefined): Item {
+/** One metric has room: that of the order, else the first that the run has. */
+function item(row: Row, columns: string[], sorted: boolean): Item {
   const [id, name, status, started, , versions, values] = row;
+  const at = sorted ? 0 : Math.max(0, values.findIndex((value) => value !== null));
+  const value = values[at] ?? null;
+  const measured = value === null ? "" : `${columns[at]} ${shown(value)}`;
   const aliases = versions.flatMap(([, , held]) => held);
   const when = ago(started);
   return {
     key: id,
-    signature: JSON.stringify([name, status, when, versions, column, values[0]]),
+    signature: JSON.stringify([name, status, when, versions, measured]),
     make: () => {
       const [sign, tone, word] = mark(status);
       return [
         h("span", { class: "mlp-row-name" }, h("span", { class: `mlp-mark ${tone}`, role: "img", "aria-label": word }, sign), h("strong", {}, nameOf(name, 40)), ...chips(aliases)),
-        h("span", { class: "mlp-row-facts" }, h("span", {}, column && values[0] != null ? `${column} ${shown(values[0])}` : ""), h("span", { class: "mlp-quiet" }, when)),
+        h("span", { class: "mlp-row-facts" }, h("span", {}, measured), h("span", { class: "mlp-quiet" }, when)),
       ];
     },
   };
