@@ -61,9 +61,10 @@ def tab(panel: Locator, name: str) -> None:
     panel.get_by_role("tab", name=name).click()
 
 
-def dark(page: Page) -> None:
-    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+def theme(page: Page, name: str) -> None:
+    command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
+    light = str(name == "Light").lower()
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
     page.wait_for_timeout(500)  # the theme's sheet
 
 
@@ -186,7 +187,7 @@ def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     expect(panel.get_by_role("tab", name="Alerts, 1")).to_be_visible(timeout=20_000)
     expect(panel).to_contain_text("flights@champion points to version 1")
     assert violations(page) == []
-    dark(page)
+    theme(page, "Dark")
     shot(page, "panel-alerts-dark")
     expect(page.get_by_role("button", name="MLOps: e · 1 alert")).to_be_visible()
     panel.get_by_role("button", name="Open flights").click()
@@ -197,6 +198,7 @@ def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     expect(panel.get_by_role("listbox", name="Runs")).to_be_visible()
     assert violations(page) == []
     shot(page, "panel-runs-dark")
+    theme(page, "Light")  # the server keeps it
 
 
 def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(

@@ -150,7 +150,6 @@ export class Runs implements Section {
     const [sign, tone, word] = mark(run.status);
     const took = run.ended === null ? "" : `, took ${length(run.ended - run.started)}`;
     const versions = run.versions.map(({ model, version, aliases }) => button([`${model}/${version}`, ...aliases].join(" "), () => this.host.show("models", model), "mlp-link"));
-    const insert = (code: string) => async () => this.host.tell("good", await this.host.insert(code));
     return [
       h(
         "div",
@@ -159,10 +158,20 @@ export class Runs implements Section {
         h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, nameOf(run.name)),
       ),
       h("p", {}, h("span", { class: tone }, `${sign} ${word}`), h("span", { class: "mlp-quiet" }, ` · ${ago(run.started)}${took} · ${run.experiment}`)),
-      h("div", { class: "mlp-acts" }, run.notebook && button("Open notebook", () => this.host.openNotebook(run.notebook ?? "")), button("Insert evaluation", insert(`%mlops_evaluate ${run.name} DATA --target COLUMN`)), button("Insert registration", insert(`%mlops_register ${run.name} MODEL`)), button("Copy id", async () => this.host.tell("good", (await copy(run.id, this.detail)) ? "Copied." : "The browser did not allow copying."))),
+      h("div", { class: "mlp-acts" }, ...this.acts(run)),
       versions.length ? h("p", {}, h("span", { class: "mlp-quiet" }, "Registered as "), ...versions) : h("p", { class: "mlp-quiet" }, "Not registered."),
       ...pairs("Metrics", run.metrics.map(([key, value]) => [key, shown(value)]), "No metrics.", true),
       ...pairs("Parameters", run.params, "No parameters.", run.params.length <= 12),
+    ];
+  }
+
+  private acts(run: Run): HTMLElement[] {
+    const put = (label: string, code: string): HTMLElement => button(label, async () => this.host.tell("good", await this.host.insert(code)), "mlp-plain", { title: `Put ${code} into the notebook` });
+    const name = /^[\w.-]+$/.test(run.name) ? run.name : run.id; // a line splits at blanks
+    return [
+      ...(run.notebook ? [button("Open notebook", () => this.host.openNotebook(run.notebook ?? ""))] : []),
+      ...(run.status === "FINISHED" ? [put("Evaluate", `%mlops_evaluate ${name} DATA --target COLUMN`), put("Register", `%mlops_register ${name} MODEL`)] : []),
+      button("Copy id", async () => this.host.tell("good", (await copy(run.id, this.detail)) ? "Copied." : "The browser did not allow copying.")),
     ];
   }
 }
