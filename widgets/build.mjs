@@ -1,7 +1,8 @@
-// Bundles every card into mlops_magics/frontends/widgets/static, and stamps the bundle with a digest
-// of what it was made from. hatch_build.py computes the same digest to tell whether it is fresh.
+// Bundles every card into mlops_magics/frontends/widgets/static, and the JupyterLab extension into
+// mlops_magics/labextension; stamps them with a digest of what they were made from. hatch_build.py computes the
+// same digest to tell whether they are fresh.
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -13,6 +14,9 @@ const out = join(here, "..", "mlops_magics", "frontends", "widgets", "static");
 const KB = 1024;
 const CARDS = { promote: 24 * KB, profile: 30 * KB, track: 30 * KB, deploy: 24 * KB };
 const SCRIPTS = { report: 30 * KB };
+const EXTENSION = "mlops-magics";
+const LAB = join(here, "..", "mlops_magics", "labextension");
+const LAB_LIMIT = 90 * KB;
 
 function sources() {
   const roots = ["build.mjs", "package.json", "package-lock.json", "tsconfig.json"];
@@ -54,4 +58,37 @@ for (const [file, { bytes }] of results.flatMap((result) => Object.entries(resul
   const limit = { ...CARDS, ...SCRIPTS }[name.replace(".js", "")] ?? Infinity;
   if (bytes > limit) throw new Error(`${name} is larger than ${limit} bytes`);
 }
+
+// JupyterLab shares its own modules with an extension, so that nothing of it is bundled: one script, with its style
+// sheet within. Its name carries a digest, because servers let browsers keep it for good.
+async function lab() {
+  const source = (name) => join(here, "src", "lab", name);
+  const style = await build({ ...options, write: false, metafile: false, entryPoints: ["src/lab/lab.css"] });
+  const define = {
+    LAB_STYLE: JSON.stringify(style.outputFiles[0].text),
+    LAB_ICON: JSON.stringify(readFileSync(source("icon.svg"), "utf8").trim()),
+  };
+  const made = await build({ ...options, write: false, metafile: false, format: "iife", define, entryPoints: ["src/lab/remote.ts"] });
+  const script = made.outputFiles[0].contents;
+  console.log(`remoteEntry.js  ${(script.length / KB).toFixed(1)} KB`);
+  if (script.length > LAB_LIMIT) throw new Error(`remoteEntry.js is larger than ${LAB_LIMIT} bytes`);
+  const load = `static/remoteEntry.${createHash("sha256").update(script).digest("hex").slice(0, 12)}.js`;
+  const { version, license } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+  const about = {
+    name: EXTENSION,
+    version,
+    description: "Runs, models, endpoints and alerts beside the notebook.",
+    license,
+    jupyterlab: { extension: true, schemaDir: "schema", _build: { load, extension: "./extension" } },
+  };
+  const install = { packageManager: "python", packageName: EXTENSION, uninstallInstructions: `pip uninstall ${EXTENSION}` };
+  rmSync(LAB, { recursive: true, force: true });
+  mkdirSync(join(LAB, "static"), { recursive: true });
+  writeFileSync(join(LAB, load), script);
+  cpSync(source("schema"), join(LAB, "schemas", EXTENSION), { recursive: true });
+  writeFileSync(join(LAB, "package.json"), `${JSON.stringify(about, null, 2)}\n`);
+  writeFileSync(join(LAB, "install.json"), `${JSON.stringify(install, null, 2)}\n`);
+}
+
+await lab();
 writeFileSync(join(out, ".stamp"), `${digest()}\n`);

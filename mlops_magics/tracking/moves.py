@@ -13,7 +13,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -162,6 +162,27 @@ def outside(holders: Mapping[str, str], moves: tuple[Event, ...]) -> tuple[Outsi
         if holders.get(alias) != recorded:
             found.append(Outside(alias, holders.get(alias), recorded))
     return tuple(found)
+
+
+def strays(store: Store) -> Iterator[tuple[str, Outside]]:
+    """Find the aliases of all models that were moved by other means than ours.
+
+    A model that was never moved by us is somebody else's, and has none.
+
+    Args:
+        store: The open store.
+
+    Yields:
+        The model's name, and the alias.
+    """
+    with door("The registry"):
+        found = list(registry.paged(store.client.search_registered_models))
+    for item in found:
+        recorded = history.of_tags(item.tags or {})
+        if any(event.moved for event in recorded):
+            holders = {str(alias): str(version) for alias, version in item.aliases.items()}
+            for stray in outside(holders, recorded):
+                yield item.name, stray
 
 
 def _announced(store: Store, model: str, intent: Intent) -> None:

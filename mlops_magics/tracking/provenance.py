@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -38,6 +39,11 @@ class Source:
     line: str = ""
     cell_id: str | None = None
     notebook: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """A few characters by which a page tells whether the cell was edited since."""
+        return f"{zlib.crc32(self.code.strip().encode()):08x}"
 
     @property
     def digest(self) -> str:

@@ -76,6 +76,59 @@ def recall(store: Store, experiment_id: str | None, named: str) -> Recalled:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A run as the store's tables have it; no file is fetched for it.
+
+    Attributes:
+        run_id: MLflow's run id.
+        name: The run's name.
+        experiment: The name of its experiment.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        started: When it started, in milliseconds since the epoch.
+        ended: When it ended; None while it runs.
+        notebook: The notebook that it was made in; None where that is not known.
+        params: Its parameters.
+        metrics: Its metrics.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: int
+    ended: int | None
+    notebook: str | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+def brief(store: Store, run_id: str) -> Brief:
+    """Read a run without its files.
+
+    Args:
+        store: The open store.
+        run_id: Its id.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    run = _found(store, None, run_id)
+    with door(f"The run {run_id}"):
+        experiment = store.client.get_experiment(run.info.experiment_id)
+    return Brief(
+        run.info.run_id,
+        run.info.run_name or run.info.run_id,
+        experiment.name,
+        run.info.status,
+        run.info.start_time or 0,
+        run.info.end_time,
+        None if (source := run.data.tags.get("mlflow.source.name", "unknown")) == "unknown" else source,
+        dict(run.data.params),
+        dict(run.data.metrics),
+    )
+
+
 def readers(store: Store, digest: str) -> tuple[tuple[str, str], ...]:
     """Find the runs that read a table, newest first.
 

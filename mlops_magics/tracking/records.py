@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, shown
 from mlops_magics.foundation.result import Result, live
 
 _SHOWN_PARAMS = 12
@@ -51,6 +51,7 @@ class Run(Result):
         estimator: The fitted estimator itself, while the kernel lives.
         outcome: The digest of all that came of the cell, while the kernel lives.
         recipe: What makes it again, while the kernel lives.
+        cell: The mark of the cell's source, by which a page tells whether it was edited since.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Run(Result):
     estimator: Any = live(default=None)
     outcome: str = live(default="")
     recipe: Any = live(default=None)
+    cell: str = live(default="")
 
     def blocks(self) -> Iterable[Block]:
         """Show the run: its model, metrics, parameters and data."""
@@ -92,8 +94,17 @@ class Run(Result):
             yield Note(note, "quiet")
 
     def ids(self) -> Mapping[str, str]:
-        """Name the run and its model, and say how often it was seen."""
-        known = {"run_id": self.id, "model_id": self.model_id or "", "repeats": str(self.repeats)}
+        """Name the run and its model, say how often it was seen, and what a badge of the cell shows."""
+        first = next(iter(self.metrics.items()), None)
+        known = {
+            "run_id": self.id,
+            "model_id": self.model_id or "",
+            "repeats": str(self.repeats),
+            "name": self.name,
+            "status": self.status,
+            "metric": "" if first is None else f"{first[0]} {shown(first[1])}",
+            "cell": self.cell,
+        }
         return {key: value for key, value in known.items() if value}
 
     def aside(self) -> Result | None:

@@ -127,6 +127,19 @@ def open_store(settings: Settings, *, patience: float = _REACH_SECONDS) -> Store
         return Store(settings.store, client, settings)
 
 
+def reconnect(store: Store) -> None:
+    """Let go of the connections to a SQLite file that was put in another one's place.
+
+    MLflow keeps them for as long as the process lives, and they would go on with the file that is gone.
+
+    Args:
+        store: The open store.
+    """
+    for part in (store.client._tracking_client, store.client._get_registry_client()):  # noqa: SLF001 - MLflow has no other way
+        if (engine := getattr(part.store, "engine", None)) is not None:
+            engine.dispose()
+
+
 def sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite address; None for any other address."""
     if not uri.startswith("sqlite:///"):

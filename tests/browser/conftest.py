@@ -19,6 +19,7 @@ from .jupyter import Jupyter, served
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _STATIC = _ROOT / "mlops_magics" / "frontends" / "widgets" / "static"
+_EXTENSION = _ROOT / "mlops_magics" / "labextension"
 _AXE = _ROOT / "widgets" / "node_modules" / "axe-core" / "axe.min.js"
 _SITE = "http://card.test/"
 _SETTLED = """() => Promise.all(
@@ -129,10 +130,17 @@ def violations() -> Callable[[Page], list[str]]:
     return scan
 
 
+def _built(home: Path) -> str:
+    """Let JupyterLab take the extension that was built here, whatever is installed."""
+    extensions = home / "labextensions"
+    shutil.copytree(_EXTENSION, extensions / "mlops-magics")
+    return f"--LabApp.extra_labextensions_path={extensions}"
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     home = tmp_path_factory.mktemp("lab")
-    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True") as jupyter:
+    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True", _built(home)) as jupyter:
         yield jupyter
 
 

@@ -1,5 +1,8 @@
 """The Jupyter server extension in a real Jupyter server: it answers who is logged in, and nobody else."""
 
+from __future__ import annotations
+
+import http.client
 import json
 import os
 import signal
@@ -7,29 +10,84 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlops_magics.foundation.version import VERSION
+from mlops_magics.frontends.server.acting import WRITES as ACTS
+from mlops_magics.frontends.server.handlers import READS, WRITES
+from mlops_magics.frontends.server.reading import READS as QUESTIONS
+
+TOKEN = {"Authorization": "token right"}
+BASE = "/user/ann/"  # as JupyterHub has it
+ROUTES = [("GET", name) for name in ("about", "stamp", *READS)] + [("POST", name) for name in WRITES]
+
+
+@dataclass
+class Server:
+    """A server, asked as a script or as a browser asks it."""
+
+    port: int
+    folder: Path
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: object = None
+    ) -> tuple[int, Any, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, f"{BASE}{path}", sent, headers or {})
+            answer = connection.getresponse()
+            read = answer.read()
+            try:
+                found = json.loads(read)
+            except ValueError:
+                found = None
+            return answer.status, found, {key.lower(): value for key, value in answer.getheaders()}
+        finally:
+            connection.close()
+
+    def ours(self, method: str, name: str, **headers: str) -> int:
+        body = {} if method == "POST" else None
+        return self.ask(method, f"mlops-magics/{name}", headers, body)[0]
+
+    def cookie(self) -> dict[str, str]:
+        """Log in as a browser does: what it has then is a cookie, and no token in its requests."""
+        if not self.cookies:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            for page in ("login", "login?token=right"):  # the form brings the XSRF token
+                connection.request("GET", f"{BASE}{page}")
+                answer = connection.getresponse()
+                answer.read()
+                for value in answer.headers.get_all("Set-Cookie") or []:
+                    name, _, rest = value.partition("=")
+                    self.cookies[name] = rest.partition(";")[0]
+            connection.close()
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
 
 
 @pytest.fixture(scope="module")
-def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("jupyter")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    places = {name: str(folder / name.lower()) for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR")}
+    places = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "MLOPS_STATE")
+    }
     command = [
         sys.executable,
         "-m",
         "jupyter_server",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
+        f"--ServerApp.base_url={BASE}",
         "--ServerApp.open_browser=False",
         "--IdentityProvider.token=right",
         "--allow-root",
@@ -40,39 +98,84 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(
             command, env=os.environ | places, stdout=log, stderr=log, start_new_session=True
         )
-    url = f"http://127.0.0.1:{port}"
+    server = Server(port, folder)
     try:
         deadline = time.monotonic() + 60
-        while _status(f"{url}/api", None) != 200:
+        while not _answers(server):
             assert process.poll() is None, (folder / "log").read_text()[-3000:]
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        yield url
+        yield server
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 
-def _status(url: str, token: str | None) -> int:
-    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})  # noqa: S310 - loopback
+def _answers(server: Server) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - loopback
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return int(error.code)
+        return server.ask("GET", "api")[0] == 200
     except OSError:
-        return 0
+        return False
 
 
-def test_about_answers_only_who_is_logged_in(jupyter: str) -> None:
-    url = f"{jupyter}/mlops-magics/about"
-    assert _status(url, None) == 403
-    assert _status(url, "wrong") == 403
-    request = urllib.request.Request(url, headers={"Authorization": "token right"})  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - loopback
-        about = json.load(response)
-    assert about["mlops_magics"] == VERSION
+def test_the_routes_are_what_is_read_and_done() -> None:
+    assert set(READS) == set(QUESTIONS)
+    assert set(WRITES) == set(ACTS)
+
+
+@pytest.mark.parametrize(("method", "name"), ROUTES)
+def test_no_route_answers_a_stranger(jupyter: Server, method: str, name: str) -> None:
+    host = f"127.0.0.1:{jupyter.port}"
+    cookie = jupyter.cookie()
+    xsrf = {"X-XSRFToken": jupyter.cookies["_xsrf"]}
+    assert jupyter.ours(method, name) == 403
+    assert jupyter.ours(method, name, Authorization="token wrong") == 403
+    assert jupyter.ours(method, name, **TOKEN, Host="evil.test") == 403  # a name that leads here by DNS
+    assert jupyter.ours(method, name, **cookie, **xsrf, Origin="http://evil.test") == 403
+    assert jupyter.ours(method, name, **cookie, **xsrf, Host="evil.test") == 403
+    if method == "POST":
+        assert jupyter.ours(method, name, **cookie, Origin=f"http://{host}") == 403  # no XSRF token
+        assert jupyter.ours("GET", name, **TOKEN) == 403 or jupyter.ours("GET", name, **TOKEN) == 405
+    else:
+        assert jupyter.ours("POST", name, **cookie, **xsrf) in {403, 405}
+
+
+def test_who_is_logged_in_is_answered_by_token_and_by_cookie(jupyter: Server) -> None:
+    assert jupyter.ask("GET", "mlops-magics/about", TOKEN)[1]["mlops_magics"] == VERSION
+    assert jupyter.ask("GET", "mlops-magics/stamp", jupyter.cookie())[0] == 200
+
+
+def test_looking_makes_no_store_and_says_how_to_begin(jupyter: Server) -> None:
+    status, found, _ = jupyter.ask("GET", "mlops-magics/status", TOKEN)
+    assert (status, found["store"]) == (200, None)
+    assert found["next"] == ["%load_ext mlops_magics", "%mlops_track NAME"]
+    assert not (jupyter.folder / "mlflow.db").exists()
+
+
+def test_an_unchanged_answer_is_not_sent_again(jupyter: Server) -> None:
+    path = "mlops-magics/models"
+    _, _, headers = jupyter.ask("GET", path, TOKEN)
+    status, body, _ = jupyter.ask("GET", path, TOKEN | {"If-None-Match": headers["etag"]})
+    assert (status, body) == (304, None)
+
+
+def test_a_folder_outside_of_the_servers_own_is_refused(jupyter: Server) -> None:
+    for at in ("../..", "..%2F..%2Fetc", "x/../../.."):
+        status, found, _ = jupyter.ask("GET", f"mlops-magics/status?at={at}", TOKEN)
+        assert status == 400, at
+        assert found["remedy"]
+
+
+def test_a_refusal_says_what_and_what_to_do(jupyter: Server) -> None:
+    status, found, _ = jupyter.ask("POST", "mlops-magics/deploy", TOKEN, {"model": "flights@champion"})
+    assert status == 404
+    assert found == {
+        "what": "There is no store here yet.",
+        "remedy": "%mlops_track NAME in a notebook makes it.",
+    }
+    status, found, _ = jupyter.ask("POST", "mlops-magics/promote", TOKEN, {"model": ["x"]})
+    assert status in {400, 404}
+    assert set(found) == {"what", "remedy"}
 
 
 def test_what_lands_on_install_names_the_extension() -> None:

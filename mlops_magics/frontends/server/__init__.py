@@ -10,6 +10,12 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - jupyter_server ships no types
-    from mlops_magics.frontends.server.handlers import routes
+    import atexit
+    from pathlib import Path
 
-    server.web_app.add_handlers(".*$", routes(server.web_app.settings["base_url"]))
+    from mlops_magics.frontends.server.handlers import routes
+    from mlops_magics.frontends.server.panel import Panel
+
+    panel = Panel(Path(server.root_dir).expanduser())
+    atexit.register(panel.close)
+    server.web_app.add_handlers(".*$", routes(server.web_app.settings["base_url"], panel))

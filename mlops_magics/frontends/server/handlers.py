@@ -1,18 +1,94 @@
-"""The routes of the Jupyter server extension; all of them refuse who is not logged in."""
+"""The routes of the Jupyter server extension. All refuse by default: what lets in stands in one place."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final
 
+import orjson
 from jupyter_server.base.handlers import APIHandler
-from jupyter_server.utils import url_path_join
+from jupyter_server.utils import ensure_async, url_path_join
 from tornado import web
 
+from mlops_magics.foundation.errors import (
+    MLOpsError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UsageError,
+)
 from mlops_magics.foundation.version import VERSION
+from mlops_magics.frontends.server.asked import Asked
+from mlops_magics.frontends.server.panel import Panel
+
+READS: Final = (
+    "status",
+    "experiments",
+    "runs",
+    "run",
+    "models",
+    "model",
+    "details",
+    "endpoints",
+    "alerts",
+)
+WRITES: Final = ("promote", "roll_back", "approve", "reject", "comment", "deploy", "stop")
+# A rule that says no is 409: 403 is for those who may not ask at all.
+_STATUS: Final = {UsageError: 400, NotFoundError: 404, RefusedError: 409, UnavailableError: 503}
+_FAILED: Final = ("Something went wrong in the Jupyter server.", "Its log has the details; then try again.")
+_DENIED: Final = 403
 
 
-class AboutHandler(APIHandler):
+class DeniedByDefault(APIHandler):
+    """Lets nobody in who is not logged in, comes from another page, or may not by the server's authorizer.
+
+    A subclass adds a method and is guarded; there is nothing that it could forget.
+    """
+
+    auth_resource = "mlops_magics"
+    _track_activity = False  # a panel that looks every few seconds must not keep an idle server alive
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Check who asks before any method runs.
+
+        Raises:
+            HTTPError: 403, whatever the reason.
+        """
+        try:
+            await super().prepare()
+        except web.HTTPError as error:
+            raise web.HTTPError(_DENIED) from error  # Jupyter says 404 to other origins
+        if self.request.method == "OPTIONS":
+            return
+        action = "read" if self.request.method in {"GET", "HEAD"} else "write"
+        if self.current_user is None or not await ensure_async(
+            self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
+        ):
+            raise web.HTTPError(_DENIED)
+
+    async def done(self, pool: Executor, work: Callable[[], bytes]) -> None:
+        """Do the work in a thread, and answer with what comes of it, or with what is wrong and what to do."""
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(pool, work)
+        except MLOpsError as error:
+            self._wrong(_status(error), error.what, error.remedy)
+        except Exception:
+            # A page gets no detail: a trace may hold paths, addresses and secrets of the server.
+            self.log.exception("The panel of mlops-magics failed.")
+            self._wrong(500, *_FAILED)
+        else:
+            self.set_header("Cache-Control", "no-cache")
+            await self.finish(answer)
+
+    def _wrong(self, status: int, what: str, remedy: str) -> None:
+        self.set_status(status)
+        self.finish(orjson.dumps({"what": what, "remedy": remedy}))
+
+
+class AboutHandler(DeniedByDefault):
     """Versions on the server's side: a kernel may run in another environment, and the page compares."""
 
     @web.authenticated
@@ -22,6 +98,77 @@ class AboutHandler(APIHandler):
         self.finish({"mlops_magics": VERSION, "python": python})
 
 
-def routes(base_url: str) -> list[tuple[str, Any]]:
+class StampHandler(DeniedByDefault):
+    """How things are, in a few characters: what a page asks every few seconds."""
+
+    def initialize(self, panel: Panel) -> None:
+        """Keep what answers."""
+        self._panel = panel
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answer with the stamp of a folder's project."""
+        asked = Asked(_query(self))
+        await self.done(self._panel.threads("stamp"), lambda: self._panel.stamp(asked))
+
+
+class ReadHandler(DeniedByDefault):
+    """A question. Tornado gives each answer an ETag, and says 304 to who has it."""
+
+    def initialize(self, panel: Panel, name: str) -> None:
+        """Keep what answers, and what is asked."""
+        self._panel, self._name = panel, name
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answer it."""
+        asked = Asked(_query(self))
+        await self.done(self._panel.threads(self._name), lambda: self._panel.read(self._name, asked))
+
+
+class WriteHandler(DeniedByDefault):
+    """An act: Jupyter asks for its XSRF token before it comes here."""
+
+    _track_activity = True
+
+    def initialize(self, panel: Panel, name: str) -> None:
+        """Keep what acts, and what is to be done."""
+        self._panel, self._name = panel, name
+
+    @web.authenticated
+    async def post(self) -> None:
+        """Do it, and say how things stand then."""
+        asked = Asked(_body(self.request.body))
+        await self.done(self._panel.threads(self._name), lambda: self._panel.write(self._name, asked))
+
+
+def routes(base_url: str, panel: Panel) -> list[tuple[str, Any, dict[str, Any]]]:
     """List the routes below the server's base address."""
-    return [(url_path_join(base_url, "mlops-magics", "about"), AboutHandler)]
+
+    def at(name: str) -> str:
+        return url_path_join(base_url, "mlops-magics", name)
+
+    return [
+        (at("about"), AboutHandler, {}),
+        (at("stamp"), StampHandler, {"panel": panel}),
+        *((at(name), ReadHandler, {"panel": panel, "name": name}) for name in READS),
+        *((at(name), WriteHandler, {"panel": panel, "name": name}) for name in WRITES),
+    ]
+
+
+def _query(handler: APIHandler) -> Mapping[str, object]:
+    """Take the words of an address; that by which a browser's cache is passed by is none."""
+    names = (name for name in handler.request.query_arguments if name.isalpha())
+    return {name: handler.get_query_argument(name) for name in names if name != "token"}
+
+
+def _body(body: bytes) -> Mapping[str, object]:
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        sent = None
+    return sent if isinstance(sent, dict) else {}
+
+
+def _status(error: MLOpsError) -> int:
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)

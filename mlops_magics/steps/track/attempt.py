@@ -200,6 +200,7 @@ class Outcome:
             estimator=None if self.fit is None else self.fit.estimator,
             outcome=self.digest,
             recipe=recipe,
+            cell=self.start.body.source.mark,
         )
 
     @property

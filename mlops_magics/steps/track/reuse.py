@@ -185,7 +185,7 @@ def _reused(start: Start, prior: tuple[identity.Known, ...], link: Link) -> Run:
     if about["chance"]:
         set_chance_state(about["chance"])
     sys.stdout.write(printed)  # as the cell did
-    return _run(about, names, known, link)
+    return _run(about, names, known, link, start.body.source.mark)
 
 
 def _unchanged(about: Mapping[str, Any]) -> None:
@@ -219,7 +219,9 @@ def _digest(value: object, name: str) -> str:
     return "" if prints.opaque else digest
 
 
-def _run(about: Mapping[str, Any], names: Mapping[str, object], known: identity.Known, link: Link) -> Run:
+def _run(
+    about: Mapping[str, Any], names: Mapping[str, object], known: identity.Known, link: Link, mark: str
+) -> Run:
     """Say what came of the cell, as the run that it is."""
     repeats = known.repeats
     with suppress(MLOpsError):  # a count that is not written is no reason to execute it
@@ -242,4 +244,5 @@ def _run(about: Mapping[str, Any], names: Mapping[str, object], known: identity.
         remark=f"Not executed: what run {known.name} left was brought back; --force executes the cell.",
         estimator=names.get(model),
         outcome=known.outcome,
+        cell=mark,
     )

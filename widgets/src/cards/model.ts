@@ -77,6 +77,8 @@ export interface View {
 }
 
 export interface Model extends Live {
+  /** What is said of an answer that takes long, where it is no kernel that gives it. */
+  readonly slow?: { what: string; remedy: string };
   get(name: "state"): Partial<Omit<View, "versions">> | undefined;
   /** Beside the state: of hundreds they would be nearly all of each answer, and they seldom change. */
   get(name: "versions"): Version[] | undefined;

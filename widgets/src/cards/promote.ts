@@ -143,7 +143,7 @@ class Card {
     this.asked = { click, act: request.do, words };
     clearTimeout(this.slow);
     this.slow = window.setTimeout(() => {
-      this.note = "The kernel has not answered yet: it is busy with a cell, or it has stopped.";
+      this.note = this.slowly.what;
       this.show();
     }, SLOW);
     try {
@@ -159,6 +159,10 @@ class Card {
     clearTimeout(this.slow);
     this.asked = undefined;
     this.note = "";
+  }
+
+  private get slowly(): { what: string; remedy: string } {
+    return this.model.slow ?? { what: "The kernel has not answered yet: it is busy with a cell, or it has stopped.", remedy: "If it has stopped, run the cell again." };
   }
 
   private waiting(view: View): string {
@@ -212,7 +216,7 @@ class Card {
     const message = this.gone
       ? { tone: "bad", what: "The kernel is gone; run the cell again.", remedy: "" }
       : this.note
-        ? { tone: "plain", what: this.note, remedy: "If it has stopped, run the cell again." }
+        ? { tone: "plain", ...this.slowly }
         : this.asked
           ? null // an old answer beside a new question misleads
           : (view?.message ?? (view && !view.versions.length ? nothing(view) : null));

@@ -1,0 +1,74 @@
+"""What the panel does: the same steps as the magics, with the same checks and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from mlops_magics.foundation.errors import UsageError
+from mlops_magics.frontends.server.asked import Asked, Here, Json
+from mlops_magics.frontends.server.reading import desk_of
+from mlops_magics.steps.deploy import deploy as deploy_step
+
+
+def promote(here: Here, asked: Asked) -> Json:
+    """Check every gate again, and move the alias."""
+    return desk_of(here, asked).promote(asked.text("version"), asked.text("alias"), _reason(asked))
+
+
+def roll_back(here: Here, asked: Asked) -> Json:
+    """Give the alias back to the version before."""
+    return desk_of(here, asked).roll_back(asked.text("alias"), _reason(asked))
+
+
+def approve(here: Here, asked: Asked) -> Json:
+    """Approve of a version."""
+    return desk_of(here, asked).speak(
+        asked.text("version"), asked.text("alias"), _reason(asked), approved=True
+    )
+
+
+def reject(here: Here, asked: Asked) -> Json:
+    """Be against a version."""
+    return desk_of(here, asked).speak(
+        asked.text("version"), asked.text("alias"), _reason(asked), approved=False
+    )
+
+
+def comment(here: Here, asked: Asked) -> Json:
+    """Say something of a version."""
+    return desk_of(here, asked).comment(asked.text("version"), asked.text("alias"), _reason(asked))
+
+
+def deploy(here: Here, asked: Asked) -> Json:
+    """Put a version behind an endpoint on this machine; files that need a consent are refused here."""
+    here.opened()
+    done = deploy_step(asked.text("model"), follow=asked.flag("follow"), settings=here.settings)
+    told = f"{done.name} answers with version {done.version} of {done.model}."
+    return {"what": told, "notes": list(done.notes), "url": done.url}
+
+
+def stop(here: Here, asked: Asked) -> Json:
+    """Take an endpoint away."""
+    here.opened()
+    done = deploy_step(asked.text("name"), remove=True, settings=here.settings)
+    kept = ["Its journal stays."] if done.journal_stays else []
+    return {"what": f"{done.name} is stopped.", "notes": kept}
+
+
+def _reason(asked: Asked) -> str:
+    reason = asked.text("reason", "").strip()
+    if not reason:
+        raise UsageError("A reason is missing.", "Write why, for those who read the history later.")
+    return reason
+
+
+WRITES: Final[dict[str, Callable[[Here, Asked], Json]]] = {
+    "promote": promote,
+    "roll_back": roll_back,
+    "approve": approve,
+    "reject": reject,
+    "comment": comment,
+    "deploy": deploy,
+    "stop": stop,
+}

@@ -1,0 +1,90 @@
+"""What a page asks: texts of a stranger, checked before anything is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.server.kept import Kept
+from mlops_magics.tracking.store import Store
+
+LONGEST: Final = 2_000  # characters of anything that a page sends
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a question is about.
+
+    Attributes:
+        root: The folder that the server shows.
+        settings: The settings of the notebook's folder.
+        store: The open store; None where its file is not there yet: looking makes none.
+        stamp: How things are.
+        kept: What was read before.
+    """
+
+    root: Path
+    settings: Settings
+    store: Store | None
+    stamp: str
+    kept: Kept
+
+    def opened(self) -> Store:
+        """Return the store.
+
+        Raises:
+            NotFoundError: It is not there yet.
+        """
+        if self.store is None:
+            raise NotFoundError("There is no store here yet.", "%mlops_track NAME in a notebook makes it.")
+        return self.store
+
+
+class Asked:
+    """The words of a question.
+
+    Args:
+        words: As they came.
+    """
+
+    def __init__(self, words: Mapping[str, object]) -> None:
+        self._words = words
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a text.
+
+        Raises:
+            UsageError: It is not there and has no default, is no text, or is too long.
+        """
+        value = self._words.get(name, default)
+        if not isinstance(value, str) or len(value) > LONGEST:
+            raise UsageError(f"The request has no '{name}'.", "Reload the page, then try again.")
+        return value
+
+    def known(self, name: str) -> str | None:
+        """Return a text that may be left out; "" is as good as none."""
+        return self.text(name, "") or None
+
+    def flag(self, name: str) -> bool:
+        """Return a yes or no."""
+        return self._words.get(name) in {True, "true"}
+
+    def whole(self, name: str) -> int:
+        """Return a number of rows, 0 where it is left out.
+
+        Raises:
+            UsageError: It is none.
+        """
+        value = self._words.get(name, "0")
+        if not isinstance(value, str | int) or not str(value).isdecimal() or len(str(value)) > 9:  # noqa: PLR2004 - digits
+            raise UsageError(f"'{name}' is not a whole number.", "Reload the page, then try again.")
+        return int(value)
+
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """Return all of it in one order, to remember the answer by."""
+        return tuple(sorted((name, str(value)) for name, value in self._words.items()))

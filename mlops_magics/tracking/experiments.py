@@ -1,0 +1,81 @@
+"""The experiments of a store, the one that was worked in last first."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+
+from mlops_magics.tracking.leaderboard import NO_FINDING, schema_is_known
+from mlops_magics.tracking.registry import paged
+from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
+
+_COLUMNS = {"experiment_id", "name", "lifecycle_stage"}
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment in a list.
+
+    Attributes:
+        id: MLflow's id.
+        name: Its name.
+        runs: How many runs it has; None where the store would have to read them all to tell.
+        newest: When its newest run started, in milliseconds since the epoch; None where that is not known.
+    """
+
+    id: str
+    name: str
+    runs: int | None = None
+    newest: int | None = None
+
+
+def listed(store: Store) -> tuple[Experiment, ...]:
+    """List the experiments, the one with the newest run first; runs that keep findings are not counted.
+
+    Args:
+        store: The open store.
+
+    Raises:
+        UnavailableError: The store does not answer.
+    """
+    path = sqlite_path(store.uri)
+    with door("The experiments"):
+        if path is not None and path.exists():
+            with contextlib.closing(read_only(path)) as database:
+                if schema_is_known(database) and _known(database):
+                    return _by_sql(database)
+        return _by_search(store)
+
+
+def _known(database: sqlite3.Connection) -> bool:
+    return {row[1] for row in database.execute("PRAGMA table_info(experiments)")} >= _COLUMNS
+
+
+def _by_sql(database: sqlite3.Connection) -> tuple[Experiment, ...]:
+    rows = database.execute(
+        "SELECT e.experiment_id, e.name, COUNT(r.run_uuid), MAX(r.start_time) FROM experiments e"  # noqa: S608 - a constant
+        " LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
+        f"{NO_FINDING} WHERE e.lifecycle_stage = 'active'"
+        " GROUP BY e.experiment_id ORDER BY MAX(r.start_time) IS NULL, MAX(r.start_time) DESC, e.name"
+    )
+    return tuple(Experiment(str(row[0]), row[1], row[2], row[3]) for row in rows)
+
+
+def _by_search(store: Store) -> tuple[Experiment, ...]:
+    """Ask for the newest run of all: a search that counts would read every one."""
+    found = list(paged(store.client.search_experiments, order_by=["last_update_time DESC"]))
+    ids = [item.experiment_id for item in found]
+    newest = (
+        store.client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
+    )
+    last = newest[0].info if newest else None
+    listed_ = [
+        Experiment(
+            str(item.experiment_id),
+            item.name,
+            newest=last.start_time if last and last.experiment_id == item.experiment_id else None,
+        )
+        for item in found
+    ]
+    return tuple(sorted(listed_, key=lambda one: one.newest is None))

@@ -1,0 +1,240 @@
+"""The panel in a real JupyterLab, on real stores: what is read there, done there, and marked on cells."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+from many_runs import fill
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.deploy import deploy
+from mlops_magics.tracking import registry
+from mlops_magics.tracking.store import Store, open_store, reconnect
+
+from .jupyter import Jupyter, command, kernel_ready, run_all, shot
+
+pytestmark = pytest.mark.browser
+
+Scan = Callable[[Page], list[str]]
+QUIET = "%config MLOps.standby = False\n%config MLOps.verify = False"
+FIT = (
+    "from sklearn.linear_model import LogisticRegression\n"
+    "model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])"
+)
+EVIL = "<img src=x onerror=alert(1)>\u202eevil"
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    made = browser.new_page(viewport={"width": 1200, "height": 860})
+    errors: list[str] = []
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    made.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
+    yield made
+    made.context.close()
+    assert errors == []
+
+
+def settings_in(lab: Jupyter, folder: Path) -> Settings:
+    return Settings.discover(folder, {"MLOPS_STATE": str(lab.folder.parent / "state")})
+
+
+def opened(page: Page, lab: Jupyter, folder: str, *cells: str) -> Locator:
+    """Open a notebook of a folder, and the panel beside it."""
+    (lab.folder / folder / ".mlops").mkdir(parents=True, exist_ok=True)
+    page.goto(lab.notebook(f"{folder}/{folder}.ipynb", *cells))
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=40_000)
+    command(page, "mlops:show-runs")
+    panel = page.get_by_role("region", name="MLOps")
+    expect(panel).to_be_visible(timeout=20_000)
+    return panel
+
+
+def tab(panel: Locator, name: str) -> None:
+    panel.get_by_role("tab", name=name).click()
+
+
+def theme(page: Page, name: str) -> None:
+    command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
+    light = str(name == "Light").lower()
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+    page.wait_for_timeout(500)  # the theme's sheet
+
+
+def said(panel: Locator, words: str) -> None:
+    expect(panel.locator(":scope > .mlp-status")).to_contain_text(words, timeout=60_000)
+
+
+@pytest.fixture
+def flights(lab: Jupyter, prepared_twice: Any) -> Store:
+    """A project with a model of two versions, and 1,000 runs more."""
+    folder = lab.folder / "flights"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    prepared_twice.copy_into(folder, {})
+    store = open_store(settings_in(lab, folder))
+    reconnect(store)  # the last test's file of that name is gone
+    ids = fill(folder / "mlflow.db", store.experiment_id("e"), 1_000, metrics=4, params=6)
+    store.client.set_tag(ids[-1], "mlflow.runName", EVIL)
+    return store
+
+
+def test_an_empty_project_is_told_how_to_begin(page: Page, lab: Jupyter, violations: Scan) -> None:
+    panel = opened(page, lab, "empty", "1")
+    expect(panel).to_contain_text("No runs yet.", timeout=30_000)
+    panel.get_by_role("button", name="Insert %load_ext mlops_magics").click()
+    said(panel, "It is in a new cell")
+    source = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+    assert page.evaluate(source) == "%load_ext mlops_magics"
+    for name, words in (
+        ("Models", "No models yet."),
+        ("Endpoints", "Nothing is live"),
+        ("Alerts", "Nothing"),
+    ):
+        tab(panel, name)
+        expect(panel).to_contain_text(words)
+        assert violations(page) == []
+    tab(panel, "Runs")
+    shot(page, "panel-empty")
+    assert not (lab.folder / "empty" / "mlflow.db").exists()
+
+
+def test_runs_are_filtered_ordered_and_opened_by_keys(
+    page: Page, lab: Jupyter, flights: Store, violations: Scan
+) -> None:
+    assert flights
+    panel = opened(page, lab, "flights", "1")
+    runs = panel.get_by_role("listbox", name="Runs")
+    expect(runs.get_by_role("option")).to_have_count(100, timeout=40_000)
+    expect(runs.get_by_role("option").nth(1)).to_contain_text("evil")
+    assert violations(page) == []
+    shot(page, "panel-runs")
+    panel.get_by_label("Order").select_option(label="best auc")
+    expect(runs.get_by_role("option").first).to_contain_text("auc 0.9")
+    search = panel.get_by_role("searchbox")
+    search.fill("forest auc>0.8")
+    expect(panel.locator(".mlp-count:visible")).to_contain_text("of 1,001 runs")
+    search.fill("forest aux>0.8")
+    expect(panel.get_by_role("alert")).to_contain_text("auc")
+    search.fill("baseline")
+    expect(runs.get_by_role("option")).to_have_count(1)
+    search.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("heading", name="baseline")).to_be_visible()
+    expect(panel).to_contain_text("accuracy")
+    expect(panel.get_by_role("button", name="flights/1")).to_be_visible()
+    assert violations(page) == []
+    shot(page, "panel-run")
+    page.keyboard.press("Escape")
+    expect(runs).to_be_visible()
+
+
+def test_a_version_is_promoted_deployed_and_stopped_from_the_panel(
+    page: Page, lab: Jupyter, flights: Store, violations: Scan
+) -> None:
+    store = flights
+    panel = opened(page, lab, "flights", "1")
+    tab(panel, "Models")
+    panel.get_by_role("option", name="flights").click()
+    desk = panel.get_by_role("group", name="Promotion")
+    expect(desk).to_be_visible(timeout=40_000)
+    desk.get_by_label("Reason").fill("Better on the test set")
+    assert violations(page) == []
+    shot(page, "panel-model")
+    desk.get_by_role("button", name="Promote v2 to champion").click()
+    expect(desk.get_by_role("status")).to_contain_text("flights@champion is version 2 now.", timeout=40_000)
+    assert registry.aliases_of(store, "flights")["champion"] == "2"
+    try:
+        panel.get_by_role("button", name="Deploy champion…").click()
+        expect(panel.get_by_role("button", name="Cancel")).to_be_focused()
+        shot(page, "panel-deploy")
+        panel.get_by_role("button", name="Deploy", exact=True).click()
+        said(panel, "flights answers with version 2 of flights.")
+        tab(panel, "Endpoints")
+        expect(panel.get_by_role("heading", name="flights")).to_be_visible()
+        expect(panel).to_contain_text("ready")
+        assert violations(page) == []
+        shot(page, "panel-endpoints")
+        panel.get_by_role("button", name="Stop…").click()
+        page.keyboard.press("Escape")
+        expect(panel.get_by_role("button", name="Stop…")).to_be_focused()
+        panel.get_by_role("button", name="Stop…").click()
+        panel.get_by_role("button", name="Stop it").click()
+        said(panel, "flights is stopped.")
+        expect(panel).to_contain_text("Nothing is live here yet.")
+    finally:
+        live = deploy(settings=store.settings).endpoints
+        for item in live:
+            deploy(item.name, remove=True, settings=store.settings)
+    assert live == ()
+
+
+def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
+    page: Page, lab: Jupyter, flights: Store, violations: Scan
+) -> None:
+    store = flights
+    panel = opened(page, lab, "flights", "1")
+    tab(panel, "Alerts")
+    expect(panel).to_contain_text("Nothing asks for your attention.", timeout=40_000)
+    store.client.set_registered_model_alias("flights", "champion", "1")
+    expect(panel.get_by_role("tab", name="Alerts, 1")).to_be_visible(timeout=20_000)
+    expect(panel).to_contain_text("flights@champion points to version 1")
+    assert violations(page) == []
+    theme(page, "Dark")
+    shot(page, "panel-alerts-dark")
+    expect(page.get_by_role("button", name="MLOps: e · 1 alert")).to_be_visible()
+    panel.get_by_role("button", name="Open flights").click()
+    expect(panel.get_by_role("group", name="Promotion")).to_be_visible(timeout=40_000)
+    assert violations(page) == []
+    shot(page, "panel-model-dark")
+    tab(panel, "Runs")
+    expect(panel.get_by_role("listbox", name="Runs")).to_be_visible()
+    assert violations(page) == []
+    shot(page, "panel-runs-dark")
+    theme(page, "Light")  # the server keeps it
+
+
+def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
+    page: Page, lab: Jupyter, store_template: Path
+) -> None:
+    (lab.folder / "badges").mkdir(exist_ok=True)
+    shutil.copy(store_template, lab.folder / "badges" / "mlflow.db")
+    cells = (
+        f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine",
+        f"%%mlops_track --name named\n{FIT}\nscore = model.score([[0.0]], [0])",
+        "other = LogisticRegression(C=2.0).fit([[0.0], [1.0]], [0, 1])\nscore = 0.5",
+    )
+    panel = opened(page, lab, "badges", *cells)
+    run_all(page)
+    badges = page.locator(".mlp-badge")
+    expect(badges).to_have_count(2, timeout=60_000)
+    expect(badges.first).to_contain_text("named score 1")
+    expect(badges.first).not_to_contain_text("edited")
+    expect(badges.last).not_to_contain_text("edited")
+    shot(page, "badges")
+    edit = "at => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel"
+    page.evaluate(f"at => {{ const cell = ({edit})(at); cell.setSource(cell.getSource() + '# later') }}", 1)
+    expect(badges.first).to_contain_text("edited since")
+    expect(badges.last).not_to_contain_text("edited")
+    badges.first.click()
+    expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
+    shot(page, "badges-edited")
+
+
+def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter) -> None:
+    opened(page, lab, "fresh", "1")
+    command(page, "launcher:create", cwd="fresh")
+    card = page.locator(".jp-LauncherCard", has_text="New Tracked Notebook")
+    expect(card).to_be_visible(timeout=20_000)
+    shot(page, "launcher")
+    card.click()
+    page.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'fresh/Untitled.ipynb'")
+    kernel_ready(page)
+    expect(page.locator(".jp-Notebook").last).to_contain_text("From a cell to a live endpoint")

@@ -1,0 +1,218 @@
+"""What the panel reads and does, on real stores: the same steps as the magics, and as quick as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from many_runs import fill
+from many_versions import fill_models
+
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.server.asked import Asked
+from mlops_magics.frontends.server.panel import Panel
+from mlops_magics.tracking import registry
+from mlops_magics.tracking.spool import Spool
+from mlops_magics.tracking.store import open_store
+
+
+@pytest.fixture
+def panel(project: Path) -> Iterator[Panel]:
+    made = Panel(project)
+    yield made
+    made.close()
+
+
+def read(panel: Panel, name: str, /, **words: object) -> Any:
+    return json.loads(panel.read(name, Asked(words)))
+
+
+def write(panel: Panel, name: str, /, **words: object) -> Any:
+    return json.loads(panel.write(name, Asked(words)))
+
+
+def stamp(panel: Panel) -> str:
+    return str(json.loads(panel.stamp(Asked({})))["stamp"])
+
+
+def test_ten_thousand_runs_are_paged_sorted_and_filtered(panel: Panel, store_file: Path) -> None:
+    store = open_store(Settings.discover())
+    fill(store_file, store.experiment_id("flights"), 10_000, metrics=4, params=6)
+    found = read(panel, "runs")
+    assert (found["experiment"], found["count"], len(found["rows"])) == ("flights", 10_000, 100)
+    assert found["rows"][0][1].endswith("-9999")
+    assert read(panel, "runs", first="9950")["rows"][-1][1].endswith("-0")
+    best = read(panel, "runs", sort="metrics.auc")
+    values = [row[6][0] for row in best["rows"]]
+    assert best["columns"][0] == "auc"
+    assert values == sorted(values, reverse=True)
+    few = read(panel, "runs", filter="forest auc>0.8")
+    assert 0 < few["count"] < 10_000
+    assert all(row[1].startswith("forest") for row in few["rows"])
+    assert read(panel, "experiments")["experiments"][0]["runs"] == 10_000
+
+
+def test_a_filter_that_names_nothing_is_told_with_a_remedy(panel: Panel, store_file: Path) -> None:
+    store = open_store(Settings.discover())
+    fill(store_file, store.experiment_id("flights"), 10, metrics=2, params=4)
+    with pytest.raises(NotFoundError) as caught:
+        read(panel, "runs", filter="aux>0.8")
+    assert "auc" in caught.value.remedy
+    with pytest.raises(UsageError):
+        read(panel, "runs", first="-1")
+
+
+def test_the_stamp_changes_with_the_store_and_only_then(panel: Panel, store_file: Path) -> None:
+    assert store_file
+    before = stamp(panel)
+    assert stamp(panel) == before
+    open_store(Settings.discover()).experiment_id("new")
+    assert stamp(panel) != before
+    assert [one["name"] for one in read(panel, "experiments")["experiments"]] == ["Default", "new"]
+
+
+def test_a_store_that_was_deleted_and_made_anew_is_read_and_written(
+    panel: Panel, project: Path, store_file: Path, store_template: Path, prepared: Any
+) -> None:
+    prepared.copy_into(project, {})
+    assert read(panel, "models")["total"] == 1
+    store_file.unlink()
+    assert read(panel, "models")["total"] == 0
+    assert read(panel, "status")["store"] is None
+    shutil.copy(store_template, store_file)
+    assert read(panel, "models")["total"] == 0
+    prepared.copy_into(project, {})
+    done = write(panel, "promote", model="flights", version="1", alias="champion", reason="first")
+    assert done["holders"]["champion"] == "1"
+
+
+def test_a_thousand_models_are_paged_and_searched(panel: Panel, store_file: Path) -> None:
+    fill_models(store_file, [f"model-{at:04}" for at in range(1_000)])
+    found = read(panel, "models")
+    assert (found["total"], len(found["models"])) == (1_000, 100)
+    assert [one["name"] for one in read(panel, "models", filter="0999")["models"]] == ["model-0999"]
+
+
+def test_a_version_is_promoted_and_rolled_back_with_a_reason(
+    panel: Panel, project: Path, store_file: Path, prepared_twice: Any
+) -> None:
+    assert store_file
+    prepared_twice.copy_into(project, {})
+    store = open_store(Settings.discover())
+    shown = read(panel, "model", model="flights")
+    assert shown["holders"] == {"candidate": "2"}
+    with pytest.raises(UsageError, match="reason"):
+        write(panel, "promote", model="flights", version="1", alias="champion", reason=" ")
+    assert registry.aliases_of(store, "flights") == {"candidate": "2"}
+    done = write(panel, "promote", model="flights", version="1", alias="champion", reason="first")
+    assert done["message"]["what"] == "flights@champion is version 1 now."
+    assert read(panel, "models")["models"] == [
+        {"name": "flights", "aliases": {"candidate": "2", "champion": "1"}}
+    ]
+    done = write(panel, "promote", model="flights", version="2", alias="champion", reason="second")
+    assert done["holders"]["champion"] == "2"
+    done = write(panel, "roll_back", model="flights", alias="champion", reason="slower")
+    assert done["message"]["what"] == "flights@champion is version 1 now."
+    assert [move["reason"] for move in done["history"]][:3] == ["slower", "second", "first"]
+
+
+def test_a_version_that_was_never_evaluated_is_refused_with_a_remedy(
+    panel: Panel, project: Path, store_file: Path, prepared: Any
+) -> None:
+    assert store_file
+    prepared.copy_into(project, {})
+    store = open_store(Settings.discover())
+    store.client.create_model_version("flights", "file:///x")
+    shown = read(panel, "model", model="flights", version="2")
+    assert shown["can"]["promote"] is False
+    with pytest.raises(RefusedError) as caught:
+        write(panel, "promote", model="flights", version="2", alias="champion", reason="because")
+    assert caught.value.remedy
+    assert "champion" not in registry.aliases_of(store, "flights")
+
+
+def test_a_run_is_shown_with_what_was_registered_of_it(
+    panel: Panel, project: Path, store_file: Path, prepared: Any
+) -> None:
+    assert store_file
+    names: dict[str, Any] = {}
+    prepared.copy_into(project, names)
+    found = read(panel, "run", id=names["run"].id)
+    assert (found["name"], found["experiment"], found["status"]) == ("baseline", "e", "FINISHED")
+    assert dict(map(tuple, found["metrics"]))["accuracy"] == pytest.approx(names["accuracy"])
+    assert found["versions"] == [{"model": "flights", "version": "1", "aliases": ["candidate"]}]
+    assert read(panel, "status")["next"] == ["%mlops_promote flights"]
+
+
+def test_an_alias_that_was_moved_around_us_is_an_alert(
+    panel: Panel, project: Path, store_file: Path, prepared_twice: Any
+) -> None:
+    assert store_file
+    prepared_twice.copy_into(project, {})
+    assert read(panel, "alerts") == {"alerts": []}
+    store = open_store(Settings.discover())
+    store.client.set_registered_model_alias("flights", "champion", "1")
+    (alert,) = read(panel, "alerts")["alerts"]
+    assert alert["what"].startswith("flights@champion points to version 1")
+    assert (alert["part"], alert["name"]) == ("models", "flights")
+    assert alert["remedy"] == "%mlops_promote flights"
+    assert read(panel, "status")["alerts"] == 1
+
+
+def test_what_waits_for_the_store_is_an_alert(panel: Panel, store_file: Path) -> None:
+    assert store_file
+    assert read(panel, "alerts") == {"alerts": []}
+    waits = Spool.of(Settings.discover()).folder / "1-key"
+    waits.mkdir(parents=True)
+    (waits / "draft.json").write_text("{}")
+    assert [one["what"] for one in read(panel, "alerts")["alerts"]] == [
+        "A run waits on this machine for the store."
+    ]
+
+
+def test_an_endpoint_is_deployed_watched_and_stopped(
+    panel: Panel, project: Path, store_file: Path, prepared: Any
+) -> None:
+    assert store_file
+    prepared.copy_into(project, {})
+    with pytest.raises(NotFoundError):
+        write(panel, "deploy", model="flights@champion")
+    try:
+        done = write(panel, "deploy", model="flights/1")
+        assert done["what"] == "flights answers with version 1 of flights."
+        (item,) = read(panel, "endpoints")["endpoints"]
+        assert (item["name"], item["status"], item["version"]) == ("flights", "ready", "1")
+        assert item["traffic"]["requests"] == 0
+    finally:
+        stopped = write(panel, "stop", name="flights")
+    assert stopped["what"] == "flights is stopped."
+    assert read(panel, "endpoints") == {"endpoints": []}
+
+
+def test_the_project_of_the_notebook_decides(
+    panel: Panel, project: Path, store_file: Path, store_template: Path, new_experiment: Callable[..., None]
+) -> None:
+    assert store_file
+    other = project / "other"
+    (other / ".mlops").mkdir(parents=True)
+    shutil.copy(store_template, other / "mlflow.db")
+    new_experiment(other, "elsewhere")
+    here = [one["name"] for one in read(panel, "experiments")["experiments"]]
+    there = [one["name"] for one in read(panel, "experiments", at="other")["experiments"]]
+    assert (here, there) == (["Default"], ["Default", "elsewhere"])
+    for outside in ("..", "/../..", "other/../..", "a\0b"):
+        with pytest.raises(UsageError):
+            read(panel, "status", at=outside)
+
+
+@pytest.fixture
+def new_experiment() -> Callable[..., None]:
+    def made(folder: Path, name: str) -> None:
+        open_store(Settings.discover(folder)).experiment_id(name)
+
+    return made

@@ -1,0 +1,232 @@
+// The side panel: four sections behind tabs, one search box, one line that says how things went.
+//
+// It is live: while somebody can see it, it asks every few seconds for a stamp of a few characters, and reads what it
+// shows only where that has changed.
+
+import { fill, fresh, h, say } from "../cards/dom";
+import { Alerts } from "./alerts";
+import { Endpoints } from "./endpoints";
+import { Models } from "./models";
+import { button, type Host, type Section, type SectionName, trouble } from "./parts";
+import { type Rest, refused } from "./rest";
+import { Runs } from "./runs";
+
+export interface Standing {
+  store: string | null;
+  experiment: string | null;
+  waiting: number;
+  next: string[];
+  alerts: number;
+}
+
+type Outside = Pick<Host, "insert" | "openNotebook" | "newNotebook">;
+
+const TITLES: Record<SectionName, string> = { runs: "Runs", models: "Models", endpoints: "Endpoints", alerts: "Alerts" };
+const TYPING = 250; // ms after the last key before the search is asked
+
+export class Panel implements Host {
+  readonly element: HTMLElement;
+  private readonly id = fresh();
+  private readonly store = h("span", { class: "mlp-quiet mlp-store" });
+  private readonly search = h("input", { type: "search", autocomplete: "off", spellcheck: "false" });
+  private readonly status = h("div", { class: "mlp-status", role: "status" });
+  private readonly wrong = h("div", {});
+  private readonly next = h("div", { class: "mlp-next" });
+  private readonly sections: Record<SectionName, Section>;
+  private readonly tabs = new Map<SectionName, { button: HTMLElement; count: HTMLElement; panel: HTMLElement }>();
+  private current: SectionName = "runs";
+  private at = "";
+  private stamp = "";
+  private visible = false;
+  private timer = 0;
+  private typing = 0;
+  private turn = 0;
+  private seconds = 5;
+
+  constructor(
+    readonly rest: Rest,
+    private readonly outside: Outside,
+    private readonly stood: (standing: Standing | null) => void,
+  ) {
+    this.sections = { runs: new Runs(this), models: new Models(this), endpoints: new Endpoints(this), alerts: new Alerts(this) };
+    const list = h("div", { role: "tablist", class: "mlp-tabs", "aria-label": "Parts of the panel" });
+    const panels = (Object.keys(TITLES) as SectionName[]).map((name) => this.tab(name, list));
+    list.addEventListener("keydown", (event) => this.steer(event));
+    this.element = h(
+      "div",
+      { class: "mlp mlp-lab", role: "region", "aria-label": "MLOps" },
+      h("div", { class: "mlp-head" }, h("div", { class: "mlp-title" }, h("strong", { class: "mlp-name", role: "heading", "aria-level": "2" }, "MLOps"), this.store), button("↻", () => this.refresh(), "mlp-icon", { "aria-label": "Refresh", title: "Refresh" })),
+      list,
+      h("div", { class: "mlp-search" }, this.search),
+      h("div", { class: "mlp-room" }, this.wrong, ...panels),
+      this.next,
+      this.status,
+    );
+    this.search.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = window.setTimeout(() => void this.refresh(), TYPING);
+    });
+    this.search.addEventListener("keydown", (event) => {
+      const first = this.tabs.get(this.current)?.panel.querySelector<HTMLElement>('[role="option"][tabindex="0"]');
+      if (event.key !== "ArrowDown" || !first) return;
+      event.preventDefault();
+      first.focus();
+    });
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented) this.show(this.current);
+    });
+    document.addEventListener("visibilitychange", () => this.watch());
+    this.choose("runs");
+  }
+
+  insert(code: string): Promise<string> {
+    return this.outside.insert(code);
+  }
+
+  openNotebook(path: string): Promise<void> {
+    return this.outside.openNotebook(path);
+  }
+
+  newNotebook(): Promise<void> {
+    return this.outside.newNotebook();
+  }
+
+  /** How often a stamp is asked for; 0 for never. */
+  every(seconds: number): void {
+    this.seconds = seconds;
+    this.watch();
+  }
+
+  /** Somebody can see it now, or no longer. */
+  seen(visible: boolean): void {
+    this.visible = visible;
+    this.watch();
+    if (visible) void this.look();
+  }
+
+  show(section: SectionName, key = ""): void {
+    if (section !== this.current) this.choose(section);
+    this.sections[section].open(key);
+    void this.refresh().then(() => {
+      if (key) this.sections[section].open(key);
+    });
+  }
+
+  tell(tone: "good" | "bad" | "plain", what: string, remedy = ""): void {
+    this.status.className = `mlp-status mlp-tone-${tone}`;
+    fill(this.status, h("span", {}, what), remedy ? h("span", {}, remedy) : null);
+  }
+
+  again(): void {
+    void this.refresh();
+  }
+
+  /** Another notebook is worked in: where it belongs to another project, that one is shown. */
+  moved(): void {
+    if (this.rest.at() === this.at) return;
+    this.stamp = "";
+    if (this.visible) void this.look();
+    else void this.standing();
+  }
+
+  /** Read what is shown now; of several questions only the last one's answer is shown. */
+  async refresh(): Promise<void> {
+    const turn = ++this.turn;
+    const { element } = this.sections[this.current];
+    element.setAttribute("aria-busy", "true");
+    if (!element.textContent) this.tell("plain", "Reading the store…");
+    try {
+      await Promise.all([this.standing(), this.sections[this.current].refresh(this.search.value.trim())]);
+      if (turn !== this.turn) return;
+      fill(this.wrong);
+      if (this.status.textContent === "Reading the store…") fill(this.status);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      fill(this.status);
+      fill(this.wrong, trouble(refused(error), () => void this.refresh()));
+    } finally {
+      element.setAttribute("aria-busy", "false");
+    }
+  }
+
+  /** Read how things stand, for the head of the panel and for the status bar. */
+  async standing(): Promise<void> {
+    this.at = this.rest.at();
+    try {
+      const standing = await this.rest.read<Standing>("status");
+      this.head(standing);
+      this.stood(standing);
+    } catch (error) {
+      this.stood(null);
+      throw error;
+    }
+  }
+
+  private tab(name: SectionName, list: HTMLElement): HTMLElement {
+    const count = h("span", { class: "mlp-badge-count" });
+    const made = h("button", { type: "button", role: "tab", id: `${this.id}-${name}`, "aria-controls": `${this.id}-${name}-panel` }, TITLES[name], count);
+    const panel = h("div", { role: "tabpanel", id: `${this.id}-${name}-panel`, "aria-labelledby": `${this.id}-${name}` }, this.sections[name].element);
+    made.addEventListener("click", () => this.show(name));
+    list.append(made);
+    this.tabs.set(name, { button: made, count, panel });
+    return panel;
+  }
+
+  private choose(section: SectionName): void {
+    this.current = section;
+    for (const [name, { button: tab, panel }] of this.tabs) {
+      tab.setAttribute("aria-selected", String(name === section));
+      tab.tabIndex = name === section ? 0 : -1;
+      panel.hidden = name !== section;
+    }
+    this.search.value = "";
+    this.search.placeholder = this.sections[section].hint;
+    this.search.setAttribute("aria-label", this.sections[section].hint);
+    fill(this.wrong);
+  }
+
+  private steer(event: KeyboardEvent): void {
+    const names = [...this.tabs.keys()];
+    const at = names.indexOf(this.current);
+    const last = names.length - 1;
+    const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at ? at - 1 : last, Home: 0, End: last }[event.key];
+    const name = to === undefined ? undefined : names[to];
+    if (!name) return;
+    event.preventDefault();
+    this.show(name);
+    this.tabs.get(name)?.button.focus();
+  }
+
+  private head({ store, waiting, next, alerts }: Standing): void {
+    say(this.store, [store ?? "no store yet", waiting ? `${waiting} waiting` : ""].filter(Boolean).join(" · "));
+    const tab = this.tabs.get("alerts");
+    if (tab) {
+      say(tab.count, alerts ? String(alerts) : "");
+      tab.button.setAttribute("aria-label", alerts ? `Alerts, ${alerts}` : "Alerts");
+    }
+    const [only] = store === null ? [] : next;
+    if (this.next.dataset["shown"] === (only ?? "")) return;
+    this.next.dataset["shown"] = only ?? "";
+    const put = button("Insert", async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": "Insert the next command" });
+    fill(this.next, ...(only ? [h("span", { class: "mlp-quiet" }, "Next "), h("code", {}, only), ...(only.startsWith("%") ? [put] : [])] : []));
+  }
+
+  private watch(): void {
+    clearInterval(this.timer);
+    this.timer = 0;
+    if (this.visible && !document.hidden && this.seconds > 0) this.timer = window.setInterval(() => void this.look(), this.seconds * 1000);
+  }
+
+  /** Ask for the stamp, and read again only where it is another one. A server that is away is asked again later. */
+  private async look(): Promise<void> {
+    let stamp = "";
+    try {
+      stamp = (await this.rest.read<{ stamp: string }>("stamp")).stamp;
+    } catch {
+      if (this.wrong.firstChild) return; // it is said already
+    }
+    if (stamp && stamp === this.stamp) return;
+    this.stamp = stamp;
+    await this.refresh();
+  }
+}

@@ -1,0 +1,151 @@
+// What all sections of the panel use: buttons, empty states that teach, a question before an act.
+
+import { fill, h } from "../cards/dom";
+import type { Rest } from "./rest";
+import { type Refused, refused } from "./rest";
+
+/** What the panel asks of the application around it. */
+export interface Host {
+  readonly rest: Rest;
+  /** Put a line into a new cell of the notebook; where none is open, on the clipboard. Says what it did. */
+  insert(code: string): Promise<string>;
+  openNotebook(path: string): Promise<void>;
+  newNotebook(): Promise<void>;
+  /** Say in the panel's status how something went. */
+  tell(tone: "good" | "bad" | "plain", what: string, remedy?: string): void;
+  /** Show a thing in its section. */
+  show(section: SectionName, key?: string): void;
+  /** Read what is shown again: something was done here. */
+  again(): void;
+}
+
+export type SectionName = "runs" | "models" | "endpoints" | "alerts";
+
+export interface Section {
+  readonly element: HTMLElement;
+  /** What the search box says while this section is shown. */
+  readonly hint: string;
+  /** Read and show; rejects with what is wrong. */
+  refresh(search: string): Promise<void>;
+  /** Open a thing by its key; "" goes back to the list. */
+  open(key: string): void;
+  stop?(): void;
+}
+
+export function button(label: string, act: () => unknown, kind = "mlp-plain", more: Record<string, string> = {}): HTMLButtonElement {
+  const made = h("button", { type: "button", class: kind, ...more }, label);
+  made.addEventListener("click", () => void act());
+  return made;
+}
+
+export function chips(names: string[]): HTMLElement[] {
+  return names.map((name) => h("span", { class: "mlp-chip" }, name));
+}
+
+/** A line of code with a button that puts it into the notebook. */
+export function line(host: Host, code: string): HTMLElement {
+  const put = button("Insert", async () => host.tell("good", await host.insert(code)), "mlp-copy", { "aria-label": `Insert ${code}` });
+  return h("div", { class: "mlp-line" }, h("code", {}, code), put);
+}
+
+/** Nothing is there yet: why, and what makes the first one. */
+export function lesson(host: Host, what: string, ...codes: string[]): HTMLElement {
+  return h("div", { class: "mlp-lesson" }, h("p", {}, what), ...codes.map((code) => line(host, code)));
+}
+
+/** What is wrong and what to do, with a way to try again. */
+export function trouble(error: Refused, again: () => void): HTMLElement {
+  return h(
+    "div",
+    { class: "mlp-trouble mlp-tone-bad", role: "alert" },
+    h("strong", { class: "mlp-bad" }, error.what),
+    h("span", {}, error.remedy),
+    button("Try again", again),
+  );
+}
+
+/** A button that asks before it acts, in its place: the question is read out, and Escape keeps all as it is. */
+export class Asking {
+  readonly element: HTMLElement;
+  private busy = false;
+
+  constructor(
+    private readonly host: Host,
+    private readonly label: string,
+    private readonly question: (Node | string)[],
+    private readonly sure: string,
+    private readonly act: () => Promise<{ what: string; notes?: string[] }>,
+    private readonly waiting: string,
+  ) {
+    this.element = h("div", { class: "mlp-asking" });
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || this.busy || this.element.firstElementChild?.getAttribute("role") !== "group") return;
+      event.stopPropagation();
+      this.rest(true);
+    });
+    this.rest(false);
+  }
+
+  private rest(focus: boolean): void {
+    const ask = button(this.label, () => this.ask());
+    fill(this.element, ask);
+    if (focus) ask.focus();
+  }
+
+  private ask(): void {
+    const keep = button("Cancel", () => this.rest(true));
+    fill(
+      this.element,
+      h("div", { role: "group", class: "mlp-question", "aria-label": this.label }, h("div", {}, ...this.question), button(this.sure, () => this.go(), "mlp-main"), keep),
+    );
+    keep.focus(); // a second press of the same key changes nothing
+  }
+
+  private async go(): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    fill(this.element, h("span", { class: "mlp-quiet" }, this.waiting));
+    this.host.tell("plain", this.waiting);
+    try {
+      const done = await this.act();
+      this.host.tell("good", done.what, (done.notes ?? []).join(" "));
+      this.host.again();
+    } catch (error) {
+      const { what, remedy } = refused(error);
+      this.host.tell("bad", what, remedy);
+    } finally {
+      this.busy = false;
+      this.rest(this.element.isConnected && !document.activeElement?.closest(".mlp-lab"));
+    }
+  }
+}
+
+/** A moment in words: "5 min ago". */
+export function ago(moment: number, now = Date.now()): string {
+  const seconds = Math.round((now - moment) / 1000);
+  if (seconds < 45) return "just now";
+  for (const [size, word] of [[86_400, "d"], [3_600, "h"], [60, "min"]] as const) {
+    if (seconds >= size) return `${Math.round(seconds / size)} ${word} ago`;
+  }
+  return "1 min ago";
+}
+
+export function length(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 1) return `${Math.round(milliseconds)} ms`;
+  if (seconds < 90) return `${seconds.toFixed(1)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+const MARKS: Record<string, [mark: string, tone: string, word: string]> = {
+  FINISHED: ["✓", "mlp-good", "finished"],
+  FAILED: ["✗", "mlp-bad", "failed"],
+  KILLED: ["✗", "mlp-bad", "killed"],
+  RUNNING: ["…", "mlp-quiet", "running"],
+  SCHEDULED: ["…", "mlp-quiet", "scheduled"],
+};
+
+/** The mark of a run's status, and its word. */
+export function mark(status: string): [mark: string, tone: string, word: string] {
+  return MARKS[status] ?? ["?", "mlp-quiet", status.toLowerCase()];
+}

@@ -1,0 +1,216 @@
+// The section of runs: an experiment's runs, filtered and ordered by the server; a run opens to what is known of it.
+
+import { fill, fresh, h, say } from "../cards/dom";
+import { plural, shown } from "../cards/shown";
+import { copy, name as nameOf } from "../cards/text";
+import { type Item, List } from "./list";
+import { ago, button, chips, type Host, length, lesson, mark, type Section } from "./parts";
+
+type Row = [id: string, name: string, status: string, started: number, duration: number | null, versions: [string, string, string[]][], values: (number | string | null)[]];
+
+interface Page {
+  experiment: string | null;
+  metrics: { name: string; better: boolean | null }[];
+  columns: string[];
+  rows: Row[];
+  count: number;
+  total: number;
+  more?: boolean;
+}
+
+interface Run {
+  id: string;
+  name: string;
+  experiment: string;
+  status: string;
+  started: number;
+  ended: number | null;
+  notebook: string | null;
+  params: [string, string][];
+  metrics: [string, number][];
+  versions: { model: string; version: string; aliases: string[] }[];
+}
+
+const NEWEST = "started";
+
+export class Runs implements Section {
+  readonly element: HTMLElement;
+  readonly hint = "Filter runs: forest auc>0.8";
+  private readonly id = fresh();
+  private readonly experiment = h("select", { id: `${this.id}-experiment`, "aria-label": "Experiment" });
+  private readonly sort = h("select", { id: `${this.id}-sort`, "aria-label": "Order" });
+  private readonly controls = h("div", { class: "mlp-controls" }, this.experiment, this.sort);
+  private readonly count = h("div", { class: "mlp-quiet mlp-count" });
+  private readonly list = new List("Runs", (id) => this.host.show("runs", id));
+  private readonly more = button("", () => this.readMore(), "mlp-link");
+  private readonly empty = h("div", {});
+  private readonly overview = h("div", {}, this.controls, this.count, this.list.element, this.more, this.empty);
+  private readonly detail = h("div", { class: "mlp-detail", hidden: true });
+  private chosen = "";
+  private opened = "";
+  private search = "";
+  private rows: Row[] = [];
+  private page: Page | undefined;
+
+  constructor(private readonly host: Host) {
+    this.element = h("div", {}, this.overview, this.detail);
+    this.experiment.addEventListener("change", () => {
+      this.chosen = this.experiment.value;
+      fill(this.sort);
+      this.host.again();
+    });
+    this.sort.addEventListener("change", () => this.host.again());
+  }
+
+  async refresh(search: string): Promise<void> {
+    this.search = search;
+    if (this.opened) return this.showRun(this.opened);
+    const kept = Math.max(1, Math.ceil(this.rows.length / 100));
+    const [known, first] = await Promise.all([
+      this.host.rest.read<{ active: string | null; experiments: { name: string; runs: number | null }[] }>("experiments"),
+      this.ask(0),
+    ]);
+    // What was read further down is read again, so that a live list does not become shorter.
+    const rest = await Promise.all(first.experiment === this.page?.experiment ? Array.from({ length: kept - 1 }, (_, at) => this.ask((at + 1) * 100)) : []);
+    this.page = first;
+    this.rows = [first, ...rest].flatMap((page) => page.rows);
+    this.offer(known.experiments, first);
+    this.show();
+  }
+
+  open(key: string): void {
+    const back = this.opened;
+    this.opened = key;
+    this.overview.hidden = key !== "";
+    this.detail.hidden = key === "";
+    if (key && key !== back) {
+      delete this.detail.dataset["shown"];
+      fill(this.detail, h("p", { class: "mlp-quiet" }, "Reading the run…"));
+    } else if (!key && back) this.list.focus(back);
+  }
+
+  private ask(first: number): Promise<Page> {
+    const order = this.sort.value || NEWEST;
+    const up = order.startsWith("-");
+    return this.host.rest.read<Page>("runs", { experiment: this.chosen, filter: this.search, sort: order.replace(/^-/, ""), up, first });
+  }
+
+  private async readMore(): Promise<void> {
+    const from = this.rows.length;
+    const page = await this.ask(from);
+    this.rows = [...this.rows, ...page.rows];
+    this.show();
+    this.list.focus(page.rows[0]?.[0]);
+  }
+
+  private offer(experiments: { name: string; runs: number | null }[], page: Page): void {
+    const options = experiments.map(({ name, runs }) => option(name, runs === null ? name : `${name} (${runs.toLocaleString("en-US")})`, name === page.experiment));
+    replace(this.experiment, options);
+    const order = this.sort.value || NEWEST;
+    // The end at which the best are is where the order begins; where that is not known, the most come first.
+    const orders = page.metrics.map(({ name, better }) => (better === false ? `-metrics.${name}` : `metrics.${name}`));
+    replace(this.sort, [option(NEWEST, "newest", order === NEWEST), ...orders.map((one) => option(one, `best ${one.replace(/^-?metrics\./, "")}`, one === order))]);
+    this.controls.hidden = !experiments.length;
+  }
+
+  private show(): void {
+    const page = this.page;
+    if (!page) return;
+    const sorted = this.sort.value.includes("metrics.");
+    this.list.update(this.rows.map((row) => item(row, page.columns, sorted)));
+    say(this.count, this.search && page.total ? `${page.count.toLocaleString("en-US")} of ${plural(page.total, "run")}` : "");
+    const left = page.count - this.rows.length;
+    this.more.hidden = left <= 0;
+    say(this.more, `Show more (${left.toLocaleString("en-US")} further down)`);
+    fill(this.empty, ...(this.rows.length ? [] : [this.nothing(page)]));
+  }
+
+  private nothing(page: Page): HTMLElement {
+    if (page.total) return h("p", { class: "mlp-quiet mlp-none" }, `None of ${plural(page.total, "run")} fits.`);
+    if (page.experiment && page.experiment !== "Default") {
+      return lesson(this.host, `${page.experiment} has no runs yet. Put this above a cell that fits a model, and the cell becomes one:`, "%%mlops_track --name NAME -o run");
+    }
+    const made = lesson(this.host, "No runs yet. These lines choose an experiment; from there each cell that fits a model is a run in it:", "%load_ext mlops_magics", "%mlops_track NAME");
+    made.append(button("New tracked notebook", () => this.host.newNotebook()));
+    return made;
+  }
+
+  private async showRun(id: string): Promise<void> {
+    const run = await this.host.rest.read<Run>("run", { id });
+    if (this.opened !== id) return;
+    const text = JSON.stringify(run);
+    if (this.detail.dataset["shown"] === text) return;
+    this.detail.dataset["shown"] = text;
+    const held = this.detail.contains(document.activeElement);
+    fill(this.detail, ...this.contents(run));
+    if (held || !document.activeElement?.closest(".mlp-lab input")) this.detail.querySelector<HTMLElement>("button")?.focus();
+  }
+
+  private contents(run: Run): HTMLElement[] {
+    const [sign, tone, word] = mark(run.status);
+    const took = run.ended === null ? "" : `, took ${length(run.ended - run.started)}`;
+    const versions = run.versions.map(({ model, version, aliases }) => button([`${model}/${version}`, ...aliases].join(" "), () => this.host.show("models", model), "mlp-link"));
+    return [
+      h(
+        "div",
+        { class: "mlp-bar" },
+        button("←", () => this.host.show("runs"), "mlp-icon", { "aria-label": "Back to the runs", title: "Back to the runs" }),
+        h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, nameOf(run.name)),
+      ),
+      h("p", {}, h("span", { class: tone }, `${sign} ${word}`), h("span", { class: "mlp-quiet" }, ` · ${ago(run.started)}${took} · ${run.experiment}`)),
+      h("div", { class: "mlp-acts" }, ...this.acts(run)),
+      versions.length ? h("p", {}, h("span", { class: "mlp-quiet" }, "Registered as "), ...versions) : h("p", { class: "mlp-quiet" }, "Not registered."),
+      ...pairs("Metrics", run.metrics.map(([key, value]) => [key, shown(value)]), "No metrics.", true),
+      ...pairs("Parameters", run.params, "No parameters.", run.params.length <= 12),
+    ];
+  }
+
+  private acts(run: Run): HTMLElement[] {
+    const put = (label: string, code: string): HTMLElement => button(label, async () => this.host.tell("good", await this.host.insert(code)), "mlp-plain", { title: `Put ${code} into the notebook` });
+    const name = /^[\w.-]+$/.test(run.name) ? run.name : run.id; // a line splits at blanks
+    return [
+      ...(run.notebook ? [button("Open notebook", () => this.host.openNotebook(run.notebook ?? ""))] : []),
+      ...(run.status === "FINISHED" ? [put("Evaluate", `%mlops_evaluate ${name} DATA --target COLUMN`), put("Register", `%mlops_register ${name} MODEL`)] : []),
+      button("Copy id", async () => this.host.tell("good", (await copy(run.id, this.detail)) ? "Copied." : "The browser did not allow copying.")),
+    ];
+  }
+}
+
+function pairs(title: string, rows: [string, string][], none: string, open: boolean): HTMLElement[] {
+  if (!rows.length) return [h("p", { class: "mlp-quiet" }, none)];
+  const list = h("dl", { class: "mlp-pairs" }, ...rows.flatMap(([key, value]) => [h("dt", {}, nameOf(key, 40)), h("dd", {}, nameOf(value, 80))]));
+  return [h("details", { open }, h("summary", {}, `${title} (${rows.length})`), list)];
+}
+
+/** One metric has room: that of the order, else the first that the run has. */
+function item(row: Row, columns: string[], sorted: boolean): Item {
+  const [id, name, status, started, , versions, values] = row;
+  const at = sorted ? 0 : Math.max(0, values.findIndex((value) => value !== null));
+  const value = values[at] ?? null;
+  const measured = value === null ? "" : `${columns[at]} ${shown(value)}`;
+  const aliases = versions.flatMap(([, , held]) => held);
+  const when = ago(started);
+  return {
+    key: id,
+    signature: JSON.stringify([name, status, when, versions, measured]),
+    make: () => {
+      const [sign, tone, word] = mark(status);
+      return [
+        h("span", { class: "mlp-row-name" }, h("span", { class: `mlp-mark ${tone}`, role: "img", "aria-label": word }, sign), h("strong", {}, nameOf(name, 40)), ...chips(aliases)),
+        h("span", { class: "mlp-row-facts" }, h("span", {}, measured), h("span", { class: "mlp-quiet" }, when)),
+      ];
+    },
+  };
+}
+
+function option(value: string, label: string, selected: boolean): HTMLOptionElement {
+  return h("option", { value, selected }, label);
+}
+
+/** An open select would close if its options were made anew: only what changed is. */
+function replace(select: HTMLSelectElement, options: HTMLOptionElement[]): void {
+  const text = options.map((one) => `${one.value}\n${one.label}\n${one.selected}`).join("\n");
+  if (select.dataset["shown"] === text) return;
+  select.dataset["shown"] = text;
+  fill(select, ...options);
+}
