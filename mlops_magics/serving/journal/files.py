@@ -110,7 +110,7 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return whole.num_rows
+    return int(whole.num_rows)
 
 
 def _repeated(schema: pa.Schema) -> list[str]:
