@@ -12,7 +12,8 @@ from mlops_magics.artifact.reference import Bins, ColumnReference
 from mlops_magics.artifact.rules import PROBABILITIES
 from mlops_magics.drift.alarm import Alarm
 from mlops_magics.drift.base import Score
-from mlops_magics.drift.cells import held
+from mlops_magics.drift.cells import held, levels_of
+from mlops_magics.drift.chance import shares
 from mlops_magics.drift.unseen import new_names
 from mlops_magics.stats.units import conversion
 from mlops_magics.stats.windows import ColumnWindow
@@ -21,7 +22,7 @@ Cause = Literal["", "pipeline fault", "unit change", "new category", "season", "
 
 _GAPS: Final = 0.2  # more missing than before, from which on values were rather lost than not there
 _ALL: Final = 0.98  # rows that hold one value, of a column that held many
-_NEW: Final = 0.5  # of the effect that new values explain
+_NEW: Final = 0.5  # of the rows that went elsewhere, those that are new
 _BEYOND: Final = 0.05  # rows outside the range
 
 Suspicion = tuple[Cause, str]
@@ -136,7 +137,11 @@ def _category(
     reference: ColumnReference, window: ColumnWindow, best: Score, by_test: dict[str, Score]
 ) -> Suspicion | None:
     new = by_test.get("unseen")
-    if new is None or not new.effect or (best.test != "unseen" and new.effect < _NEW * best.effect):
+    if new is None or not new.effect:
+        return None
+    then, now = levels_of(reference, window)
+    moved = float(np.abs(shares(then) - shares(now)).sum()) / 2
+    if best.test not in {"unseen", "chi2"} or new.effect < _NEW * moved:
         return None
     names = ", ".join(f"'{name}'" for name in list(new_names(reference, window))[:3])
     told = "Values that were hardly there before make up the difference"

@@ -120,7 +120,9 @@ def _from_history(
     apart = table.effects[:, moved] - centres
     spread = np.maximum(1.2533 * np.abs(apart).mean(axis=0), _LEAST)
     most = _most(apart / spread, alarm.persistence)
-    factor, how = _factor(most, alarm.rate)
+    # Half of the budget is for what varies, half for chance in all else.
+    factor, how = _factor(most, alarm.rate / 2)
+    alpha = alarm.alpha * 0.5 ** (1 / alarm.persistence)
     keys = [table.keys[place] for place in moved]
     floors = _floors(keys, np.median(table.effects[:, moved], axis=0) + factor * spread)
     seasons = {
@@ -133,7 +135,7 @@ def _from_history(
         f"{alarm.rate * len(usual):.1f} were to be expected: rows of a window are not independent. What was "
         f"usual in the history {_by(season)}is the least that counts, {how}."
     )
-    return replace(alarm, floors=floors, season=season, seasons=seasons, basis=basis)
+    return replace(alarm, alpha=alpha, floors=floors, season=season, seasons=seasons, basis=basis)
 
 
 def _by(season: Season) -> str:

@@ -92,8 +92,9 @@ def _times(column: Column) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]
 def _stretches(times: npt.NDArray[np.int64]) -> tuple[str, Codes] | None:
     moments = times.view("M8[us]")
     for unit, label in _UNITS.items():
-        found, codes = np.unique(label(moments), return_inverse=True)
-        if found.size <= MOST:
+        numbers = label(moments)
+        if numbers.size and numbers.max() - numbers.min() < MOST:
+            found, codes = np.unique(numbers, return_inverse=True)
             return (unit, codes) if found.size >= _FEWEST else None
     return None
 
