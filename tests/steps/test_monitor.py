@@ -130,7 +130,7 @@ def test_rows_of_a_table_by_windows_of_time(book: Book, shell: Any, project: Pat
     page = (project / "page.html").read_text()
     assert page.count("<svg") >= 4
     assert "Cairo" in page
-    assert 'mlops_monitor_alerts{endpoint="flights"' in (project / "numbers.prom").read_text()
+    assert 'mlops_monitor_alerts{endpoint="rows of flights"' in (project / "numbers.prom").read_text()
     shell.user_ns["usual"] = usual
     quiet = book("%mlops_monitor flights/1 --data usual --time when --window 2d")
     assert quiet.holds, quiet

@@ -32,7 +32,7 @@ class Card {
   private readonly pane = h("div", { "aria-live": "off" });
   private readonly pick = h("input", { type: "range", min: "0", step: "1" });
   private readonly beside = h("select", {});
-  private readonly here = h("output", {});
+  private readonly here = h("span", {});
   private buttons: HTMLElement[] = [];
   private state: State | undefined;
   private column = -1;
