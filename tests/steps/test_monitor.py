@@ -89,7 +89,7 @@ def test_a_planted_fault_is_an_alert_that_explains_itself(
 ) -> None:
     book("%mlops_deploy flights/1")
     bad = rows_of(800, 4)
-    bad["age"] *= 365
+    bad["age"] *= 1000
     shell.user_ns["bad"] = bad
     asked = book("%mlops_predict flights bad")
     until(book, 800)
@@ -97,7 +97,7 @@ def test_a_planted_fault_is_an_alert_that_explains_itself(
     assert not seen.holds
     alert = next(one for one in seen.alerts if one.subject == "age")
     assert alert.kind == "drift"
-    assert alert.cause.startswith(("unit change", "pipeline fault"))
+    assert alert.cause.startswith("unit change")
     assert asked.request_id in alert.examples
     assert alert.since
     assert alert.segment
