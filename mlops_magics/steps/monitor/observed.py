@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mlops_magics.drift.judging import Drift
+from mlops_magics.drift.judging import ColumnDrift, Drift
 from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.steps.monitor.performance import Performance
@@ -115,6 +115,12 @@ class Observed(Result):
     def holds(self) -> bool:
         """Whether nothing asks to be looked at."""
         return not self.alerts
+
+    @property
+    def moved(self) -> tuple[ColumnDrift, ...]:
+        """The columns and the answers in the newest window, alarms first, then as they matter."""
+        every = () if self.drift is None else (*self.drift.answers, *self.drift.columns)
+        return tuple(sorted(every, key=lambda each: (not each.alarmed, each.level == "none")))
 
     def facts(self) -> Mapping[str, float | bool]:
         """Return what a condition may ask of: whether the rows drift, the age in seconds, metrics by name.

@@ -94,7 +94,7 @@ def _drift(seen: Observed) -> Iterator[Block]:
     drift = seen.drift
     if drift is None:
         return
-    every = [*drift.answers, *drift.columns]
+    every = seen.moved
     if every:
         rows = [_row(each) for each in every[:_COLUMNS]]
         tones = ["bad" if each.alarmed else "plain" for each in every[:_COLUMNS]]

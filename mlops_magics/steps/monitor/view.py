@@ -84,8 +84,7 @@ class Desk:
         }
 
     def _columns(self) -> list[ColumnDrift]:
-        drift = self.seen.drift
-        return [] if drift is None else [*drift.answers, *drift.columns][:_COLUMNS]
+        return list(self.seen.moved[:_COLUMNS])
 
     def _found(self, drift: Drift, name: str) -> ColumnDrift | None:
         return next((each for each in (*drift.answers, *drift.columns) if each.name == name), None)
