@@ -69,6 +69,15 @@ def test_failures_are_an_alert_only_when_surely_too_many() -> None:
     assert alert.then == "%mlops_promote churn --rollback"
 
 
+def test_a_canary_that_fails_is_named_with_the_line_that_ends_it() -> None:
+    spans = hours({"asked": {"3": 900, "4": 80}, "saved": {"4": 20}})
+    (alert,) = alerts_of(seen_of(spans, slo=Slo(errors=0.01)))
+    assert (alert.kind, alert.subject, alert.number) == ("errors", "canary 4", 0.2)
+    assert alert.then == "%mlops_deploy churn/3 --name churn"
+    rare = hours({"asked": {"3": 900, "4": 99}, "saved": {"4": 1}})
+    assert alerts_of(seen_of(rare, slo=Slo(errors=0.01))) == ()
+
+
 def test_refusals_are_held_against_those_of_before() -> None:
     usual = {"refused": {"INVALID_CELL": 20}, "breached": {"age": 20}}
     worse = {"refused": {"INVALID_CELL": 90}, "breached": {"age": 85, "town": 5}}
