@@ -157,3 +157,21 @@ def test_what_cannot_be_looked_at_is_said(
 ) -> None:
     with pytest.raises(error, match=message):
         book(f"%mlops_monitor {line}")
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_counts_as_usual_is_tried_and_shown(book: Book, shell: Any) -> None:
+    usual = rows_of(6000, 7).assign(when=pd.date_range("2026-01-01", periods=6000, freq="10min"))
+    usual.loc[::12, "town"] = "Cairo"  # not in the rows that it was fitted on, and normal here
+    later = rows_of(900, 8).assign(when=pd.date_range("2026-02-12", periods=900, freq="10min"))
+    later.loc[::2, "town"] = "Paris"
+    line = "%mlops_monitor flights/1 --data rows --time when --window 2d --usual 30d"
+    shell.user_ns["rows"] = usual
+    calm = book(line)
+    assert calm.holds, calm
+    assert "there would have been" in calm.alarm
+    assert not book(line.replace(" --usual 30d", "")).holds
+    shell.user_ns["rows"] = pd.concat([usual, later])
+    assert [one.subject for one in book(line).alerts if one.kind == "drift"] == ["town"]
+    with pytest.raises(UsageError, match="All of the time"):
+        book(line.replace("30d", "90d"))
