@@ -13,6 +13,7 @@ from mlops_magics.drift.simulating import drawn_reference, drawn_window
 
 _SEED: Final = 20
 _TAIL: Final = 0.1  # of the draws, by which the rest of the tail is drawn on
+_FEWEST: Final = 10  # draws above their floors, of which one can say how p-values go
 _HIGHEST: Final = 0.5  # that the p-value may be
 
 
@@ -69,9 +70,11 @@ def _solved(
     """
     count = least.size
     known = int(np.count_nonzero(least < 1.0))
-    place = max(1, int(count * max(_TAIL, rate)))
-    if known < place:  # floors leave chance little to do
+    if known < _FEWEST:  # floors leave chance little to do
         return rate, min(rate, known / count)
+    if rate * count >= known:  # whatever lies above its floor may be an alarm, and is rarer than allowed
+        return min(_HIGHEST, max(rate, float(least[known - 1]))), known / count
+    place = min(known, max(1, int(count * max(_TAIL, rate))))
     if rate * count >= place:
         return min(_HIGHEST, float(least[place - 1])), rate
     power = 1.0

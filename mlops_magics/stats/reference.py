@@ -24,6 +24,8 @@ from mlops_magics.artifact.reference import (
 from mlops_magics.foundation.digests import column_digests
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.masking import masked
+from mlops_magics.stats.coded import NAME as ROWS_NAME
+from mlops_magics.stats.coded import coded
 from mlops_magics.stats.columns import Column
 from mlops_magics.stats.counting import clock, words_of
 from mlops_magics.stats.fingerprints import decoded
@@ -52,15 +54,16 @@ _DIGITS: Final = 17  # that make any float
 Floats = npt.NDArray[np.float64]
 
 
-def kept_of(data: object, estimator: Any) -> dict[str, bytes]:  # noqa: ANN401 - any fitted estimator
-    """Make the file of a reference that is kept with a model.
+def kept_of(data: object, estimator: Any, *, rows: int = 0) -> dict[str, bytes]:  # noqa: ANN401 - any fitted estimator
+    """Make the files of a reference that are kept with a model.
 
     Args:
         data: What the model was fitted on: a table or an array with rows and columns.
         estimator: The fitted model.
+        rows: How many rows to keep beside it, as numbers only, so that columns can be compared together.
 
     Returns:
-        Its content by its path in the model's folder; nothing where there is no such table, or where a
+        Their content by their path in the model's folder; nothing where there is no such table, or where a
         column or the model is so strange that none can be made: no fit is lost for it.
     """
     plain, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's own generators
@@ -68,12 +71,16 @@ def kept_of(data: object, estimator: Any) -> dict[str, bytes]:  # noqa: ANN401 -
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = reference_of(data, estimator)
+            frame = _framed(data)
+            some = coded(found, frame, rows).to_bytes() if found and frame and rows > 0 else b""
     except Exception:  # noqa: BLE001 - a stranger's estimator and data
         return {}
     finally:  # an estimator may draw when it is asked
         random.setstate(plain)
         np.random.set_state(numbers)  # noqa: NPY002 - same
-    return {} if found is None else {NAME: found.to_json()}
+    if found is None:
+        return {}
+    return {NAME: found.to_json(), **({ROWS_NAME: some} if some else {})}
 
 
 def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN401 - any fitted estimator

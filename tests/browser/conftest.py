@@ -100,11 +100,14 @@ def new_card(browser: Browser) -> Iterator[Callable[..., Card]]:
     assert [card.errors for card in cards if card.errors] == []
 
 
+_CARDS = {"deploy", "monitor", "profile", "promote", "track"}
+
+
 def _serve(route: Route, outside: list[str]) -> None:
     name = route.request.url.removeprefix(_SITE)
     if name.startswith("?"):
         route.fulfill(path=_HERE / "harness.html", content_type="text/html")
-    elif name.removesuffix(".js").removesuffix(".css") in {"promote", "profile", "track", "deploy"}:
+    elif name.removesuffix(".js").removesuffix(".css") in _CARDS:
         route.fulfill(path=_STATIC / name)
     else:
         outside.append(route.request.url)

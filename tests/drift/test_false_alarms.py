@@ -21,7 +21,7 @@ def _pairs(count: int, budget: str, rows: int, persistence: int = 1) -> tuple[in
     for seed in range(count):
         random = np.random.default_rng(1_000 + seed)
         known = reference(twenty(random, rows))
-        if seed % 20 == 0:  # solved anew now and then: from one reference to the next it hardly differs
+        if seed % 50 == 0:  # solved anew now and then: from one reference to the next it hardly differs
             alarm = solve(known, budget, rows=rows, persistence=persistence)
         for shift in (0.0, 0.1):
             *before, now = (window(known, twenty(random, rows, shift), hour) for hour in range(persistence))
@@ -48,19 +48,19 @@ def test_a_few_equal_pairs_alarm_as_rarely_as_was_allowed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("budget", "rate"), [("1/10", 0.1), ("1/20", 0.05), ("1/100", 0.01)])
 def test_false_alarms_come_at_the_rate(budget: str, rate: float) -> None:
-    false, found, columns = _pairs(400, budget, 10_000)
-    low, high = wilson(false, 400)
+    false, found, columns = _pairs(200, budget, 10_000)
+    low, high = wilson(false, 200)
     assert low <= rate <= high
-    assert found == 400
-    assert min(columns[name] for name in SHIFTED) >= 0.99 * 400
+    assert found == 200
+    assert min(columns[name] for name in SHIFTED) >= 0.98 * 200
 
 
 @pytest.mark.slow
 def test_two_windows_in_a_row_come_at_the_rate_too() -> None:
-    false, found, _columns = _pairs(300, "1/20", 10_000, persistence=2)
-    low, high = wilson(false, 300)
+    false, found, _columns = _pairs(200, "1/20", 10_000, persistence=2)
+    low, high = wilson(false, 200)
     assert low <= 0.05 <= high
-    assert found == 300
+    assert found == 200
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlops_magics.artifact.reference import NAME, Reference, bucket
+from mlops_magics.stats.coded import NAME as ROWS_NAME
+from mlops_magics.stats.coded import CodedRows
 from mlops_magics.stats.reference import bins_of, kept_of, reference_of
 
 ROWS = 2_000
@@ -216,4 +218,7 @@ def test_no_fit_is_lost_for_it() -> None:
     assert kept_of([1, 2, 3], LinearRegression()) == {}
     assert kept_of(None, LinearRegression()) == {}
     fitted = _fitted(pd.DataFrame({"x": [1.0, 2.0]}))
-    assert set(kept_of(pd.DataFrame({"x": [1.0, 2.0]}), fitted)) == {NAME}
+    table = pd.DataFrame({"x": [1.0, 2.0]})
+    assert set(kept_of(table, fitted)) == {NAME}
+    kept = kept_of(table, fitted, rows=1)
+    assert CodedRows.from_bytes(kept[ROWS_NAME]).table.tolist() == [[1.0]]

@@ -152,12 +152,17 @@ def test_what_is_counted_of_traffic(source: journal.Source) -> None:
     failed = refused.head(3).with_columns(status=pl.lit(500, pl.Int16), error=pl.lit("INTERNAL"), column=None)
     # asked for labels and probabilities at once: two lines a row
     twice = frame.head(10).drop("prediction").with_columns(probabilities=pl.lit([0.25, 0.75]))
-    put(source.folder, 1, pl.concat([frame, shadow, refused, failed, twice], how="diagonal_relaxed"))
+    canary = frame.tail(7).with_columns(
+        version=pl.lit("2"), status=pl.lit(500, pl.Int16), error=pl.lit("INTERNAL")
+    )
+    canary = canary.drop("prediction")  # the live version answered these
+    put(source.folder, 1, pl.concat([frame, shadow, refused, failed, twice, canary], how="diagonal_relaxed"))
     (span, _) = journal.read(source, seconds=HOUR, since=DAY + 10 * HOUR, now=DAY + 11 * HOUR)
     assert (span.requests, span.rows, span.failed) == (523, 500, 3)
     assert dict(span.refused) == {"INVALID_CELL": 20, "INTERNAL": 3}
     assert dict(span.breached) == {"x": 20}
     assert dict(span.versions) == {"1": 500}
+    assert (dict(span.asked), dict(span.saved)) == ({"1": 500}, {"2": 7})
     assert span.chances.rows == 10
     assert span.window is not None
     assert span.window.rows == 500

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from receivers import receiver, status
 
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.frontends.cli.command import main
@@ -42,7 +43,11 @@ def test_refusals_rules_and_the_fleet(
         assert time.monotonic() < deadline
     time.sleep(1.5)  # the journal is at most a second behind
     (project / "pyproject.toml").write_text('[tool.mlops_magics.slo]\np99 = "0.001ms"\nage = "1s"\n')
-    seen = book("%mlops_monitor flights --alerts alerts.jsonl -o seen")
+    with receiver(status(500)) as (url, came):
+        seen = book(f"%mlops_monitor flights --alerts alerts.jsonl --webhook {url} -o seen")
+    assert {one.trouble for one in seen.sent} == {"it answered 500", ""}  # a look does not fail for it
+    assert {heads["webhook-id"] for heads, _ in came} == {seen.sent[0].id}
+    assert "did not take the alerts after 3 tries" in str(seen)
     found = {alert.kind: alert for alert in seen.alerts}
     assert set(found) >= {"contract", "latency", "age"}
     assert (found["contract"].subject, dict(seen.breached)) == ("age", {"age": 12})

@@ -77,6 +77,7 @@ def alerts_of(seen: Seen) -> tuple[Alert, ...]:
         *_drifts(seen),
         *_performance(seen),
         *_service(seen),
+        *_canary(seen),
         *_breaches(seen),
         *_age(seen),
         *_labels(seen),
@@ -183,6 +184,26 @@ def _service(seen: Seen) -> Iterator[Alert]:
                 segment=_codes(newest),
                 then=f"%mlops_promote {seen.watched.version.model} --rollback",
             )
+
+
+def _canary(seen: Seen) -> Iterator[Alert]:
+    """Alert of a canary that surely fails more often than the project bears."""
+    newest, bound, live = seen.newest, seen.slo.errors, seen.watched.version
+    for version, failed in newest.saved.items():
+        asked = newest.asked.get(version, 0) + failed
+        if bound is None or version == live.version or wilson(failed, asked).low <= bound:
+            continue
+        yield Alert(
+            "errors",
+            f"canary {version}",
+            f"The canary, version {version}, could not answer {failed:,} of {asked:,} requests; "
+            f"the project bears {shown(bound * 100)} %. The live version answered them.",
+            number=failed / asked,
+            threshold=bound,
+            since=moment(_since(seen, lambda span, name=version: bool(span.saved.get(name)))),  # type: ignore[misc]
+            window=moment(newest.began),
+            then=f"%mlops_deploy {live.model}/{live.version} --name {seen.watched.place}",
+        )
 
 
 def _breaches(seen: Seen) -> Iterator[Alert]:

@@ -49,11 +49,14 @@ def counted_lines(lines: Lines, began: float, ended: float) -> Span:
     import polars as pl
 
     heard = lines.frame.filter(pl.col("role") != "shadow")
-    refused = heard.filter(pl.col("status") != _OK)
+    failing = heard.filter(pl.col("status") != _OK)
     # A request that asks for labels and probabilities at once has two lines a row: the row counts once.
     every = heard.filter(pl.col("status") == _OK)
     answered = every.unique(["request_id", "row", "time"], keep="first", maintain_order=True)
     firsts = answered.filter(pl.col("row") == 0)
+    # What a canary could not answer the live version did: nobody outside has met that failure.
+    helped = (pl.col("status") >= _FAULT) & pl.col("request_id").is_in(firsts["request_id"].implode())
+    refused, saved = failing.filter(~helped), failing.filter(helped)
     newest = heard["time"].max()
     return Span(
         began,
@@ -64,6 +67,8 @@ def counted_lines(lines: Lines, began: float, ended: float) -> Span:
         failed=refused.filter(pl.col("status") >= _FAULT).height,
         breached=tally(refused, "column") if "column" in refused.columns else {},
         versions=tally(answered, "version"),
+        asked=tally(firsts, "version"),
+        saved=tally(saved, "version"),
         spent=_spent(firsts),
         chances=_chances(every.filter(pl.col("version").cast(pl.String) == lines.version)),
         window=_window(lines, answered, began, ended),

@@ -15,6 +15,7 @@ _SIZE: Final = (620, 128)
 _LEFT, _TOP, _ACROSS, _DOWN = 52, 28, 556, 68
 _CSS: Final = ".mlc .x{fill:var(--b,#c00)}.mlc .w{fill:var(--a);opacity:.18}"
 _TICKS: Final = 5
+_HALF_A_DAY: Final = 43_200
 _ALONE: Final = 2  # points that make a line
 
 
@@ -55,7 +56,7 @@ def drawn(line: Line) -> Figure | None:
     middle = [when + line.length / 2 for when in line.times]
     x = Scale(line.times[0], line.times[-1] + line.length, _LEFT, _ACROSS)
     y = _upward(line)
-    parts = [_grid(x, y), _band(line, x, y, middle)]
+    parts = [_grid(line, x, y), _band(line, x, y, middle)]
     if line.bound is not None:
         parts.append(path(f"M{x(x.low)} {y(line.bound)}H{x(x.high)}", "r", DASHED))
     parts.append(path(_strokes(line, x, y, middle), "c", ' stroke-width="1.6" stroke-linejoin="round"'))
@@ -72,7 +73,10 @@ def named(seconds: float, length: float) -> str:
     when = datetime.fromtimestamp(seconds, UTC)
     if length > 20 * 86_400:
         return f"{when:%d %b %Y}"
-    return f"{when:%d %b %H:%M}" if length > 86_400 / 2 else f"{when:%H:%M:%S}"
+    if length <= _HALF_A_DAY:
+        return f"{when:%H:%M:%S}"
+    midnight = not seconds % 86_400 and length > 4 * _HALF_A_DAY
+    return f"{when:%d %b}" if midnight else f"{when:%d %b %H:%M}"
 
 
 def _upward(line: Line) -> Scale:
@@ -84,18 +88,19 @@ def _upward(line: Line) -> Scale:
     return Scale(low, high + (high - low) * 0.05, _TOP + _DOWN, -_DOWN)
 
 
-def _grid(x: Scale, y: Scale) -> str:
+def _grid(line: Line, x: Scale, y: Scale) -> str:
     ticks = round_ticks(y.low, y.high)[-3:]
     lines = "".join(f"M{x(x.low)} {y(tick)}H{x(x.high)}" for tick in ticks)
     levels = "".join(
         f'<text class="q" x="{_LEFT - 7}" y="{y(tick)}" dy=".35em" text-anchor="end">{ticked(tick)}</text>'
         for tick in ticks
     )
-    step = (x.high - x.low) / _TICKS
+    places = sorted({round(at * len(line.times) / _TICKS) for at in range(_TICKS)})
     moments = "".join(
-        f'<text class="q" x="{x(x.low + step * at)}" y="{_TOP + _DOWN + 18}" text-anchor="{side}">'
-        f"{escape(named(x.low + step * at, x.high - x.low))}</text>"
-        for at, side in ((0, "start"), (1, "middle"), (2, "middle"), (3, "middle"), (4, "middle"))
+        f'<text class="q" x="{x(line.times[at])}" y="{_TOP + _DOWN + 18}" text-anchor="start">'
+        f"{escape(named(line.times[at], x.high - x.low))}</text>"
+        for at in places
+        if at < len(line.times)
     )
     return f'<path class="g" d="{lines}"/>{levels}{moments}'
 

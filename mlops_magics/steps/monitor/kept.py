@@ -21,7 +21,7 @@ from mlops_magics.foundation.errors import MLOpsError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.steps.monitor.spans import Span
 
-_FORM: Final = 1  # of what is written: another form is another folder
+_FORM: Final = 2  # of what is written: another form is another folder
 _FOLDER: Final = ".monitor"
 _TOGETHER: Final = 64  # windows of a file
 _LONGEST: Final = 400 * 86_400.0  # seconds; the same season of the year before is still there

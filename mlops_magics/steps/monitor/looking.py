@@ -242,6 +242,7 @@ def _monitoring(seen: Seen, gathered: _Gathered, found: Judged, alarm: str) -> M
         journal=watched.journal,
         spans=seen.spans,
         drifts=found.drifts,
+        units={unit.began: unit for unit in found.units if unit.began in found.drifts},
         measured=gathered.measured,
         guessed=guessed,
         reference=watched.reference,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mlops_magics.drift.judging import Drift
+from mlops_magics.drift.judging import ColumnDrift, Drift
 from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.steps.monitor.performance import Performance
@@ -70,7 +70,8 @@ class Observed(Result):
         sent: Where alerts were sent.
         journal: The journal that it was read from; None of a table.
         spans: What was counted in each window.
-        drifts: What each window says, by when it began.
+        drifts: What each window that was judged says, by when it began.
+        units: These windows, likewise.
         measured: The measured metrics of each window.
         guessed: The estimated ones.
         reference: How the rows looked when the model was fitted.
@@ -103,6 +104,7 @@ class Observed(Result):
     journal: Path | None = None
     spans: tuple[Span, ...] = live(default=())
     drifts: Mapping[float, Drift] = live(default_factory=dict)
+    units: Mapping[float, Span] = live(default_factory=dict)
     measured: tuple[Performance, ...] = live(default=())
     guessed: tuple[Performance, ...] = live(default=())
     reference: Any = live(default=None)
@@ -113,6 +115,12 @@ class Observed(Result):
     def holds(self) -> bool:
         """Whether nothing asks to be looked at."""
         return not self.alerts
+
+    @property
+    def moved(self) -> tuple[ColumnDrift, ...]:
+        """The columns and the answers in the newest window, alarms first, then as they matter."""
+        every = () if self.drift is None else (*self.drift.answers, *self.drift.columns)
+        return tuple(sorted(every, key=lambda each: (not each.alarmed, each.level == "none")))
 
     def facts(self) -> Mapping[str, float | bool]:
         """Return what a condition may ask of: whether the rows drift, the age in seconds, metrics by name.

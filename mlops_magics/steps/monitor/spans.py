@@ -64,6 +64,9 @@ class Span:
         failed: Those of them that were no fault of the request.
         breached: How many requests were refused for a column, by that column.
         versions: How many rows each version answered.
+        asked: How many requests each version answered.
+        saved: How many requests a canary could not answer, by its version: the live one did, so they are not
+            among the failed ones.
         spent: How many requests took how long, in buckets of milliseconds, by stage.
         chances: The probabilities that were answered.
         window: How the rows look beside the reference; None where there is none, or no row.
@@ -78,6 +81,8 @@ class Span:
     failed: int = 0
     breached: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+    asked: Mapping[str, int] = field(default_factory=dict)
+    saved: Mapping[str, int] = field(default_factory=dict)
     spent: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     chances: Chances = Chances()
     window: Window | None = None
@@ -99,6 +104,8 @@ class Span:
             self.failed + other.failed,
             _counted(self.breached, other.breached),
             _counted(self.versions, other.versions),
+            _counted(self.asked, other.asked),
+            _counted(self.saved, other.saved),
             {
                 name: _counted(self.spent.get(name, {}), other.spent.get(name, {}))
                 for name in {**self.spent, **other.spent}
