@@ -84,6 +84,8 @@ def test_a_row_is_tried_by_keyboard_and_read_by_a_screen_reader(card: Any) -> No
     age.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("age must be a number. Correct it, and ask again.")
     expect(answer).to_be_empty()
+    expect(age).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_label(re.compile("^town"))).not_to_have_attribute("aria-invalid", "true")
     expect(form.get_by_role("button", name="Ask")).to_have_attribute("aria-disabled", "false")
     expect(page.get_by_role("table", name="Latency by stage")).to_contain_text("predict", timeout=15_000)
     expect(page.get_by_role("table", name="Versions in service")).to_contain_text("live")
