@@ -44,8 +44,7 @@ class Access:
         tokens: Iterable[Token] = (),
         book: Book | None = None,
     ) -> None:
-        own = Token(sha256=token_sha256, scopes=("admin",))
-        self._tokens = (own, *tokens)
+        self._tokens = _known((Token(sha256=token_sha256, scopes=("admin",)), *tokens))
         self._book = book
         self._hosts = _LOOPBACK | {host.strip("[]").lower() for host in hosts}
 
@@ -106,13 +105,17 @@ class Access:
         given = hashlib.sha256(match["token"]).hexdigest().encode()
         found = _opened(given, self._tokens)
         if found is None and self._book is not None:  # the endpoint's own token needs no look into it
-            return _opened(given, self._book.tokens())
+            return _opened(given, _known(self._book.tokens()))
         return found
 
 
-def _opened(given: bytes, tokens: Iterable[Token]) -> frozenset[Scope] | None:
-    found: frozenset[Scope] | None = None
-    for one in tokens:  # all of them: the time tells nothing of which it was
-        if hmac.compare_digest(given, one.sha256.lower().encode()):
-            found = (found or frozenset()) | frozenset(one.scopes)
+def _known(tokens: Iterable[Token]) -> list[tuple[bytes, frozenset[Scope]]]:
+    return [(one.sha256.lower().encode(), frozenset(one.scopes)) for one in tokens]
+
+
+def _opened(given: bytes, tokens: Iterable[tuple[bytes, frozenset[Scope]]]) -> frozenset[Scope] | None:
+    found = None
+    for digest, scopes in tokens:  # all of them: the time tells nothing of which it was
+        if hmac.compare_digest(given, digest):
+            found = scopes if found is None else found | scopes
     return found

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from mlops_magics.artifact.certificate import Certificate
 from mlops_magics.artifact.guard import Scope, Token
 from mlops_magics.artifact.order import Beside, State
 from mlops_magics.foundation.errors import (
@@ -114,6 +115,8 @@ class LocalTarget:
             "digest": (state.digest, request.digest),
             "workers": (str(state.wanted), str(request.workers)),
             "status": (self._endpoint(state).status, "ready"),
+            "host": (state.host, request.host or state.host),
+            "certificate": (_file(state.certificate), _file(request.certificate or state.certificate)),
         }
         return tuple(Difference("changed", key, *pair) for key, pair in wanted.items() if pair[0] != pair[1])
 
@@ -281,6 +284,10 @@ class LocalTarget:
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )
+
+
+def _file(certificate: Certificate | None) -> str:
+    return str(certificate.file) if certificate else ""
 
 
 def _stays(request: Request, before: State) -> None:

@@ -21,6 +21,7 @@ from playwright.sync_api import Page
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
+_SHOTS = os.environ.get("MLOPS_SHOTS")  # read now: a test's project has an environment of its own
 _STARTS_WITHIN = 60  # seconds, on a busy machine
 _ENDS_WITHIN = 15
 _TOKEN = "only-for-this-test"  # noqa: S105 - guards a server that lives for one test session on loopback
@@ -82,8 +83,8 @@ def command(page: Page, name: str, **arguments: str) -> None:
 
 def shot(page: Page, name: str) -> None:
     """Keep a picture where MLOPS_SHOTS points: how the card looks is judged by eye."""
-    if folder := os.environ.get("MLOPS_SHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+    if _SHOTS:
+        page.screenshot(path=Path(_SHOTS) / f"{name}.png")
 
 
 @contextlib.contextmanager

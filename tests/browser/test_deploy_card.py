@@ -84,6 +84,8 @@ def test_a_row_is_tried_by_keyboard_and_read_by_a_screen_reader(card: Any) -> No
     age.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("age must be a number. Correct it, and ask again.")
     expect(answer).to_be_empty()
+    expect(age).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_label(re.compile("^town"))).not_to_have_attribute("aria-invalid", "true")
     expect(form.get_by_role("button", name="Ask")).to_have_attribute("aria-disabled", "false")
     expect(page.get_by_role("table", name="Latency by stage")).to_contain_text("predict", timeout=15_000)
     expect(page.get_by_role("table", name="Versions in service")).to_contain_text("live")
@@ -112,7 +114,7 @@ def test_a_snippet_is_copied(new_card: NewCard, kernel: Any) -> None:
     box = page.get_by_label(re.compile("^town"))
     box.fill("")
     box.press("Control+v")
-    assert box.input_value() == kernel.state["snippets"][0][1].replace("\n", "")  # of a field: one line
+    assert box.input_value() == kernel.state["snippets"][0][1].replace("\n", " ")  # a field has one line
 
 
 def test_looking_is_stopped_and_begun_again(card: Any) -> None:
@@ -147,7 +149,7 @@ def test_what_an_endpoint_says_is_text(new_card: NewCard, kernel: Any) -> None:
     }
     names = dict.fromkeys(("name", "model", "version", "beside", "remark", "follows", "key_file"), EVIL)
     card = new_card({**kernel.state, **names, "fields": [column], "traffic": traffic}, "deploy")
-    assert card.page.locator("img, script").count() == 0
+    assert card.page.locator(".mlp :is(img, script)").count() == 0
     assert EVIL in card.page.locator(".mlp").inner_text()
     expect(card.page.get_by_role("table", name="Against the contract")).to_be_visible()
 

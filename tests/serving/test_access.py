@@ -96,6 +96,27 @@ def test_foreign_hosts_do_not_even_ping(host: str | None) -> None:
     assert status("GET", "/ping", host=host) == 403
 
 
+@pytest.mark.parametrize(
+    ("host", "passes"),
+    [
+        ("flights.example.org", True),
+        ("FLIGHTS.example.org:8443", True),
+        ("a.flights.example.org", False),
+        ("example.org", False),
+        ("*.example.org", False),
+        ("flights.example.org.evil.example", False),
+    ],
+)
+def test_a_star_in_a_certificate_s_name_stands_for_one_word(host: str, *, passes: bool) -> None:
+    access = Access("0" * 64, ["*.example.org"])
+    raw = [(b"host", host.encode())]
+    if passes:
+        access.check("GET", "/ping", raw)
+    else:
+        with pytest.raises(RequestError, match="FOREIGN_HOST"):
+            access.check("GET", "/ping", raw)
+
+
 def test_two_hosts_are_refused() -> None:
     with pytest.raises(RequestError) as caught:
         ACCESS.check("GET", "/ping", [(b"host", b"localhost"), (b"host", b"evil.example")])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
-from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
@@ -21,6 +23,10 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
@@ -138,6 +144,7 @@ def codes(model: Any, **options: Any) -> Any:
 
 
 BOTH = [*NUMBERS, *WORDS]
+_HIST = HistGradientBoostingClassifier(max_iter=8)
 KNOWN: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
     "logistic": (lambda: numbered(StandardScaler(), LogisticRegression()), "two", BOTH),
     "logistic, three": (lambda: numbered(RobustScaler(), LogisticRegression()), "three", BOTH),
@@ -275,6 +282,125 @@ KNOWN: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
     "xgboost, three": (lambda: codes(XGBClassifier(n_estimators=9)), "three", BOTH),
     "xgboost, number": (lambda: codes(XGBRegressor(n_estimators=20, max_depth=9)), "number", BOTH),
     "xgboost, forest": (lambda: codes(XGBRFRegressor(n_estimators=20)), "number", BOTH),
+    "votes": (
+        lambda: VotingClassifier(
+            [("a", numbered(StandardScaler(), LogisticRegression())), ("b", codes(_HIST)), ("c", "drop")],
+            weights=[1, 2, 5],
+        ),
+        "three",
+        BOTH,
+    ),
+    "soft votes": (
+        lambda: VotingClassifier(
+            [("a", numbered(StandardScaler(), LogisticRegression())), ("b", codes(_HIST))],
+            voting="soft",
+            weights=[0.3, 0.7],
+        ),
+        "two",
+        BOTH,
+    ),
+    "soft votes, three": (
+        lambda: make_pipeline(
+            SimpleImputer(),
+            VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(9))], voting="soft"),
+        ),
+        "three",
+        NUMBERS,
+    ),
+    "mean of two": (
+        lambda: make_pipeline(
+            SimpleImputer(),
+            VotingRegressor(
+                [("a", LinearRegression()), ("b", HistGradientBoostingRegressor(max_iter=9))], weights=[1, 3]
+            ),
+        ),
+        "number",
+        NUMBERS,
+    ),
+    "calibrated": (
+        lambda: CalibratedClassifierCV(numbered(StandardScaler(), LogisticRegression()), cv=3),
+        "two",
+        BOTH,
+    ),
+    "calibrated steps": (
+        lambda: CalibratedClassifierCV(codes(_HIST), method="isotonic", cv=3),
+        "zero or one",
+        BOTH,
+    ),
+    "calibrated forest": (
+        lambda: numbered(StandardScaler(), CalibratedClassifierCV(RandomForestClassifier(9), cv=3)),
+        "two",
+        BOTH,
+    ),
+    "calibrated, three": (
+        lambda: numbered(StandardScaler(), CalibratedClassifierCV(RidgeClassifier(), ensemble=False)),
+        "three",
+        BOTH,
+    ),
+    "calibrated steps, three": (
+        lambda: codes(CalibratedClassifierCV(_HIST, method="isotonic", cv=3)),
+        "three",
+        BOTH,
+    ),
+    "stacked": (
+        lambda: StackingClassifier(
+            [("a", numbered(StandardScaler(), RidgeClassifier())), ("b", codes(_HIST))],
+            LogisticRegression(),
+            cv=3,
+        ),
+        "two",
+        BOTH,
+    ),
+    "stacked, three": (
+        lambda: numbered(
+            StandardScaler(),
+            StackingClassifier(
+                [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3))],
+                HistGradientBoostingClassifier(max_iter=5),
+                cv=3,
+            ),
+        ),
+        "three",
+        BOTH,
+    ),
+    "stacked numbers": (
+        lambda: numbered(
+            StandardScaler(),
+            StackingRegressor([("a", LinearRegression()), ("b", RandomForestRegressor(9))], cv=3),
+        ),
+        "number",
+        BOTH,
+    ),
+    "logarithm of the target": (
+        lambda: TransformedTargetRegressor(
+            numbered(StandardScaler(), LinearRegression()), func=np.log1p, inverse_func=np.expm1
+        ),
+        "count",
+        BOTH,
+    ),
+    "scaled target": (
+        lambda: numbered(
+            StandardScaler(),
+            TransformedTargetRegressor(RandomForestRegressor(9), transformer=StandardScaler()),
+        ),
+        "number",
+        BOTH,
+    ),
+    "target between 0 and 1": (
+        lambda: TransformedTargetRegressor(
+            HistGradientBoostingRegressor(max_iter=9), transformer=MinMaxScaler()
+        ),
+        "number",
+        NUMBERS,
+    ),
+    "logarithm of columns": (
+        lambda: make_pipeline(
+            ColumnTransformer([("log", FunctionTransformer(np.log1p), ["hour"])], remainder="passthrough"),
+            HistGradientBoostingRegressor(max_iter=9),
+        ),
+        "number",
+        ["hour", "delay"],
+    ),
     "texts": (
         lambda: make_pipeline(
             ColumnTransformer([("t", TfidfVectorizer(), "origin")]), TruncatedSVD(2), LogisticRegression()
@@ -342,6 +468,32 @@ def test_what_prepare_makes_is_compiled(model: Any) -> None:
     assert found.quick_rows >= 1
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M"])
+def test_dates_that_are_kept_as_text_are_compiled(form: str) -> None:
+    plan = replace(PREPARED, formats={"left": form})
+    table = TABLE.assign(left=TABLE["left"].dt.strftime(form).astype(object))
+    model = pipeline(plan, HistGradientBoostingClassifier(max_iter=9))
+    names = list(plan.columns)
+    model.fit(table[names], TARGETS["two"])
+    types = TYPES | {"left": Column("left", "string", required=False)}
+    schema = Schema(tuple(types[name] for name in names))
+    loaded = LoadedModel(model, schema, None, table[names].head(5), "predict")
+    engine = PipelineEngine(loaded)
+    found = compiled(loaded, engine, METHODS)
+    assert found.plan is not None, found.why
+    odd = ["31.12.2024", "2024-13-01 00:00", "", "2024-01-02 03:04", "02/01/2024 03:04", None, "soon"]
+    columns = {}
+    for name in names:
+        cells = table[name].astype(object).where(table[name].notna(), None).to_numpy()
+        columns[name] = (
+            cells[: len(odd)] if types[name].type == "string" else table[name].to_numpy()[: len(odd)]
+        )
+    columns["left"] = np.array(odd, dtype=object)
+    for method in METHODS:
+        one, other = (each.predict(dict(columns), len(odd), method) for each in (found.plan, engine))
+        np.testing.assert_array_equal(one, other)
+
+
 NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
     "a neighbour": (
         make_pipeline(SimpleImputer(), KNeighborsClassifier()),
@@ -353,6 +505,32 @@ NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
     "own function": (
         make_pipeline(SimpleImputer(), FunctionTransformer(abs), LogisticRegression()),
         "two",
+        NUMBERS,
+        "a function of its author",
+    ),
+    "a neighbour votes": (
+        make_pipeline(SimpleImputer(), VotingClassifier([("a", KNeighborsClassifier())])),
+        "two",
+        NUMBERS,
+        "KNeighborsClassifier",
+    ),
+    "columns passed on": (
+        make_pipeline(
+            SimpleImputer(),
+            StackingClassifier([("a", LogisticRegression())], LogisticRegression(), passthrough=True),
+        ),
+        "two",
+        NUMBERS,
+        "passes its columns on",
+    ),
+    "own target": (
+        make_pipeline(
+            SimpleImputer(),
+            TransformedTargetRegressor(
+                LinearRegression(), func=np.log1p, inverse_func=abs, check_inverse=False
+            ),
+        ),
+        "count",
         NUMBERS,
         "a function of its author",
     ),

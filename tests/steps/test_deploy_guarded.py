@@ -157,5 +157,8 @@ def test_the_contract_of_the_version_is_kept_at_the_endpoint(book: Book) -> None
     frame = book("%mlops_deploy flights --traffic 10m").frame
     assert isinstance(frame, pd.DataFrame)
     assert set(frame["rule"].dropna()) == {"range", "category"}
+    with pytest.raises(UsageError, match="contract of the version that is live"):
+        book("%mlops_deploy flights/1 --canary 10 --contract")
+    assert book("%mlops_deploy flights/1 --contract --shadow 1").beside.startswith("no shadow now")
     book("%mlops_deploy flights/1")  # without the option it is kept no more
     book("%mlops_predict flights strange")

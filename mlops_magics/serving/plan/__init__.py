@@ -25,6 +25,8 @@ from mlops_magics.serving.plan.base import (
     Step,
     UnsupportedError,
 )
+from mlops_magics.serving.plan.committees import MakeCommittee, Prepared
+from mlops_magics.serving.plan.numbers import unchanged
 from mlops_magics.serving.plan.structure import by_column, chained, union
 
 _HERE: Final = "mlops_magics.serving.plan"
@@ -127,6 +129,19 @@ HEADS: Final[Room[MakeHead]] = Room(
 )
 """Predictors by package and class."""
 
+COMMITTEES: Final[Room[MakeCommittee]] = Room(
+    "plan_committees",
+    {
+        "sklearn.VotingClassifier": f"{_HERE}.committees:voting",
+        "sklearn.VotingRegressor": f"{_HERE}.committees:averaging",
+        "sklearn.StackingClassifier": f"{_HERE}.committees:stacking",
+        "sklearn.StackingRegressor": f"{_HERE}.committees:stacking",
+        "sklearn.CalibratedClassifierCV": f"{_HERE}.committees:calibrated",
+        "sklearn.TransformedTargetRegressor": f"{_HERE}.committees:transformed_target",
+    },
+)
+"""Predictors that are made of others, by package and class."""
+
 _SEARCHES: Final = frozenset(
     {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 )
@@ -190,12 +205,23 @@ def compile_plan(loaded: LoadedModel) -> Plan:
         for column in columns
     )
     shape = Shape(kinds, loaded.schema.names)
-    steps = list(_flattened(loaded.estimator))
     try:
-        piece = chained(steps[:-1], shape, _step)
-        return Plan(piece.step, _head(steps[-1], piece.shape))
+        return Plan(*_whole(loaded.estimator, shape))
     except (AttributeError, TypeError, KeyError, IndexError) as error:  # a version whose insides differ
         raise UnsupportedError(f"the model is not as expected ({type(error).__name__}: {error})") from error
+
+
+def _whole(model: Any, shape: Shape) -> tuple[Step, Head]:  # noqa: ANN401 - any estimator
+    """Compile an estimator: all before its predictor, and that."""
+    steps = _flattened(model)
+    piece = chained(steps[:-1], shape, _step)
+    return piece.step, _head(steps[-1], piece.shape)
+
+
+def _nested(model: Any, shape: Shape) -> Head:  # noqa: ANN401 - same
+    """Compile an estimator that is part of another."""
+    step, head = _whole(model, shape)
+    return head if step is unchanged else Prepared(step, head)
 
 
 def _flattened(model: Any) -> list[Any]:  # noqa: ANN401 - any estimator
@@ -227,7 +253,11 @@ def _step(part: Any, shape: Shape) -> Piece:  # noqa: ANN401 - any transformer
 
 
 def _head(part: Any, shape: Shape) -> Head:  # noqa: ANN401 - any predictor
-    make: MakeHead = _found(HEADS, _known_as(part))
+    name = _known_as(part)
+    if name in COMMITTEES.table:
+        together: MakeCommittee = COMMITTEES.get(name)
+        return together(part, shape, _nested)
+    make: MakeHead = _found(HEADS, name)
     return make(part, shape)
 
 

@@ -169,8 +169,6 @@ class _Raw:
 
 def raw_columns(made: Any, shape: Shape) -> Piece:  # noqa: ANN401 - a RawColumns
     """Make a part from our own RawColumns."""
-    if made.formats:
-        raise UnsupportedError("dates are kept as text")
     reads: tuple[tuple[Sequence[str], Any, Any], ...] = (
         (made.numbers or (), "number", _floats),
         (made.texts or (), "text", _texts),
@@ -180,11 +178,12 @@ def raw_columns(made: Any, shape: Shape) -> Piece:  # noqa: ANN401 - a RawColumn
     for wanted, kind, read in reads:
         for name in wanted:
             place = _place(name, shape)
-            if kind == "moment" and shape.kinds[place] != "moment":
-                raise UnsupportedError("dates come as texts")
+            form = (made.formats or {}).get(name) if kind == "moment" else None
+            if kind == "moment" and shape.kinds[place] != ("moment" if form is None else "text"):
+                raise UnsupportedError("dates come as texts" if form is None else "dates are no texts here")
             if kind == "number" and shape.kinds[place] != "number":
                 raise UnsupportedError("numbers come as texts")
-            parts.append((place, read))
+            parts.append((place, read if form is None else _Written(form)))
             kinds.append(kind)
             names.append(name)
     return Piece(_Raw(tuple(parts)), Shape(tuple(kinds), tuple(names)))
@@ -202,6 +201,21 @@ def _texts(cells: Array) -> Array:
     found = np.empty(len(cells), dtype=object)
     found[:] = [None if cell is None or cell != cell else str(cell) for cell in cells.tolist()]  # noqa: PLR0124 - NaN
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Reads dates that are kept as text in one form; what is none is a gap."""
+
+    form: str
+
+    def __call__(self, cells: Array) -> Array:
+        import pandas as pd
+
+        found = pd.to_datetime(cells, format=self.form.replace("%.f", ".%f"), errors="coerce")
+        if found.tz is not None:
+            found = found.tz_convert("UTC").tz_localize(None)
+        return np.asarray(found.to_numpy().astype("datetime64[us]"))
 
 
 def _dates(cells: Array) -> Array:

@@ -149,6 +149,10 @@ class Desk:
         alias = _alias(model, self.to) if course.follow else None
         share, shadow = share_of(course.canary, self.to, alias or ""), course.shadow
         wanted = replace(wanted, share=share, follow=None if share.role else alias)
+        if share.role and wanted.kept.contract:
+            raise UsageError(
+                "A canary is held to the contract of the version that is live.", "Leave --contract out."
+            )
         version = version_of(self.store, model)
         if plan:
             with asked(self.store, self.target, version, wanted) as (request, _):
@@ -166,7 +170,8 @@ class Desk:
         alias = shadow[1:] if shadow.startswith("@") else ""
         version = version_of(self.store, f"{model}@{alias}" if alias else f"{model}/{shadow}")
         share = Share("shadow", alias=alias if follow else "")
-        named = replace(wanted, follow=None, port=None, share=share)
+        kept = replace(wanted.kept, contract=False)  # nobody asks it
+        named = replace(wanted, follow=None, port=None, share=share, kept=kept)
         return put(self.store, self.target, version, named)[0]
 
     def _result(self, endpoint: Endpoint, notes: tuple[str, ...]) -> Deployment | Written:

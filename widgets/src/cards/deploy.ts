@@ -23,7 +23,7 @@ class Card {
   private readonly form = h("form", { class: "mlp-form", "aria-label": "Try it", novalidate: true });
   private readonly send_ = h("button", { type: "submit", class: "mlp-press mlp-main" }, "Ask");
   private readonly answer = h("div", { class: "mlp-answer", role: "status" });
-  private readonly wrong = h("p", { class: "mlp-wrong", role: "alert" });
+  private readonly wrong = h("p", { class: "mlp-wrong", id: fresh(), role: "alert" });
   private readonly snippets = h("div", { class: "mlp-part" });
   private inputs = new Map<string, HTMLInputElement | HTMLSelectElement>();
   private shape = ""; // of the form and of the snippets, which are made anew only where they differ
@@ -145,6 +145,7 @@ class Card {
     if (shape === this.shape) return;
     this.shape = shape;
     this.inputs = new Map(seen.fields.map((field) => [field.name, input(field)]));
+    for (const control of this.inputs.values()) control.setAttribute("aria-describedby", this.wrong.id);
     const labels = seen.fields.map((field) => {
       const control = this.inputs.get(field.name) as HTMLElement;
       const id = fresh();
@@ -177,12 +178,22 @@ class Card {
 
   private tried(answer: Answer): void {
     close(this.send_, this.gone);
+    this.mark(answer.error?.what ?? "");
     if (answer.error) {
       fill(this.answer);
       return say(this.wrong, `${answer.error.what} ${answer.error.remedy}`);
     }
     if (answer.answer) fill(this.answer, ...told(answer.answer));
     this.refresh();
+  }
+
+  /** Mark the column that an error is about: the kernel begins with its name, the endpoint has it in brackets. */
+  private mark(what: string): void {
+    for (const [column, control] of this.inputs) {
+      const here = what.startsWith(`${column} `) || what.includes(`(column '${column}'`);
+      if (here) control.setAttribute("aria-invalid", "true");
+      else control.removeAttribute("aria-invalid");
+    }
   }
 
   private ask(question: Question): boolean {
