@@ -130,11 +130,11 @@ def violations() -> Callable[[Page], list[str]]:
     return scan
 
 
-def _built(home: Path) -> str:
-    """Let JupyterLab take the extension that was built here, whatever is installed."""
+def _built(home: Path, program: str = "LabApp") -> str:
+    """Let a server take the extension that was built here, whatever is installed."""
     extensions = home / "labextensions"
     shutil.copytree(_EXTENSION, extensions / "mlops-magics")
-    return f"--LabApp.extra_labextensions_path={extensions}"
+    return f"--{program}.extra_labextensions_path={extensions}"
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +146,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
 
 @pytest.fixture
 def notebook7(tmp_path: Path) -> Iterator[Jupyter]:
-    with served(
-        "notebook", tmp_path / "notebook7", "--JupyterNotebookApp.expose_app_in_browser=True"
-    ) as jupyter:
+    home, program = tmp_path / "notebook7", "JupyterNotebookApp"
+    built = _built(home, program)
+    with served("notebook", home, f"--{program}.expose_app_in_browser=True", built) as jupyter:
         yield jupyter

@@ -214,7 +214,7 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     panel = opened(page, lab, "badges", *cells)
     run_all(page)
     badges = page.locator(".mlp-badge")
-    expect(badges).to_have_count(2, timeout=60_000)
+    expect(badges).to_have_count(2, timeout=90_000)
     expect(badges.first).to_contain_text("named score 1")
     expect(badges.first).not_to_contain_text("edited")
     expect(badges.last).not_to_contain_text("edited")
@@ -238,3 +238,17 @@ def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter)
     page.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'fresh/Untitled.ipynb'")
     kernel_ready(page)
     expect(page.locator(".jp-Notebook").last).to_contain_text("From a cell to a live endpoint")
+
+
+def test_notebook_7_has_badges_and_the_panel(page: Page, notebook7: Jupyter, store_template: Path) -> None:
+    (notebook7.folder / ".mlops").mkdir()
+    shutil.copy(store_template, notebook7.folder / "mlflow.db")
+    cell = f"%%mlops_track --name named\n{FIT}"
+    page.goto(notebook7.notebook("seven.ipynb", f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine", cell))
+    run_all(page)
+    badge = page.locator(".mlp-badge")
+    expect(badge).to_contain_text("named", timeout=90_000)
+    badge.click()
+    panel = page.get_by_role("region", name="MLOps")
+    expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
+    shot(page, "notebook7-panel")
