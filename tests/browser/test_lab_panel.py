@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,7 +193,11 @@ def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     shot(page, "panel-alerts-dark")
     expect(page.get_by_role("button", name="MLOps: e · 1 alert")).to_be_visible()
     panel.get_by_role("button", name="Open flights").click()
-    expect(panel.get_by_role("group", name="Promotion")).to_be_visible(timeout=40_000)
+    desk = panel.get_by_role("group", name="Promotion")
+    expect(desk).to_be_visible(timeout=40_000)
+    # The card is narrow here: nothing of it may be out of reach.
+    room = desk.evaluate("card => card.scrollWidth - card.clientWidth")
+    assert room <= 0
     assert violations(page) == []
     shot(page, "panel-model-dark")
     tab(panel, "Runs")
@@ -219,6 +224,8 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     expect(badges.first).to_contain_text("named score 1")
     expect(badges.first).not_to_contain_text("edited")
     expect(badges.last).not_to_contain_text("edited")
+    live = panel.get_by_role("option", name=re.compile("^finished"))
+    expect(live).to_have_count(2, timeout=30_000)  # nobody pressed anything
     shot(page, "badges")
     edit = "at => jupyterapp.shell.currentWidget.content.widgets[at].model.sharedModel"
     page.evaluate(f"at => {{ const cell = ({edit})(at); cell.setSource(cell.getSource() + '# later') }}", 1)
