@@ -234,6 +234,13 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     badges.first.click()
     expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
     shot(page, "badges-edited")
+    command(page, "docmanager:save")
+    page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    page.wait_for_timeout(1_500)  # the layout is kept a second after its last change
+    page.reload()
+    expect(badges).to_have_count(2, timeout=60_000)
+    expect(badges.first).to_contain_text("edited since")
+    expect(live).to_have_count(2, timeout=60_000)  # the panel is there again, and reads
 
 
 def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter) -> None:
