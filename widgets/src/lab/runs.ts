@@ -35,7 +35,7 @@ const NEWEST = "started";
 
 export class Runs implements Section {
   readonly element: HTMLElement;
-  readonly hint = "Filter runs: forest auc>0.8";
+  readonly hint = "Search runs: forest auc>0.8";
   private readonly id = fresh();
   private readonly experiment = h("select", { id: `${this.id}-experiment`, "aria-label": "Experiment" });
   private readonly sort = h("select", { id: `${this.id}-sort`, "aria-label": "Order" });
