@@ -133,23 +133,23 @@ def violations() -> Callable[[Page], list[str]]:
     return scan
 
 
-def _built(home: Path) -> str:
-    """Let JupyterLab take the extension that was built here, whatever is installed."""
+def _built(home: Path, *programs: str) -> list[str]:
+    """Let a server take the extension that was built here, whatever is installed."""
     extensions = home / "labextensions"
     shutil.copytree(_EXTENSION, extensions / "mlops-magics")
-    return f"--LabApp.extra_labextensions_path={extensions}"
+    return [f"--{program}.extra_labextensions_path={extensions}" for program in ("LabApp", *programs)]
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     home = tmp_path_factory.mktemp("lab")
-    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True", _built(home)) as jupyter:
+    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True", *_built(home)) as jupyter:
         yield jupyter
 
 
 @pytest.fixture
 def notebook7(tmp_path: Path) -> Iterator[Jupyter]:
-    with served(
-        "notebook", tmp_path / "notebook7", "--JupyterNotebookApp.expose_app_in_browser=True"
-    ) as jupyter:
+    home, program = tmp_path / "notebook7", "JupyterNotebookApp"
+    built = _built(home, program)
+    with served("notebook", home, f"--{program}.expose_app_in_browser=True", *built) as jupyter:
         yield jupyter

@@ -32,7 +32,7 @@ def test_a_version_is_promoted_in_notebook_7(browser: Browser, notebook7: Jupyte
     try:
         page.goto(notebook7.notebook("promote.ipynb", "%load_ext mlops_magics", "%mlops_promote flights"))
         run_all(page)
-        card = page.locator(".mlp")
+        card = page.locator(".jp-OutputArea .mlp")
         expect(card.get_by_role("status")).to_be_attached(timeout=40_000)  # MLflow is imported meanwhile
         card.get_by_role("listbox", name="Versions").get_by_role("option", name="v1").click()
         expect(card.get_by_role("button", name="Promote v1 to champion")).to_be_disabled()

@@ -382,7 +382,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
         cells = (CELL, "import ipywidgets\nipywidgets.VBox([card])", "card.selected = 'origin'")
         page.goto(lab.notebook("profile.ipynb", *cells))
         run_all(page)
-        first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
+        first, second = (page.locator(".jp-OutputArea .mlp").nth(at) for at in (0, 1))
         second.wait_for(timeout=20_000)
         for one in (first, second):
             expect(one.locator(".mlp-detail")).to_contain_text("EWR", timeout=10_000)

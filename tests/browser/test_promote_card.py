@@ -486,7 +486,7 @@ def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     try:
         page.goto(lab.notebook("promote.ipynb", CELL, "import ipywidgets\nipywidgets.VBox([card])"))
         run_all(page)
-        first, second = page.locator(".mlp").nth(0), page.locator(".mlp").nth(1)
+        first, second = (page.locator(".jp-OutputArea .mlp").nth(at) for at in (0, 1))
         first.wait_for(timeout=20_000)
         second.wait_for()
         first.get_by_label("Reason").fill("a forbidden wish")

@@ -12,7 +12,7 @@ import pytest
 from many_runs import fill
 from many_versions import fill_models
 
-from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
 from mlops_magics.frontends.server.panel import Panel
@@ -89,6 +89,15 @@ def test_a_store_that_was_deleted_and_made_anew_is_read_and_written(
     prepared.copy_into(project, {})
     done = write(panel, "promote", model="flights", version="1", alias="champion", reason="first")
     assert done["holders"]["champion"] == "1"
+
+
+def test_a_server_that_is_away_is_told_with_a_remedy(panel: Panel, project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.mlops_magics]\nstore = "http://127.0.0.1:9"\n')
+    for question in ("status", "runs", "models", "alerts"):
+        with pytest.raises(UnavailableError) as caught:
+            read(panel, question)
+        assert caught.value.remedy
+    assert stamp(panel)
 
 
 def test_a_thousand_models_are_paged_and_searched(panel: Panel, store_file: Path) -> None:

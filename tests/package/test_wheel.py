@@ -61,11 +61,17 @@ def test_both_hold_the_front_end_and_nothing_that_is_not_theirs(built: Path) -> 
     assert "mlops_magics/py.typed" in names
     assert any(name.endswith("etc/jupyter/jupyter_server_config.d/mlops-magics.json") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "widgets/", "notebooks/"))]
+    extension = "share/jupyter/labextensions/mlops-magics/"
+    held = {name.partition(extension)[2] for name in names if extension in name}
+    assert {"package.json", "install.json", "schemas/mlops-magics/plugin.json"} <= held
+    assert [name for name in held if name.startswith("static/remoteEntry.")]
+    assert not [name for name in names if name.startswith("mlops_magics/labextension")]  # it lands once
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as packed:
         inside = [name.partition("/")[2] for name in packed.getnames()]
     assert "mlops_magics/frontends/widgets/static/promote.js" in inside
     assert "widgets/src/cards/promote.ts" in inside
+    assert "mlops_magics/labextension/package.json" in inside
     assert not [name for name in inside if "node_modules" in name]
     assert sdist.stat().st_size < 6_000_000
 

@@ -181,7 +181,8 @@ def _table(here: Here, experiment: str) -> RunTable:
 
 
 def _metrics(table: RunTable) -> list[str]:
-    return [key for key in table.shown_first() if key.startswith(METRIC)]
+    """Name the metrics that a list shows; how long a fit took says little of a model."""
+    return [key for key in table.shown_first() if key.startswith(METRIC) and "seconds" not in key]
 
 
 def _models(here: Here) -> dict[str, dict[str, str]]:

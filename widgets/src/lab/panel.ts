@@ -125,6 +125,7 @@ export class Panel implements Host {
   moved(): void {
     if (this.rest.at() === this.at) return;
     this.stamp = "";
+    for (const section of Object.values(this.sections)) section.open(""); // what is open there is another project's
     if (this.visible) void this.look();
     else void this.standing();
   }

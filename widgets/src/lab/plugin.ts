@@ -116,6 +116,10 @@ function sidePanel({ lumino }: Modules, panel: Panel, icon: unknown): LuminoWidg
     protected onAfterShow(): void {
       panel.seen(true);
     }
+    /** A layout that is restored shows it without a word. */
+    protected onAfterAttach(): void {
+      panel.seen(this.isVisible);
+    }
     protected onAfterHide(): void {
       panel.seen(false);
     }

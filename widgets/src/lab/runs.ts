@@ -2,7 +2,7 @@
 
 import { fill, fresh, h, say } from "../cards/dom";
 import { plural, shown } from "../cards/shown";
-import { copy, name as nameOf } from "../cards/text";
+import { copy, cut, name as nameOf } from "../cards/text";
 import { type Item, List } from "./list";
 import { ago, button, chips, type Host, length, lesson, mark, type Section } from "./parts";
 
@@ -35,7 +35,7 @@ const NEWEST = "started";
 
 export class Runs implements Section {
   readonly element: HTMLElement;
-  readonly hint = "Filter runs: forest auc>0.8";
+  readonly hint = "Search runs: forest auc>0.8";
   private readonly id = fresh();
   private readonly experiment = h("select", { id: `${this.id}-experiment`, "aria-label": "Experiment" });
   private readonly sort = h("select", { id: `${this.id}-sort`, "aria-label": "Order" });
@@ -178,8 +178,13 @@ export class Runs implements Section {
 
 function pairs(title: string, rows: [string, string][], none: string, open: boolean): HTMLElement[] {
   if (!rows.length) return [h("p", { class: "mlp-quiet" }, none)];
-  const list = h("dl", { class: "mlp-pairs" }, ...rows.flatMap(([key, value]) => [h("dt", {}, nameOf(key, 40)), h("dd", {}, nameOf(value, 80))]));
+  const list = h("dl", { class: "mlp-pairs" }, ...rows.flatMap(([key, value]) => [h("dt", {}, parted(key)), h("dd", {}, nameOf(value, 80))]));
   return [h("details", { open }, h("summary", {}, `${title} (${rows.length})`), list)];
+}
+
+/** A long name breaks where its words do. */
+function parted(key: string): HTMLElement {
+  return h("bdi", { title: key }, ...cut(key, 80).split(/(?<=[_./-])/).flatMap((part) => [part, h("wbr")]));
 }
 
 /** One metric has room: that of the order, else the first that the run has. */
