@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_magics.foundation.durations import seconds
+from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.names import ModelAddress, checked_name
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.retrain import recovering, rows
+from mlops_magics.steps.retrain import recovering, rows, source
 from mlops_magics.steps.retrain.asked import (
     Alias,
     Asked,
@@ -19,19 +21,20 @@ from mlops_magics.steps.retrain.asked import (
     parameters_of,
     time_of,
 )
+from mlops_magics.steps.retrain.backtest import Backtest, Replay, backtested, windows_of
 from mlops_magics.steps.retrain.flow import Flow
 from mlops_magics.steps.retrain.judging import FEWEST, may_be_moved, target_of
 from mlops_magics.steps.retrain.ledger import in_the_way, note_future
 from mlops_magics.steps.retrain.looking import looker, open_alerts
 from mlops_magics.steps.retrain.result import Retraining, sentence
 from mlops_magics.steps.retrain.trigger import due
-from mlops_magics.tracking import registry, retrainings
+from mlops_magics.tracking import registry, retrainings, subject
 from mlops_magics.tracking.leases import BusyError, Held, leased
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.retrainings import Beginning
 from mlops_magics.tracking.store import Store, open_store
 
-__all__ = ["Retraining", "retrain"]
+__all__ = ["Backtest", "Retraining", "retrain"]
 
 _CHAMPION = "champion"
 
@@ -60,8 +63,9 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     update: bool = False,
     allow_pickle: bool = False,
     allow_code: bool = False,
+    backtest: tuple[str, ...] = (),
     settings: Settings | None = None,
-) -> Retraining:
+) -> Retraining | Backtest:
     """Retrain a model on the rows that came since, where it is due, and promote it past the gates.
 
     The notebook, or the cells that made the champion, are executed headless in a process of their own. The
@@ -100,11 +104,14 @@ def retrain(  # noqa: PLR0913 - one verb and its options
             notebook.
         allow_pickle: Load and register models that are kept in pickle, which executes code.
         allow_code: Accept code that models bring along, and cells that are not sealed as your own.
+        backtest: Retrain nothing: try these policies on the rows of ``--data``, window by window, and rank
+            them: ``"never,weekly,monthly,on drift,on performance,auc < 0.8"``.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
-        What came of it. A command ends with 0 where it was done or rightly left out, with 3 where a gate
-        refused the new version or it was rolled back, with 1 where it failed.
+        What came of it; with ``--backtest`` the policies, the best first. A command ends with 0 where it was
+        done or rightly left out, with 3 where a gate refused the new version or it was rolled back, with 1
+        where it failed.
 
     Raises:
         MLOpsError: It failed, or the notebook did: the error's name, words and cell are in the message.
@@ -137,8 +144,22 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         allow_code=allow_code,
     )
     store = open_store(settings or Settings.discover())
+    if backtest:
+        return _tried(store, asked, backtest)
     may_be_moved(store, asked)
     return _alone(store, asked)
+
+
+def _tried(store: Store, asked: Asked, policies: tuple[str, ...]) -> Backtest:
+    """Try policies on the rows of the source, with models like the champion's."""
+    if asked.cursor is None:
+        raise UsageError("A back-test goes by time.", "Name the column that grows with it: --cursor COLUMN.")
+    base = _champion(store, asked.model) or registry.resolve(store, ModelAddress(asked.model))
+    consents = {"allow_pickle": asked.allow_pickle, "allow_code": asked.allow_code}
+    estimator = subject.loaded(store, subject.of_version(base), **consents)
+    target = target_of(store, asked, base)
+    parts = windows_of(source.rows(asked.data), asked.cursor, target, seconds(asked.window, "--window"))
+    return backtested(asked.model, Replay(estimator, target, asked.cursor, asked.everything), policies, parts)
 
 
 def _alone(store: Store, asked: Asked) -> Retraining:
