@@ -52,12 +52,16 @@ class Client(NotebookClient):
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:  # noqa: ANN401 - as nbclient has it
         """Keep an output while the cell has room for it."""
-        room = self._room.get(cell_index, MOST_OUTPUT)
-        if room < 0:
+        before = self._room.get(cell_index, MOST_OUTPUT)
+        if before < 0:
             return None
-        self._room[cell_index] = room = room - _size(msg["content"])
+        self._room[cell_index] = room = before - _size(msg["content"])
+        if room < 0 and msg["msg_type"] == "stream":
+            msg["content"]["text"] = msg["content"]["text"][:before]
+        if room >= 0 or msg["msg_type"] == "stream":
+            super().output(outs, msg, display_id, cell_index)
         if room >= 0:
-            return super().output(outs, msg, display_id, cell_index)
+            return None
         note = _TOLD.format(most=MOST_OUTPUT)
         outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))  # type: ignore[no-untyped-call]
         return None
