@@ -61,6 +61,8 @@ retrain("flights", data="new.parquet", cursor="number", target="late", update=Tr
 """
 
 LEDGER = "mlops_magics.tracking.retrainings"
+FLOW = "mlops_magics.steps.retrain.flow"
+UPDATING = "mlops_magics.steps.retrain.updating"
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def store(shell: Any, run: Callable[..., Any], store_file: Path, project: Path, 
     prepared.copy_into(project, shell.user_ns)
     run(shell, GOING)
     run(shell, "%mlops_register stream flights")
-    rows_of(600).to_parquet(project / "new.parquet")
+    rows_of(600, limit=45.0, spread=20.0).to_parquet(project / "new.parquet")
     (project / "policy.toml").write_text("machine = true\n")
     run(shell, "%mlops_promote flights --policy policy.toml")
     return champion(version="2")
@@ -91,28 +93,39 @@ def going(**options: Any) -> Any:
 @pytest.mark.parametrize(
     ("module", "name", "last", "outcome", "why"),
     [
-        (LEDGER, "begin", 1, "killed", "no model was made"),
+        pytest.param(LEDGER, "begin", 1, "killed", "no model was made", marks=pytest.mark.slow),
         (LEDGER, "experiment_of", 1, "killed", "no model was made"),
-        ("mlops_magics.steps.retrain.updating", "updated", 1, "killed", "was made, and not registered"),
+        pytest.param(UPDATING, "updated", 1, "killed", "made, and not registered", marks=pytest.mark.slow),
         (LEDGER, "advance", 1, "killed", "was made, and not registered"),
-        (
-            "mlops_magics.steps.retrain.flow",
-            "register",
-            1,
+        (FLOW, "register", 1, "killed", "version 3 was registered, and not promoted"),
+        pytest.param(
+            LEDGER,
+            "advance",
+            2,
             "killed",
             "version 3 was registered, and not promoted",
+            marks=pytest.mark.slow,
         ),
-        (LEDGER, "advance", 2, "killed", "version 3 was registered, and not promoted"),
-        (
-            "mlops_magics.steps.retrain.flow",
-            "judge",
-            1,
+        pytest.param(
+            FLOW, "judge", 1, "killed", "version 3 was registered, and not promoted", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            LEDGER,
+            "advance",
+            3,
             "killed",
             "version 3 was registered, and not promoted",
+            marks=pytest.mark.slow,
         ),
-        (LEDGER, "advance", 3, "killed", "version 3 was registered, and not promoted"),
         ("mlops_magics.tracking.moves", "move", 2, "promoted", "champion is version 3"),
-        (LEDGER, "advance", 4, "promoted", "champion is version 3, and killed while it was watched"),
+        pytest.param(
+            LEDGER,
+            "advance",
+            4,
+            "promoted",
+            "champion is version 3, and killed while it was watched",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_killed_retraining_is_brought_to_its_end(  # noqa: PLR0917 - the columns of the table
