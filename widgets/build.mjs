@@ -11,7 +11,7 @@ const out = join(here, "..", "mlops_magics", "frontends", "widgets", "static");
 // A card's code travels to the page with every notebook that shows one, a report's with every report.
 // Those of the profile and of the runs are larger: a table, views and their drawings, without any library.
 const KB = 1024;
-const CARDS = { promote: 24 * KB, profile: 30 * KB, track: 30 * KB };
+const CARDS = { monitor: 16 * KB, promote: 24 * KB, profile: 30 * KB, track: 30 * KB };
 const SCRIPTS = { report: 30 * KB };
 
 function sources() {

@@ -1,4 +1,4 @@
-"""Drift: do new rows still look as those that the model was fitted on. Each test a small part, found by name."""
+"""Drift: do new rows look as those that the model was fitted on. Each test is a small part, found by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a drift is an alarm: thresholds that were solved for a budget of false alarms, and can be kept as JSON."""
+"""When a drift is an alarm: thresholds that were solved for a budget of false alarms, kept as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REMEDY: Final = "Solve the thresholds again: %mlops_monitor NAME --alarm 1/mont
 class Alarm:
     """What a drift must exceed to be an alarm.
 
-    A column is an alarm where its p-value, adjusted over all columns, lies below ``alpha`` and its effect
+    A column is an alarm where its p-value, adjusted over all columns, lies below ``alpha``, and its effect
     above the floor of the test, in ``persistence`` windows in a row.
 
     Attributes:
@@ -32,7 +32,7 @@ class Alarm:
         alpha: How likely chance may move any column as far.
         floors: By column and test, effects up to which a difference is usual here; those of the tests
             themselves hold besides.
-        season: By what the usual effects differ: the hour, the day of the week, or both; "" where they do not.
+        season: By what usual effects differ: the hour, the day of the week, or both; "" where they do not.
         seasons: The floors of each such hour or day.
         minimum: Rows that a window must have to be judged.
         persistence: How many windows in a row must have drifted.
@@ -75,11 +75,15 @@ class Alarm:
         try:
             told = orjson.loads(content)
             if told.pop("version") != VERSION:
-                raise MLOpsError("The alarm's thresholds are of a version that this release does not read.", _REMEDY)
+                raise MLOpsError(
+                    "The alarm's thresholds are of a version that this release does not read.", _REMEDY
+                )
             answers = told.pop("answers")
             return cls(**told, answers=None if answers is None else Answers.from_dict(answers))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MLOpsError(f"The alarm's thresholds are damaged ({type(error).__name__}).", _REMEDY) from error
+            raise MLOpsError(
+                f"The alarm's thresholds are damaged ({type(error).__name__}).", _REMEDY
+            ) from error
 
 
 def slot(moment: datetime | None, season: Season) -> str:

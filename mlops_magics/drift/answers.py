@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from mlops_magics.artifact.reference import TAIL, Bins, ColumnReference, Levels, Predictions, Reference
@@ -12,8 +13,8 @@ PREDICTION: Final = "prediction"
 
 _FEWEST: Final = 500  # answers of earlier windows, of which one can say how the model answers
 _FEW: Final = (
-    "Answers are not judged yet: what the model answered to the rows that it was fitted on says little of how "
-    "it answers new ones, and of earlier windows there are too few."
+    "Answers are not judged yet: what the model answered to the rows that it was fitted on says little of "
+    "how it answers new ones, and of earlier windows there are too few."
 )
 
 Pairs = list[tuple[ColumnReference, ColumnWindow]]
@@ -56,35 +57,50 @@ def answer_pairs(
 
 def _pairs(known: Predictions, then: Answers, now: Answers) -> Pairs:
     if known.numbers is not None:
-        return [_numbers(PREDICTION, known.numbers, then, now, then.numbers, now.numbers)]
+        old, new = _numbers(PREDICTION, known.numbers, then.numbers, now.numbers)
+        return [_asked(old, new, then, now)]
     found: Pairs = []
     if then.labels:
-        old = ColumnReference(
-            PREDICTION, "string", then.rows, then.missing, levels=_levels(then.labels)
+        named = dict(then.labels)
+        fresh = {name: count for name, count in now.labels.items() if name not in named}
+        found.append(
+            (
+                ColumnReference(
+                    PREDICTION, "string", then.rows, 0, levels=Levels(named, _tail(0), len(named))
+                ),
+                ColumnWindow(
+                    PREDICTION,
+                    now.rows,
+                    named={name: now.labels.get(name, 0) for name in named},
+                    tail=_tail(sum(fresh.values())),
+                    fresh=fresh,
+                ),
+            )
         )
-        fresh = {name: count for name, count in now.labels.items() if name not in then.labels}
-        tail = (sum(fresh.values()), *(0,) * (TAIL - 1))
-        told = {name: now.labels.get(name, 0) for name in then.labels}
-        new = ColumnWindow(PREDICTION, now.rows, now.missing, named=told, tail=tail, fresh=fresh)
-        found.append((old, new))
     found += [
-        _numbers(f"probability of {name}", bins, then, now, then.probabilities[name], now.probabilities[name])
+        _numbers(f"probability of {name}", bins, then.probabilities[name], now.probabilities[name])
         for name, bins in known.probabilities.items()
         if name in then.probabilities and name in now.probabilities
     ]
-    return found
+    return [_asked(old, new, then, now) for old, new in found]
 
 
-def _levels(labels: dict[str, int] | object) -> Levels:
-    named = dict(labels)  # type: ignore[call-overload]
-    return Levels(named, (0,) * TAIL, len(named))
+def _tail(count: int) -> tuple[int, ...]:
+    return (count, *(0,) * (TAIL - 1))
 
 
 def _numbers(
-    name: str, bins: Bins, then: Answers, now: Answers, counts: tuple[int, ...], new: tuple[int, ...]
+    name: str, bins: Bins, then: tuple[int, ...], now: tuple[int, ...]
 ) -> tuple[ColumnReference, ColumnWindow]:
-    known = Bins(bins.edges, counts, bins.minimum, bins.maximum, bins.mean, bins.std)
+    known = replace(bins, counts=then) if then else bins
+    return ColumnReference(name, "float", sum(then), 0, bins=known), ColumnWindow(name, sum(now), counts=now)
+
+
+def _asked(
+    old: ColumnReference, new: ColumnWindow, then: Answers, now: Answers
+) -> tuple[ColumnReference, ColumnWindow]:
+    """Count the rows that got no answer among those without a value."""
     return (
-        ColumnReference(name, "float", then.rows, then.missing, bins=known),
-        ColumnWindow(name, now.rows, now.missing, counts=new),
+        replace(old, rows=then.rows, missing=then.missing),
+        replace(new, rows=now.rows, missing=now.missing),
     )

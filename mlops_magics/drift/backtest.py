@@ -58,8 +58,8 @@ class BackTest:
         told = sum(alarm.first for alarm in self.alarms)
         expected = self.promised * self.judged
         return (
-            f"In {self.judged:,} windows there would have been {told:,} alarms over {len(self.alarms):,} windows; "
-            f"by chance {expected:.1f} were to be expected."
+            f"In {self.judged:,} windows there would have been {told:,} alarms, over {len(self.alarms):,} of "
+            f"them; {expected:.1f} false ones are allowed for."
         )
 
 
@@ -74,16 +74,15 @@ def backtest(alarm: Alarm, reference: Reference, history: Sequence[Window]) -> B
     found: list[WouldAlarm] = []
     judged = 0
     for place, window in enumerate(history):
-        drift = judge(reference, window, alarm=alarm, before=history[max(0, place - alarm.persistence + 1) : place])
+        earlier = history[max(0, place - alarm.persistence + 1) : place]
+        drift = judge(reference, window, alarm=alarm, before=earlier)
         judged += drift.judged
         if drift.alarmed:
             first = not found or found[-1].place != place - 1
             names = tuple(each.name for each in drift.alarms)
             found.append(WouldAlarm(place, window.began, names, drift.alarms[0].words, first))
     rate = len(found) / judged if judged else 0.0
-    return BackTest(
-        len(history), judged, tuple(found), alarm.rate, rate, wilson(len(found), judged)
-    )
+    return BackTest(len(history), judged, tuple(found), alarm.rate, rate, wilson(len(found), judged))
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -12,7 +12,9 @@ from mlops_magics.artifact.reference import Bins, ColumnReference
 from mlops_magics.artifact.rules import PROBABILITIES
 from mlops_magics.drift.alarm import Alarm
 from mlops_magics.drift.base import Score
-from mlops_magics.drift.cells import held
+from mlops_magics.drift.cells import held, levels_of
+from mlops_magics.drift.chance import shares
+from mlops_magics.drift.unseen import new_names
 from mlops_magics.stats.units import conversion
 from mlops_magics.stats.windows import ColumnWindow
 
@@ -20,7 +22,7 @@ Cause = Literal["", "pipeline fault", "unit change", "new category", "season", "
 
 _GAPS: Final = 0.2  # more missing than before, from which on values were rather lost than not there
 _ALL: Final = 0.98  # rows that hold one value, of a column that held many
-_NEW: Final = 0.5  # of the effect that new values explain
+_NEW: Final = 0.5  # of the rows that went elsewhere, those that are new
 _BEYOND: Final = 0.05  # rows outside the range
 
 Suspicion = tuple[Cause, str]
@@ -29,8 +31,9 @@ Suspicion = tuple[Cause, str]
 def guess(
     reference: ColumnReference | None,
     window: ColumnWindow | None,
-    best: Score,
     scores: Sequence[Score],
+    *,
+    best: Score,
     alarm: Alarm,
     began: datetime | None,
 ) -> Suspicion:
@@ -39,8 +42,8 @@ def guess(
     Args:
         reference: The column as it was; None for the model's answers.
         window: The column now.
-        best: The score that decided.
         scores: All scores.
+        best: The one that decided.
         alarm: Its floors tell which hours and days usually differ.
         began: When the window began.
 
@@ -54,43 +57,54 @@ def guess(
         found = suspect(reference, window, best, by_test)
         if found is not None:
             return found
-    return _season(best, alarm, began) or ("shift", "Values moved within their range; no single cause stands out.")
+    return _season(best, alarm, began) or (
+        "shift",
+        "Values moved within their range; no single cause stands out.",
+    )
 
 
 def _fault(
     reference: ColumnReference, window: ColumnWindow, best: Score, by_test: dict[str, Score]
 ) -> Suspicion | None:
-    if window.absent:
-        return "pipeline fault", "Rows come without the column: a join or a rename may have lost it."
-    if best.test == "kinds":
-        return "pipeline fault", f"Values arrive in another kind than {reference.kind}: look at what writes them."
     gaps = by_test.get("missing")
-    if gaps is not None and gaps.statistic > _GAPS:
-        return "pipeline fault", f"{gaps.words} So many gaps at once are rarely the world's doing."
-    counts = window.counts or (*window.named.values(), *window.tail)
-    known = _kinds_of(reference)
-    if counts and known > 1 and max(counts) >= _ALL * max(sum(counts), 1) and not _constant(reference):
-        return "pipeline fault", "Nearly all rows hold one and the same value: a default may stand in for it."
-    if best.test == "outside" and window.infinite:
-        return "pipeline fault", "Infinite numbers: a division by zero may be behind them."
-    if best.test == "dates" and window.below:
-        return "pipeline fault", "Dates went back before the first one known: a default date may stand in."
-    return None
+    signs = (
+        (bool(window.absent), "Rows come without the column: a join or a rename may have lost it."),
+        (best.test == "kinds", f"Values arrive in another kind than {reference.kind}: see what writes them."),
+        (
+            gaps is not None and gaps.statistic > _GAPS,
+            "So many gaps at once are rarely the world's doing: a source may be gone.",
+        ),
+        (
+            _constant(_window_counts(window)) and not _constant(_reference_counts(reference)),
+            "Nearly all rows hold one and the same value: a default may stand in for it.",
+        ),
+        (
+            best.test == "outside" and window.infinite > window.below + window.above,
+            "Infinite numbers: a division by zero may be behind them.",
+        ),
+        (
+            best.test == "dates" and bool(window.below),
+            "Dates went back before the first one known: a default date may stand in.",
+        ),
+    )
+    return next((("pipeline fault", words) for so, words in signs if so), None)
 
 
-def _kinds_of(reference: ColumnReference) -> int:
+def _window_counts(window: ColumnWindow) -> tuple[int, ...]:
+    if window.below + window.above:  # beyond the bins all numbers look alike
+        return ()
+    return window.counts or (*window.named.values(), *window.tail)
+
+
+def _reference_counts(reference: ColumnReference) -> tuple[int, ...]:
     if reference.bins is not None:
-        return len(reference.bins.counts)
-    return 0 if reference.levels is None else reference.levels.distinct
+        return reference.bins.counts
+    levels = reference.levels
+    return () if levels is None else (*levels.named.values(), *levels.tail)
 
 
-def _constant(reference: ColumnReference) -> bool:
-    counts = ()
-    if reference.bins is not None:
-        counts = reference.bins.counts
-    elif reference.levels is not None:
-        counts = (*reference.levels.named.values(), *reference.levels.tail)
-    return bool(counts) and max(counts) >= _ALL * max(sum(counts), 1)
+def _constant(counts: tuple[int, ...]) -> bool:
+    return bool(counts) and sum(counts) > 0 and max(counts) >= _ALL * sum(counts)
 
 
 def _unit(
@@ -123,12 +137,15 @@ def _category(
     reference: ColumnReference, window: ColumnWindow, best: Score, by_test: dict[str, Score]
 ) -> Suspicion | None:
     new = by_test.get("unseen")
-    if new is None or not new.effect or (best.test != "unseen" and new.effect < _NEW * best.effect):
+    if new is None or not new.effect:
         return None
-    if reference.personal or not window.fresh:
-        return "new category", "Values that were hardly there before make up the difference."
-    names = ", ".join(f"'{name}'" for name in list(window.fresh)[:3])
-    return "new category", f"Values without a place in the reference make up the difference, most of all {names}."
+    then, now = levels_of(reference, window)
+    moved = float(np.abs(shares(then) - shares(now)).sum()) / 2
+    if best.test not in {"unseen", "chi2"} or new.effect < _NEW * moved:
+        return None
+    names = ", ".join(f"'{name}'" for name in list(new_names(reference, window))[:3])
+    told = "Values that were hardly there before make up the difference"
+    return "new category", f"{told}, most of all {names}." if names else f"{told}."
 
 
 def _range(

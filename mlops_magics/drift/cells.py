@@ -17,7 +17,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def is_measured(reference: ColumnReference) -> bool:
-    """Tell whether a column holds numbers of which one can say more and less, and that do not go on by nature."""
+    """Tell whether a column holds numbers that do not go on by nature, as those of an id do."""
     return (
         reference.bins is not None
         and reference.kind != "date"

@@ -103,5 +103,5 @@ def kolmogorov_smirnov(one: Counts, two: Counts) -> tuple[float, float]:
 
 def shares(counts: Counts) -> npt.NDArray[np.float64]:
     """Turn counts into shares of 1."""
-    found = np.asarray(counts, np.float64)
-    return found / max(found.sum(), 1.0)
+    found: npt.NDArray[np.float64] = np.asarray(counts, np.float64)
+    return found / max(float(found.sum()), 1.0)

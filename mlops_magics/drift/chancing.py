@@ -1,4 +1,4 @@
-"""Which p-value keeps chance alone to a rate: solved on windows that are drawn, where rows are independent."""
+"""Which p-value keeps chance alone to a rate: solved on drawn windows, whose rows are independent."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def chance_of(
         floors keep chance down.
     """
     random = np.random.default_rng(_SEED)
-    least = np.sort(
-        [_least(reference, rows, floors, persistence, random) for _ in range(max(draws, 1))]
-    )
+    least = np.sort([_least(reference, rows, floors, persistence, random) for _ in range(max(draws, 1))])
     return _solved(least, rate, persistence)
 
 
@@ -61,7 +59,9 @@ def _least(
     return float(worst.min(initial=1.0))
 
 
-def _solved(least: np.ndarray[tuple[int], np.dtype[np.float64]], rate: float, persistence: int) -> tuple[float, float]:
+def _solved(
+    least: np.ndarray[tuple[int], np.dtype[np.float64]], rate: float, persistence: int
+) -> tuple[float, float]:
     """Read the p-value at the rate from what was drawn; below its tail go on as p-values do.
 
     The chance of a p-value below t grows as t does; of one below t in several windows in a row as a power
@@ -70,8 +70,8 @@ def _solved(least: np.ndarray[tuple[int], np.dtype[np.float64]], rate: float, pe
     count = least.size
     known = int(np.count_nonzero(least < 1.0))
     place = max(1, int(count * max(_TAIL, rate)))
-    if known < place:  # floors leave chance little: what is left stays below the rate whatever the p-value
-        return (min(_HIGHEST, max(rate, 0.05)), min(rate, known / count)) if known else (rate, 0.0)
+    if known < place:  # floors leave chance little to do
+        return rate, min(rate, known / count)
     if rate * count >= place:
         return min(_HIGHEST, float(least[place - 1])), rate
     power = 1.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlops_magics.artifact.reference import ColumnReference
 from mlops_magics.drift.base import Score
-from mlops_magics.drift.cells import is_listed, levels_of
+from mlops_magics.drift.cells import Counts, is_listed, levels_of
 from mlops_magics.drift.chance import chi_square, cramers_v, shares
 from mlops_magics.stats.windows import ColumnWindow
 
@@ -28,7 +28,7 @@ class _ChiSquare:
         return Score(self.name, reference.name, statistic, effect, p, _words(reference, then, now))
 
 
-def _words(reference: ColumnReference, then: np.ndarray, now: np.ndarray) -> str:  # type: ignore[type-arg]
+def _words(reference: ColumnReference, then: Counts, now: Counts) -> str:
     before, after = shares(then), shares(now)
     if not now.sum() or not then.sum():
         return "There are no values to compare."

@@ -1,4 +1,4 @@
-"""Once labels have come: does the model err more than it did. Drift of what is to be learnt shows nowhere else."""
+"""Once labels have come: does the model err more than it did. Nothing else shows that."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def errors_of(truth: Any, answers: Any, *, loss: Loss) -> Errors:  # noqa: ANN40
     true, said = np.asarray(truth), np.asarray(answers)
     if true.shape != said.shape or true.ndim != 1:
         raise UsageError(
-            f"{true.size} labels and {said.size} answers do not belong together.", "Join them by request id first."
+            f"{true.size} labels and {said.size} answers do not belong together.",
+            "Join them by request id first.",
         )
     costs = _costs(true, said, loss)
     costs = costs[np.isfinite(costs)]
@@ -79,13 +80,13 @@ def errors_of(truth: Any, answers: Any, *, loss: Loss) -> Errors:  # noqa: ANN40
 
 def _costs(true: npt.NDArray[Any], said: npt.NDArray[Any], loss: Loss) -> npt.NDArray[np.float64]:
     if loss == "error":
-        return (true.astype(str) != said.astype(str)).astype(np.float64)
+        return np.asarray(true.astype(str) != said.astype(str), np.float64)
     numbers, answers = true.astype(np.float64), said.astype(np.float64)
     if loss == "log loss":
         likely = np.clip(np.where(numbers > 0, answers, 1 - answers), _LEAST, 1.0)
-        return -np.log(likely)
+        return np.asarray(-np.log(likely))
     away = np.abs(numbers - answers)
-    return away if loss == "absolute error" else away**2
+    return np.asarray(away if loss == "absolute error" else away**2)
 
 
 def worse(then: Errors, now: Errors) -> Score | None:
@@ -96,8 +97,8 @@ def worse(then: Errors, now: Errors) -> Score | None:
         now: Its errors in this window.
 
     Returns:
-        The score of the "errors"; the effect is the probability that a row now costs more than one did, beyond
-        a half, doubled, as if costs were normal. None where either has too few labelled rows.
+        The score of the "errors"; the effect is the probability that a row now costs more than one did,
+        beyond a half, doubled, as if costs were normal. None where either has too few labelled rows.
     """
     from scipy.special import ndtr, stdtr
 

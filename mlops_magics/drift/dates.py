@@ -1,4 +1,4 @@
-"""Dates go forward by nature: what is looked at is their day of the week and hour, and whether they went back."""
+"""Dates go forward by nature: their days of the week and hours are looked at, and whether they went back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Jensen-Shannon distance over bins or levels. It describes; it decides nothing."""
+"""The Jensen-Shannon distance over bins or levels. It only describes."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class ColumnDrift:
         importance: How much the model uses the column, as a share of 1; None where it does not say.
         alarmed: Whether it is an alarm: drifted now, and in as many windows in a row as the alarm asks for.
         level: "none", or how strong.
-        cause: What is suspected behind it: "pipeline fault", "unit change", "new category", "season", "range",
-            "shift", or "" without drift. It is a suspicion, drawn from the numbers.
+        cause: What is suspected behind it: "pipeline fault", "unit change", "new category", "season",
+            "range", "shift", or "" without drift. It is a suspicion, drawn from the numbers.
         words: What was seen.
         suspicion: Why this cause is suspected.
         since: When the first window of those in a row began; None without drift, or where no time is known.
@@ -132,8 +132,8 @@ def judge(
     notes += [why] if why else []
     past = _Past(reference, alarm, tuple(before[-_FAR_BACK:]))
     now = window.by_name
-    columns = tuple(_drift(reference, each, now.get(each.name), window, alarm, past) for each in found)
-    answers = tuple(_drift(reference, each, None, window, alarm, past) for each in said)
+    columns = tuple(_drift(each, now.get(each.name), window.began, past) for each in found)
+    answers = tuple(_drift(each, None, window.began, past) for each in said)
     if reference.left_out:
         notes.append(f"{reference.left_out:,} columns are not in the reference and were not looked at.")
     return Drift(
@@ -165,7 +165,7 @@ class _Past:
     """The windows before, looked at from the last one backwards, and only as far as somebody asks."""
 
     def __init__(self, reference: Reference, alarm: Alarm, before: Sequence[Window]) -> None:
-        self._reference, self._alarm, self._before = reference, alarm, before
+        self.reference, self.alarm, self._before = reference, alarm, before
         self._drifted: list[frozenset[str]] = []
 
     def run(self, name: str) -> tuple[int, datetime | None]:
@@ -180,21 +180,20 @@ class _Past:
         while len(self._drifted) <= back:
             place = len(self._before) - 1 - len(self._drifted)
             window = self._before[place]
-            if window.rows < self._alarm.minimum:
+            if window.rows < self.alarm.minimum:
                 self._drifted.append(frozenset())
                 continue
             found, said, _ = _scored(
-                self._reference, window, self._alarm, self._before[:place], everything=False
+                self.reference, window, self.alarm, self._before[:place], everything=False
             )
             self._drifted.append(
-                frozenset(each.name for each in (*found, *said) if each.adjusted < self._alarm.alpha)
+                frozenset(each.name for each in (*found, *said) if each.adjusted < self.alarm.alpha)
             )
         return self._drifted[back]
 
 
-def _drift(
-    reference: Reference, found: Found, now: ColumnWindow | None, window: Window, alarm: Alarm, past: _Past
-) -> ColumnDrift:
+def _drift(found: Found, now: ColumnWindow | None, began: datetime | None, past: _Past) -> ColumnDrift:
+    reference, alarm = past.reference, past.alarm
     drifted = found.best is not None and found.adjusted < alarm.alpha
     effect = 0.0 if found.best is None else found.best.effect
     count, since = past.run(found.name) if drifted else (0, None)
@@ -202,20 +201,22 @@ def _drift(
     cause: Cause = ""
     suspicion = ""
     if drifted and found.best is not None:
-        cause, suspicion = guess(known, now, found.best, found.scores, alarm, window.began)
+        cause, suspicion = guess(known, now, found.scores, best=found.best, alarm=alarm, began=began)
     return ColumnDrift(
         name=found.name,
         test="" if found.best is None else found.best.test,
         effect=effect,
         p=found.p,
         adjusted=found.adjusted,
-        importance=reference.importance.get(found.name, 0.0 if known else None) if reference.importance else None,
+        importance=reference.importance.get(found.name, 0.0 if known else None)
+        if reference.importance
+        else None,
         alarmed=drifted and count + 1 >= alarm.persistence,
         level=("strong" if effect >= _STRONG else "slight") if drifted else "none",
         cause=cause,
         words="There is nothing to compare." if found.best is None else found.best.words,
         suspicion=suspicion,
-        since=(since or window.began) if drifted else None,
+        since=(since or began) if drifted else None,
         windows=count + 1 if drifted else 0,
         scores=found.scores,
     )

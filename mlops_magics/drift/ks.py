@@ -1,4 +1,4 @@
-"""Numbers: the greatest distance of the running shares, over bins that held equally many rows (Kolmogorov-Smirnov)."""
+"""Numbers: the greatest distance of running shares over bins of equal mass (Kolmogorov-Smirnov)."""
 
 from __future__ import annotations
 

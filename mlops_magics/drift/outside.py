@@ -22,7 +22,7 @@ class _Outside:
             return None
         rows = sum(window.counts)
         seen = reference.rows - reference.missing
-        # Each of all rows is equally likely the greatest: that the k greatest are all new ones has this chance.
+        # Each row is equally likely the greatest: that the k greatest are all new has this chance.
         share = rows / max(rows + seen, 1)
         p = 3 * min(
             share**window.below,

@@ -1,4 +1,4 @@
-"""How far the stretches of time within a reference differ from the rest of it: what counts as usual from the start."""
+"""How far stretches of time within a reference differ from the rest: what is usual from the start."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def _of_column(column: ColumnReference, counts: npt.NDArray[np.int64]) -> dict[s
     return told | _greatest("missing", pairs)
 
 
-def _apart(
-    test: str, rest: npt.NDArray[np.int64], part: npt.NDArray[np.int64]
-) -> tuple[float, float, float]:
+def _apart(test: str, rest: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) -> tuple[float, float, float]:
     """Compare: the effect, the p-value, and about how far chance alone would move it."""
     noise = 0.5 / math.sqrt(max(1, int(part.sum())))
     if test == "ks":
@@ -70,7 +68,9 @@ def _apart(
     statistic, freedom, p = chi_square(rest, part)
     # As between two samples of one size: a stretch against many would look nearer than a window will.
     both = 2 * min(int(rest.sum()), int(part.sum()))
-    scaled = statistic * both / max(4 * int(rest.sum()) * int(part.sum()) / max(int((rest + part).sum()), 1), 1)
+    scaled = (
+        statistic * both / max(4 * int(rest.sum()) * int(part.sum()) / max(int((rest + part).sum()), 1), 1)
+    )
     return cramers_v(scaled, freedom, both), p, noise
 
 

@@ -1,4 +1,4 @@
-"""The population stability index, over ten groups of bins or over the levels. It describes; it decides nothing."""
+"""The population stability index, over ten groups of bins or over levels. It only describes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _NOTHING: Final = 1e-12
 
 
 def drawn_reference(known: ColumnReference, random: np.random.Generator) -> ColumnReference:
-    """Draw the reference once more: its rows, too, are a sample, and differ from those that come by chance."""
+    """Draw the reference once more: its rows, too, are a sample, and differ from others by chance."""
     rows = known.rows
     missing = _some(random, rows, known.missing / rows) if rows else 0
     told: dict[str, Any] = {"missing": missing, "infinite": _of(random, known.infinite, rows)}
@@ -77,9 +77,7 @@ def _redrawn(random: np.random.Generator, bins: Bins, rows: int) -> Bins:
     return replace(bins, counts=_counts(random, bins.counts, rows))
 
 
-def _levels(
-    random: np.random.Generator, levels: Levels, rows: int
-) -> tuple[dict[str, int], tuple[int, ...]]:
+def _levels(random: np.random.Generator, levels: Levels, rows: int) -> tuple[dict[str, int], tuple[int, ...]]:
     if not levels.named and not levels.tail:
         return {}, ()
     found = _counts(random, (*levels.named.values(), *levels.tail), rows)

@@ -96,13 +96,15 @@ def _basis(reference: Reference, usual: Sequence[Window], stable: Floors) -> str
         held = len(reference.periods.held)
         many = f"{len(stable)} columns" if len(stable) != 1 else "1 column"
         return (
-            f"{drawn} Of {held} stretches of a {reference.periods.unit} in the reference, {many} differ by more "
-            "than chance: how far they differ from the rest is the least that counts."
+            f"{drawn} Of {held} stretches of a {reference.periods.unit} in the reference, {many} differ by "
+            "more than chance: how far they differ from the rest is the least that counts."
         )
     return f"{drawn} There is no history yet, and no column of the reference tells the time."
 
 
-def _from_history(reference: Reference, alarm: Alarm, usual: Sequence[Window], seconds: float | None) -> Alarm:
+def _from_history(
+    reference: Reference, alarm: Alarm, usual: Sequence[Window], seconds: float | None
+) -> Alarm:
     """Hold the thresholds against the history, and raise floors where it alarms too often."""
     from scipy.special import bdtrc
 
@@ -118,7 +120,9 @@ def _from_history(reference: Reference, alarm: Alarm, usual: Sequence[Window], s
     apart = table.effects[:, moved] - centres
     spread = np.maximum(1.2533 * np.abs(apart).mean(axis=0), _LEAST)
     most = _most(apart / spread, alarm.persistence)
-    factor, how = _factor(most, alarm.rate)
+    # Half of the budget is for what varies, half for chance in all else.
+    factor, how = _factor(most, alarm.rate / 2)
+    alpha = alarm.alpha * 0.5 ** (1 / alarm.persistence)
     keys = [table.keys[place] for place in moved]
     floors = _floors(keys, np.median(table.effects[:, moved], axis=0) + factor * spread)
     seasons = {
@@ -127,11 +131,11 @@ def _from_history(reference: Reference, alarm: Alarm, usual: Sequence[Window], s
         if season
     }
     basis = (
-        f"{hits} of {len(usual)} windows of the history would have been alarms where {alarm.rate * len(usual):.1f} "
-        f"were to be expected: rows of a window are not independent. What was usual in the history "
-        f"{_by(season)}is the least that counts, {how}."
+        f"{hits} of {len(usual)} windows of the history would have been alarms where "
+        f"{alarm.rate * len(usual):.1f} were to be expected: rows of a window are not independent. What was "
+        f"usual in the history {_by(season)}is the least that counts, {how}."
     )
-    return replace(alarm, floors=floors, season=season, seasons=seasons, basis=basis)
+    return replace(alarm, alpha=alpha, floors=floors, season=season, seasons=seasons, basis=basis)
 
 
 def _by(season: Season) -> str:
@@ -171,9 +175,13 @@ class _Table:
 
     def moved(self, alpha: float) -> list[int]:
         """Name the columns and tests that go below the p-value more often than chance would."""
-        often = (self.chances < alpha).mean(axis=0) > 2 * alpha
-        ever = (self.adjusted < alpha).any(axis=0)
-        return [place for place in range(len(self.keys)) if often[place] and ever[place // self._tests]]
+        often: list[float] = (self.chances < alpha).mean(axis=0).tolist()
+        ever = self.adjusted.min(axis=0, initial=1.0).tolist()
+        return [
+            place
+            for place in range(len(self.keys))
+            if often[place] > 2 * alpha and ever[place // self._tests] < alpha
+        ]
 
 
 def _scored(reference: Reference, window: Window) -> tuple[Found, ...]:
@@ -210,7 +218,7 @@ def _of_slot(effects: Effects, slots: Sequence[str], chosen: str) -> Effects:
 
 
 def _most(apart: Effects, persistence: int) -> Effects:
-    """Return, for each window, how far the column that is furthest from usual is, in as many windows in a row."""
+    """Return, for each window, how far the column furthest from usual is, in as many windows in a row."""
     held = apart.copy()
     for back in range(1, persistence):
         held[back:] = np.minimum(held[back:], apart[:-back])
@@ -218,7 +226,7 @@ def _most(apart: Effects, persistence: int) -> Effects:
 
 
 def _factor(most: Effects, rate: float) -> tuple[float, str]:
-    """Find how far from usual one window in so many is: counted, or drawn on as greatest values go (Gumbel)."""
+    """Find how far from usual one window in so many is: counted, or drawn on as maxima go (Gumbel)."""
     if rate * most.size >= _SEEN:
         return float(np.quantile(most, 1 - rate)), "as counted in the history"
     ordered = np.sort(most)

@@ -1,4 +1,4 @@
-"""Numbers: how far they were carried, in standard deviations (Wasserstein). It describes; it decides nothing."""
+"""Numbers: how far they were carried, in standard deviations. It only describes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class _Wasserstein:
         middles = ends[:-1] / 2 + ends[1:] / 2
         apart = np.abs(np.cumsum(shares(then)) - np.cumsum(shares(now)))[:-1]
         distance = float((apart * np.diff(middles)).sum())
-        words = f"Within the range of before, rows were carried {distance:.3f} standard deviations on average."
+        words = (
+            f"Within the range of before, rows were carried {distance:.3f} standard deviations on average."
+        )
         return Score(self.name, reference.name, distance, distance / (1 + distance), None, words)
 
 

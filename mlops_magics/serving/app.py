@@ -257,7 +257,7 @@ class App:
 
     def _note_refusal(self, lane: Lane, call: Call, error: RequestError) -> None:
         if self._journal:
-            self._journal.note(Refused(call, error.status, error.code, lane.version))
+            self._journal.note(Refused(call, error.status, error.code, lane.version, error.column))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""

@@ -100,7 +100,8 @@ def _as_numbers(known: ColumnReference, column: Column) -> tuple[Floats, tuple[i
         found = np.where(unread, truth.to_numpy(), found)
         unread = np.isnan(found)
     lost = int(unread.sum())
-    return found, (len(texts) - lost, lost)
+    # Among objects of several types, a number is a number; in a column of texts it is one only by its looks.
+    return found, (len(texts) - lost if column.kind == "string" else 0, lost)
 
 
 def _binned(values: Floats, bins: Bins) -> dict[str, Any]:
@@ -130,7 +131,9 @@ def clock(values: Floats) -> dict[str, Any]:
 
 def _text_column(known: ColumnReference, column: Column, rows: int) -> ColumnWindow:
     if column.numbers is not None:
-        found = column.numbers[~np.isnan(column.numbers)] if column.numbers.dtype.kind == "f" else column.numbers
+        found = (
+            column.numbers[~np.isnan(column.numbers)] if column.numbers.dtype.kind == "f" else column.numbers
+        )
         texts, wrong = pl.Series("", found).cast(pl.String), found.size
     else:
         assert column.texts is not None  # noqa: S101 - one of both is there
@@ -168,11 +171,13 @@ def shown(text: str) -> bool:
 
 
 def words_of(texts: pl.Series) -> dict[str, Any]:
-    """Count in how many of some texts, taken from all over them, a word of each bucket occurs."""
-    step = max(1, len(texts) // _TEXTS)
+    """Count in how many of some texts a word of each bucket occurs.
+
+    Which texts are looked at hangs on their hashes alone: neither on their order, nor on what they say.
+    """
     known: dict[str, int] = {}
     counts = [0] * TAIL
-    looked = texts.gather_every(step).head(_TEXTS).to_list()
+    looked = texts.gather(texts.hash(0).arg_sort().head(_TEXTS)).to_list()
     for text in looked:
         found = set()
         for word in text.lower().split(maxsplit=_WORDS)[:_WORDS]:

@@ -92,8 +92,9 @@ def _times(column: Column) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]
 def _stretches(times: npt.NDArray[np.int64]) -> tuple[str, Codes] | None:
     moments = times.view("M8[us]")
     for unit, label in _UNITS.items():
-        found, codes = np.unique(label(moments), return_inverse=True)
-        if found.size <= MOST:
+        numbers = label(moments)
+        if numbers.size and numbers.max() - numbers.min() < MOST:
+            found, codes = np.unique(numbers, return_inverse=True)
             return (unit, codes) if found.size >= _FEWEST else None
     return None
 
@@ -119,9 +120,13 @@ def _codes(known: ColumnReference, column: Column) -> tuple[Codes, int]:
     assert column.texts is not None  # noqa: S101 - one of both is there
     names = group_names(known.levels)
     places = {name: place for place, name in enumerate(names)}
-    coded = column.texts.replace_strict(
-        list(places), list(places.values()), default=len(names), return_dtype=pl.Int64
-    ) if names else column.texts.str.len_chars().cast(pl.Int64) * 0
+    coded = (
+        column.texts.replace_strict(
+            list(places), list(places.values()), default=len(names), return_dtype=pl.Int64
+        )
+        if names
+        else column.texts.str.len_chars().cast(pl.Int64) * 0
+    )
     valid = column.texts.is_not_null()
     return np.where(valid.to_numpy(), coded.fill_null(0).to_numpy(), -1), len(names) + 1
 

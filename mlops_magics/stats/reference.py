@@ -25,7 +25,7 @@ from mlops_magics.foundation.digests import column_digests
 from mlops_magics.foundation.frames import Frame, kind_of
 from mlops_magics.foundation.masking import masked
 from mlops_magics.stats.columns import Column
-from mlops_magics.stats.counting import clock, shown, words_of
+from mlops_magics.stats.counting import clock, words_of
 from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.meaning import Evidence, meaning, personal
 from mlops_magics.stats.naming import labels
@@ -127,28 +127,29 @@ def _taken(count: int, rows: int) -> npt.NDArray[np.bool_]:
 
 
 def _column(name: str, column: Column, digest: str, scale: float) -> ColumnReference:
-    numbers, texts = column.numbers, column.texts
-    if numbers is not None:
-        found = numbers.astype(np.float64) * column.unit
-        finite = found[np.isfinite(found)]
-        nan = int(np.isnan(found).sum())
-        infinite = found.size - finite.size - nan
-        looks = _personal(name, column.kind, finite)
-        bins = None if looks else bins_of(finite, scale)
-        levels = _levels(_written(finite), hidden=True, scale=scale) if looks and finite.size else None
-        return ColumnReference(
-            name,
-            column.kind,
-            column.rows,
-            column.nulls + nan,
-            infinite,
-            looks,
-            bins,
-            levels,
-            digest=digest,
-            distinct=_distinct(finite) if column.kind == "integer" else 0,
-            **clock(finite) if column.kind == "date" and finite.size and not looks else {},
-        )
+    if column.numbers is None:
+        return _text_column(name, column, digest, scale)
+    found = column.numbers.astype(np.float64) * column.unit
+    finite = found[np.isfinite(found)]
+    nan = int(np.isnan(found).sum())
+    looks = _personal(name, column.kind, finite)
+    return ColumnReference(
+        name,
+        column.kind,
+        column.rows,
+        column.nulls + nan,
+        infinite=found.size - finite.size - nan,
+        personal=looks,
+        bins=None if looks else bins_of(finite, scale),
+        levels=_levels(_written(finite), hidden=True, scale=scale) if looks and finite.size else None,
+        digest=digest,
+        distinct=_distinct(finite) if column.kind == "integer" else 0,
+        **clock(finite) if column.kind == "date" and finite.size and not looks else {},
+    )
+
+
+def _text_column(name: str, column: Column, digest: str, scale: float) -> ColumnReference:
+    texts = column.texts
     held = pl.Series("", [], dtype=pl.String) if texts is None else texts.drop_nulls()
     missing = column.rows - len(held)
     if not len(held):

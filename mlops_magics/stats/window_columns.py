@@ -140,17 +140,16 @@ def _merged(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
 
 
 def _mixed(one: ColumnWindow, two: ColumnWindow) -> tuple[float, ...]:
-    """Take the quantiles of both together, each quantile standing for the rows up to half-way to the next."""
+    """Take the quantiles of both together; between those of one its rows are taken as evenly spread."""
     if not one.quantiles or not two.quantiles:
         return one.quantiles or two.quantiles
-    places = np.asarray(PROBABILITIES)
-    masses = np.diff(np.concatenate([[0.0], (places[1:] + places[:-1]) / 2, [1.0]]))
-    values = np.concatenate([one.quantiles, two.quantiles])
-    held = np.concatenate([masses * _values(one), masses * _values(two)])
-    order = np.lexsort((held, values))
-    reached = np.cumsum(held[order])
-    middle = (reached - held[order] / 2) / reached[-1]
-    return tuple(np.interp(places, middle, values[order]).tolist())
+    values = np.unique([*one.quantiles, *two.quantiles])
+    parts = [
+        np.interp(values, each.quantiles, PROBABILITIES, left=0.0, right=1.0) * _values(each)
+        for each in (one, two)
+    ]
+    reached = (parts[0] + parts[1]) / (_values(one) + _values(two))
+    return tuple(np.interp(PROBABILITIES, reached, values).tolist())
 
 
 def _values(column: ColumnWindow) -> int:

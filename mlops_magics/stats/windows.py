@@ -135,7 +135,11 @@ def counted(
         column_of(known, decoded(table, places[known.name]) if known.name in places else None, table.rows)
         for known in reference.columns
     )
-    told = None if answers is None or reference.predictions is None else answers_of(reference.predictions, answers)
+    told = (
+        None
+        if answers is None or reference.predictions is None
+        else answers_of(reference.predictions, answers)
+    )
     return Window(reference.digest, table.rows, columns, began, ended, told)
 
 
@@ -148,11 +152,8 @@ def total(windows: Sequence[Window]) -> Window | None:
 
 
 def _short(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in told.items()
-        if value is not None and value != {} and value != () and value != "" and (value != 0 or key == "rows")
-    }
+    """Leave out what is empty or nothing."""
+    return {key: value for key, value in told.items() if value or key == "rows"}
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -13,7 +13,7 @@ from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.targets import TARGETS
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import leaderboard, registry
+from mlops_magics.tracking import alerts, leaderboard, registry
 from mlops_magics.tracking.leaderboard import Row
 from mlops_magics.tracking.store import Store, open_store
 
@@ -32,6 +32,7 @@ class Status(Result):
         endpoints: The endpoints of this store.
         standby: The number of the process that waits for a deployment, or None.
         next_step: The next sensible command.
+        alerts: How many alerts of %mlops_monitor are open.
     """
 
     store: str
@@ -41,6 +42,7 @@ class Status(Result):
     endpoints: tuple[Endpoint, ...]
     standby: int | None
     next_step: str
+    alerts: int = 0
 
     volatile: ClassVar[bool] = True
 
@@ -53,6 +55,7 @@ class Status(Result):
                 ("experiment", self.experiment),
                 ("last run", None if last is None else f"{last.name}, {last.status.lower()}"),
                 ("standby", None if self.standby is None else f"process {self.standby}"),
+                *([("open alerts", self.alerts)] if self.alerts else []),
             ]
         )
         if self.models:
@@ -116,6 +119,7 @@ def status(
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,
         next_step=_next_step(settings.experiment, newest, models, endpoints),
+        alerts=alerts.count(opened),
     )
 
 

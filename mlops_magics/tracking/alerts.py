@@ -148,7 +148,7 @@ def compared(before: Iterable[Alert], active: Sequence[Alert]) -> Settled:
     known = {one.key: one for one in before}
     told = {one.key: one for one in active}
     going_on = tuple(
-        replace(one, since=min(filter(None, (known[key].since, one.since)), default=""))
+        replace(one, since=min(known[key].since, one.since) if known[key].since and one.since else one.since)
         for key, one in told.items()
         if key in known
     )

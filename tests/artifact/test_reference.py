@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_magics.artifact.periods import Period, Periods
 from mlops_magics.artifact.reference import (
     TAIL,
     Bins,
@@ -31,6 +33,7 @@ def _reference() -> Reference:
         predictions=Predictions(7, labels={"yes": 7}, probabilities={"yes": bins}),
         importance={"a": 1.0},
         measured="coef_",
+        periods=Periods("day", "month", (Period(0.0, 1.0, 7, {"a": (3, 4, 0)}),)),
     )
 
 
@@ -41,10 +44,10 @@ def test_what_is_written_is_read() -> None:
     assert b"null" not in made.to_json()
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, True])
+@pytest.mark.parametrize("version", [0, 3, "1", None, True])
 def test_another_version_is_refused_with_both_numbers(version: Any) -> None:
     told = json.loads(_reference().to_json()) | {"version": version}
-    with pytest.raises(MLOpsError, match=r"of version .*; this release reads 1") as found:
+    with pytest.raises(MLOpsError, match=r"of version .*; this release reads 1 to 2") as found:
         Reference.from_json(json.dumps(told), "reference.json of flights/1")
     assert found.value.what.startswith("reference.json of flights/1")
     assert "Update mlops-magics" in found.value.remedy
@@ -77,6 +80,18 @@ def test_a_spoilt_part_is_refused(where: tuple[Any, ...], what: Any) -> None:
     part[where[-1]] = what
     with pytest.raises(MLOpsError, match="damaged"):
         Reference.from_json(json.dumps(told))
+
+
+def test_a_reference_of_an_earlier_release_is_read() -> None:
+    content = (Path(__file__).parent / "reference_1.json").read_bytes()
+    found = Reference.from_json(content)
+    assert (found.version, found.rows, found.periods) == (1, 2_000, None)
+    assert [column.kind for column in found.columns] == ["float", "integer", "string", "date", "string"]
+    town = found.by_name["town"]
+    assert town.levels is not None
+    assert sum((*town.levels.named.values(), *town.levels.tail)) == 2_000 - town.missing
+    assert (town.words, town.worded, found.by_name["stars"].distinct) == ((), 0, 0)
+    assert Reference.from_json(found.to_json()) == found
 
 
 def test_a_value_falls_into_the_same_bucket_for_ever() -> None:

@@ -73,6 +73,11 @@ FG = Peer(
     ),
 )
 PEERS = (SKRUB, FG)
+# On pandas 3 its import fails.
+EVIDENTLY = Peer("evidently", ("evidently==0.7.23", "pandas==2.3.3", "pyarrow==25.0.1"))
+# It imports statsmodels, which it does not ask for.
+NANNYML = Peer("nannyml", ("nannyml==0.13.1", "statsmodels==0.15.0", "pandas==3.1.1", "pyarrow==25.0.1"))
+DRIFT = (EVIDENTLY, NANNYML)
 _SKLEARN = "scikit-learn==1.9.1"
 VETIVER = Peer("vetiver", ("vetiver==0.2.6", _SKLEARN))
 MLSERVER = Peer(
@@ -96,5 +101,5 @@ SERVERS = (VETIVER, MLSERVER, BENTOML, FASTAPI_MLFLOW, RAY_SERVE)
 
 
 if __name__ == "__main__":
-    for peer in (*PEERS, *SERVERS):
+    for peer in (*PEERS, *DRIFT, *SERVERS):
         print(peer.name, peer.versions())

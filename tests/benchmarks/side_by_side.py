@@ -31,8 +31,9 @@ def environment(folder: Path) -> dict[str, str]:
         if not key.startswith(("MLOPS_", "MLFLOW_")) and key != "PYTHONDONTWRITEBYTECODE"
     }
     own = {"MLOPS_STATE": str(folder / "state"), "IPYTHONDIR": str(folder / "ipython")}
-    # One peer reports each profile to its makers and would be timed while it waits for them.
-    return kept | own | {"YDATA_PROFILING_NO_ANALYTICS": "1", "MPLBACKEND": "Agg"}
+    # Some peers report to their makers and would be timed while they wait for them.
+    quiet = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "YDATA_PROFILING_NO_ANALYTICS": "1"}
+    return kept | own | quiet | {"MPLBACKEND": "Agg"}
 
 
 class SideError(Exception):

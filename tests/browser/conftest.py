@@ -103,7 +103,7 @@ def _serve(route: Route, outside: list[str]) -> None:
     name = route.request.url.removeprefix(_SITE)
     if name.startswith("?"):
         route.fulfill(path=_HERE / "harness.html", content_type="text/html")
-    elif name.removesuffix(".js").removesuffix(".css") in {"promote", "profile", "track"}:
+    elif name.removesuffix(".js").removesuffix(".css") in {"monitor", "promote", "profile", "track"}:
         route.fulfill(path=_STATIC / name)
     else:
         outside.append(route.request.url)

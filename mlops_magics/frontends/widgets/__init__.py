@@ -15,6 +15,7 @@ CARDS: Room[Callable[[Result], Any]] = Room(
     "cards",
     {
         "Leaderboard": "mlops_magics.frontends.widgets.track:card",
+        "Monitoring": "mlops_magics.frontends.widgets.monitor:card",
         "Profile": "mlops_magics.frontends.widgets.profile:card",
         "Review": "mlops_magics.frontends.widgets.promote:card",
     },

@@ -19,6 +19,7 @@ INPUT: Final = "input."
 """What the name of a column of the model's begins with in a journal."""
 
 _SPANS: Final = ("decode", "queue", "predict", "encode")
+_LONG: Final = 100  # characters of a column's name: a client may make one up
 
 
 @dataclass(slots=True, eq=False)
@@ -74,12 +75,14 @@ class Refused:
         status: The HTTP status.
         code: The error's code.
         version: Which version refused it.
+        column: For which column; None where it was for none.
     """
 
     call: Call
     status: int
     code: str
     version: str
+    column: str | None = None
 
 
 def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) -> pa.Table:
@@ -91,8 +94,9 @@ def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) 
 
     Returns:
         ``time`` (UTC), ``request_id``, ``row`` (its number in the request), ``version``, ``role``,
-        ``method``, ``status``, ``error``, ``decode_ms``, ``queue_ms``, ``predict_ms``, ``encode_ms``, one
-        ``input.NAME`` a column, and ``prediction`` or ``probabilities``; in no order.
+        ``method``, ``status``, ``error``, ``column`` (for which a request was refused), ``decode_ms``,
+        ``queue_ms``, ``predict_ms``, ``encode_ms``, one ``input.NAME`` a column, and ``prediction`` or
+        ``probabilities``; in no order.
     """
     import pyarrow as pa
 
@@ -151,6 +155,7 @@ def _refusals(refused: list[Refused]) -> pa.Table:
     told = _frame([each.call for each in refused], {"role": "live", "method": None})
     told["version"] = _words([each.version for each in refused])
     told["error"] = _words([each.code for each in refused])
+    told["column"] = _words([None if each.column is None else each.column[:_LONG] for each in refused])
     told["status"] = pa.array([each.status for each in refused], pa.int16())
     return pa.table(told)
 

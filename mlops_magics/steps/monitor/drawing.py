@@ -130,7 +130,7 @@ def _radius(line: Line, at: int) -> float:
     """Dot what alarmed, and a value without neighbours, which no line shows."""
     if at in line.marked:
         return 4
-    beside = line.values[max(0, at - 1) : at] + tuple(line.values[at + 1 : at + 2])  # type: ignore[operator]
+    beside = [*line.values[max(0, at - 1) : at], *line.values[at + 1 : at + 2]]
     return 0 if any(value is not None for value in beside) else 2
 
 

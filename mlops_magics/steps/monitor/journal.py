@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mlops_magics.artifact.reference import Reference
 from mlops_magics.serving.journal import files
@@ -16,6 +16,9 @@ from mlops_magics.steps.monitor.spans import Span
 
 _WRITTEN: Final = 60.0  # seconds after which all that came in a window lies in the journal
 _TRIES: Final = 20
+_NUMBER: Final = " window"  # no column of a journal begins with a blank
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,29 @@ def read(source: Source, *, seconds: float, since: float, now: float) -> tuple[S
     kept = shelf.take(first, end)
     missing = [number for number in range(first, end) if number not in kept]
     if missing:
-        found = _read(source, seconds, missing)
+        found = again(lambda: _counted(source, seconds, missing))
         over = int((now - _WRITTEN) // seconds)
         shelf.put((number, found[number]) for number in missing if number < over)
         kept |= found
     return tuple(kept[number] for number in range(first, end))
 
 
-def lines(folder: Path, since: float, columns: tuple[str, ...] | None = None) -> Iterator[Any]:
+def lines(
+    folder: Path,
+    since: float,
+    columns: tuple[str, ...] | None = None,
+    *,
+    until: float | None = None,
+    newest_first: bool = False,
+) -> Iterator[Any]:
     """Read a journal file by file, as Polars frames.
 
     Args:
         folder: The journal.
         since: What came before is left out, in seconds since 1970.
         columns: Only these, as far as a file has them; None for all.
+        until: What came then or later is left out; None for nothing.
+        newest_first: Whether the newest file comes first.
 
     Yields:
         The lines of a file, with the columns that each journal has.
@@ -72,25 +84,48 @@ def lines(folder: Path, since: float, columns: tuple[str, ...] | None = None) ->
     """
     import polars as pl
 
-    bound = pl.lit(int(since * 1e6)).cast(pl.Datetime("us", "UTC"))
+    wanted_times = pl.col("time") >= _moment(since)
+    if until is not None:
+        wanted_times &= pl.col("time") < _moment(until)
     none = pl.DataFrame(no_lines())
-    for path in files.paths(folder, since):
+    paths = files.paths(folder, since)
+    for path in reversed(paths) if newest_first else paths:
         scanned = pl.scan_parquet(path)
         if columns is not None:
             there = scanned.collect_schema().names()
             scanned = scanned.select([name for name in columns if name in there])
-        frame = scanned.filter(pl.col("time") >= bound).collect()
+        frame = scanned.filter(wanted_times).collect()
         wanted = none if columns is None else none.select([c for c in none.columns if c in columns])
         yield pl.concat([wanted, frame], how="diagonal_relaxed")
 
 
-def _read(source: Source, seconds: float, missing: list[int]) -> dict[int, Span]:
+def span_of(source: Source, part: Any, began: float, ended: float) -> Span:  # noqa: ANN401 - a Polars frame
+    """Count lines of a journal as one length of time."""
+    features = {name: name.removeprefix(INPUT) for name in part.columns if name.startswith(INPUT)}
+    return counted_lines(Lines(part, features, source.version, source.reference), began, ended)
+
+
+def again(read: Callable[[], Found]) -> Found:
+    """Read a journal, and begin again where a file was put together with others meanwhile.
+
+    Args:
+        read: What reads.
+
+    Returns:
+        What it returned.
+    """
     for _ in range(_TRIES):
         try:
-            return _counted(source, seconds, missing)
-        except FileNotFoundError:  # put together with others just now: all is counted anew
+            return read()
+        except FileNotFoundError:
             continue
-    return _counted(source, seconds, missing)
+    return read()
+
+
+def _moment(seconds: float) -> Any:  # noqa: ANN401 - a Polars expression
+    import polars as pl
+
+    return pl.lit(int(seconds * 1e6)).cast(pl.Datetime("us", "UTC"))
 
 
 def _counted(source: Source, seconds: float, missing: list[int]) -> dict[int, Span]:
@@ -103,13 +138,5 @@ def _counted(source: Source, seconds: float, missing: list[int]) -> dict[int, Sp
         numbered = frame.with_columns((pl.col("time").cast(pl.Int64) // size).alias(_NUMBER))
         numbered = numbered.filter(pl.col(_NUMBER).is_in(wanted.implode()))
         for (number,), part in numbered.partition_by(_NUMBER, as_dict=True, include_key=False).items():
-            found[number] += _span(source, part, number * seconds, (number + 1) * seconds)
+            found[number] += span_of(source, part, number * seconds, (number + 1) * seconds)
     return found
-
-
-_NUMBER: Final = " window"  # no column of a journal begins with a blank
-
-
-def _span(source: Source, part: Any, began: float, ended: float) -> Span:  # noqa: ANN401 - a Polars frame
-    features = {name: name.removeprefix(INPUT) for name in part.columns if name.startswith(INPUT)}
-    return counted_lines(Lines(part, features, source.version, source.reference), began, ended)

@@ -11,7 +11,7 @@ import numpy as np
 from mlops_magics.artifact.reference import Reference
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame
-from mlops_magics.steps.monitor.journal import lines
+from mlops_magics.steps.monitor.journal import again, lines
 from mlops_magics.steps.monitor.performance import Answers, Performance, measured
 from mlops_magics.tracking.evaluations import Summary
 
@@ -20,7 +20,6 @@ ROW: Final = "row"
 
 _OK: Final = 200
 _READ: Final = (REQUEST, ROW, "time", "version", "role", "status", "prediction", "probabilities")
-_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,12 +57,7 @@ def joined(folder: Path, table: object, target: str | None, version: str, since:
         UsageError: The table has no such columns, or the truth is missing in every row.
     """
     labels = _labels(Frame.of(table, "--labels"), target)
-    for _ in range(_TRIES):
-        try:
-            return _joined(folder, labels, version, since)
-        except FileNotFoundError:  # put together with others just now
-            continue
-    return _joined(folder, labels, version, since)
+    return again(lambda: _joined(folder, labels, version, since))
 
 
 def by_window(

@@ -10,7 +10,7 @@ from typing import Final
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.windows import Window
-from mlops_magics.steps.monitor import journal, labels, performance, table
+from mlops_magics.steps.monitor import glance, journal, labels, performance, table
 from mlops_magics.steps.monitor.alarming import MINIMUM, ONE, alarm_of, quick, told, tried
 from mlops_magics.steps.monitor.alerting import Seen, alerts_of
 from mlops_magics.steps.monitor.observed import Labelled, latency_of
@@ -83,7 +83,13 @@ def look(store: Store, watched: Watched, asked: Asked, *, brief: bool = False) -
     """
     timed = asked.data is None or asked.time is not None
     budget = asked.budget if timed or "/" not in asked.budget or asked.budget.split("/")[1].isdigit() else ONE
-    gathered = _table(store, watched, asked) if asked.data is not None else _journal(watched, asked)
+    gathered = (
+        _table(store, watched, asked)
+        if asked.data is not None
+        else _glance(watched, asked)
+        if brief
+        else _journal(watched, asked)
+    )
     units = united(gathered.spans, MINIMUM, gathered.now)
     usual, rest = _parted(units, asked.usual)
     seconds = asked.seconds if timed else None
@@ -127,6 +133,16 @@ def _journal(watched: Watched, asked: Asked) -> _Gathered:
         measured = labels.by_window(held, asked.seconds, watched.reference, watched.before, alpha)
     counted = Labelled(held.given, held.joined.height, held.unknown, held.waiting)
     return _Gathered(spans, measured, recent, counted, now=now)
+
+
+def _glance(watched: Watched, asked: Asked) -> _Gathered:
+    assert watched.journal is not None  # noqa: S101 - as above
+    now = time.time() + _SLACK
+    source = journal.Source(watched.journal, watched.version.version, watched.reference, watched.digest)
+    since = now - asked.since
+    return _Gathered(
+        glance.read(source, seconds=asked.seconds, since=since, now=now, minimum=MINIMUM), now=now
+    )
 
 
 def _table(store: Store, watched: Watched, asked: Asked) -> _Gathered:
@@ -226,6 +242,7 @@ def _monitoring(seen: Seen, gathered: _Gathered, found: Judged, alarm: str) -> M
         journal=watched.journal,
         spans=seen.spans,
         drifts=found.drifts,
+        units={unit.began: unit for unit in found.units if unit.began in found.drifts},
         measured=gathered.measured,
         guessed=guessed,
         reference=watched.reference,

@@ -70,7 +70,8 @@ class Observed(Result):
         sent: Where alerts were sent.
         journal: The journal that it was read from; None of a table.
         spans: What was counted in each window.
-        drifts: What each window says, by when it began.
+        drifts: What each window that was judged says, by when it began.
+        units: These windows, likewise.
         measured: The measured metrics of each window.
         guessed: The estimated ones.
         reference: How the rows looked when the model was fitted.
@@ -103,6 +104,7 @@ class Observed(Result):
     journal: Path | None = None
     spans: tuple[Span, ...] = live(default=())
     drifts: Mapping[float, Drift] = live(default_factory=dict)
+    units: Mapping[float, Span] = live(default_factory=dict)
     measured: tuple[Performance, ...] = live(default=())
     guessed: tuple[Performance, ...] = live(default=())
     reference: Any = live(default=None)

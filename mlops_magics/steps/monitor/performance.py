@@ -23,6 +23,7 @@ PRIMARY: Final = ("roc_auc", "accuracy", "rmse")
 _PLACES: Final = tuple(dict.fromkeys((*PRIMARY, *HIGHER_IS_BETTER)))
 _FEWEST: Final = 50  # rows: of fewer a number says little, and no alert comes of it
 _TWO: Final = 2  # classes
+_CLOSE: Final = 0.05  # by how much said and seen may differ on average, for an estimate to say something
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ def estimated(span: Span, before: Summary | None) -> Performance | None:
     if not chances.rows or not calibrated(before):
         return None
     accuracy = chances.sure / chances.rows
-    half = Z * math.sqrt(chances.spread) / chances.rows
+    # As far as said and seen differed at the evaluation, they may do so now.
+    half = Z * math.sqrt(chances.spread) / chances.rows + (_gap(before) or 0.0)
     numbers = [_guess("accuracy", accuracy, accuracy - half, accuracy + half, before)]
     if chances.counts and (area := _area(chances)) is not None:
         numbers.append(_guess("roc_auc", *area, before))
@@ -157,10 +159,17 @@ def estimated(span: Span, before: Summary | None) -> Performance | None:
 
 
 def calibrated(before: Summary | None) -> bool:
-    """Tell whether the version's evaluation found that its probabilities mean what they say."""
-    return before is not None and any(
-        gate.name == "calibration" and gate.outcome == "pass" for gate in before.gates
-    )
+    """Tell whether the version's evaluation found that its probabilities nearly mean what they say."""
+    gap = _gap(before)
+    return gap is not None and gap <= _CLOSE
+
+
+def _gap(before: Summary | None) -> float | None:
+    """Return by how much said and seen differed on average; None where the gate did not pass."""
+    for gate in () if before is None else before.gates:
+        if gate.name == "calibration" and gate.outcome == "pass":
+            return gate.value
+    return None
 
 
 def written(value: object) -> str:

@@ -65,7 +65,7 @@ def explained(alert: Alert) -> Iterator[Block]:
 def _facts(seen: Observed) -> Iterator[tuple[str | Name, Cell]]:
     yield "model", Phrase((Name(seen.model), f", version {seen.version}, {_age(seen.age)} old"))
     if seen.began:
-        windows = f"{seen.windows:,} windows of {_length(seen.seconds)}"
+        windows = f"{seen.windows:,} window{'s' * (seen.windows > 1)} of {_length(seen.seconds)}"
         yield "looked at", f"{_moment(seen.began)} to {_moment(seen.ended)}, {windows}"
     if seen.journal is not None:
         yield (

@@ -86,7 +86,7 @@ def _grouped(spans: Sequence[Span], minimum: int) -> tuple[Span, ...]:
     found: list[Span] = []
     open_: Span | None = None
     for span in spans:
-        open_ = span if open_ is None or not open_.rows else open_ + span
+        open_ = span if open_ is None or open_.window is None else open_ + span
         if open_.window is not None and open_.window.rows >= minimum:
             found.append(open_)
             open_ = None

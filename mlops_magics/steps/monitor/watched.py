@@ -26,7 +26,7 @@ class Watched:
     """A version where it serves, or as it is registered.
 
     Attributes:
-        place: The endpoint's name; the model's for a table.
+        place: The endpoint's name; of a table, whose rows these are.
         version: The version.
         journal: The endpoint's journal; None of a table, and where none is kept.
         reference: How the rows looked when it was fitted; None where nothing was kept.
@@ -82,7 +82,7 @@ def endpoint(store: Store, name: str) -> Watched:
 def registered(store: Store, model: str | ModelVersion) -> Watched:
     """Find the version that rows of a table are compared with; a bare name means its champion."""
     version = version_of(store, model)
-    return watched(store, version, version.model, None)
+    return watched(store, version, f"rows of {version.model}", None)  # no endpoint's alerts are these
 
 
 def watched(store: Store, version: ModelVersion, place: str, journal: Path | None) -> Watched:
