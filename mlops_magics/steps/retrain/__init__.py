@@ -1,0 +1,1 @@
+"""Retrain: a model is made again from fresh data, behind gates."""
