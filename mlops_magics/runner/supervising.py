@@ -146,7 +146,7 @@ class Supervisor:
             self._said = True
             if self._at is not None and told.status == "finished":
                 self._client.set_widgets_metadata()
-            self._keeper.reopen()
+            self._keeper.reopen(self._client.redrawn())
             told = self._kept(told)
             with contextlib.suppress(OSError):
                 (self._place / f".{TOLD}").write_bytes(told.to_json())

@@ -180,6 +180,22 @@ def test_what_a_cell_prints_has_bounds(tmp_path: Path) -> None:
     assert MOST_OUTPUT * 0.8 < len(text) < MOST_OUTPUT + 200
 
 
+def test_what_a_later_cell_draws_anew_is_kept(tmp_path: Path) -> None:
+    cells = (
+        "from IPython.display import display, Markdown\nshown = display(Markdown('first'), display_id=True)",
+        "shown.update(Markdown('second'))",
+    )
+    found = executed(tmp_path, *cells)
+    assert kept(found)["cells"][0]["outputs"][0]["data"]["text/markdown"] == "second"
+
+
+def test_a_bar_of_progress_is_kept_as_it_was_last(tmp_path: Path) -> None:
+    found = executed(
+        tmp_path, "for i in range(3): print(f'\\r{i} of 2', end='', flush=True)\nprint('\\ndone')"
+    )
+    assert printed(found) == "2 of 2\ndone\n"
+
+
 def test_the_kernel_is_reached_by_sockets_that_only_this_user_may_open(tmp_path: Path) -> None:
     cell = (
         "from ipykernel.kernelapp import IPKernelApp\nimport os\napp = IPKernelApp.instance()\n"

@@ -9,7 +9,7 @@ import orjson
 from mlops_magics.steps.retrain.schedule.base import Json, Kind, Plan, Texts, forbidden, needed_image
 
 _SCHEMA: Final = "2.1.0"
-_SDK: Final = "kfp-2.14.0"  # whose form this is
+_SDK: Final = "kfp-2.17.3"  # whose form this is
 _PLACEHOLDER: Final = "{{$"
 _CPU, _MEMORY = 2.0, 4.0  # cores, GB
 
