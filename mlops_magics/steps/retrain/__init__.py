@@ -106,9 +106,10 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     """
     said = dict(locals())
     asked = Asked.of(said)
-    store = open_store(settings or Settings.discover())
+    settings = settings or Settings.discover()
     if schedule is not None:
-        return scheduled(store.settings, said)
+        return scheduled(settings, said)
+    store = open_store(settings)
     if backtest:
         return tried(store, asked, backtest)
     may_be_moved(store, asked)
