@@ -27,12 +27,17 @@ from mlops_magics.tracking import alerts, registry, retrainings
 from mlops_magics.tracking.store import Store
 
 
-def usual_rows(count: int) -> pd.DataFrame:
-    """Make rows like those that the champion was fitted on, gaps and all."""
-    made = rows_of(count, seed=7, limit=45.0, spread=20.0)
+def with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what is left out in the rows that the champion was fitted on."""
+    made = rows.copy()
     made.loc[::7, "town"] = None
     made.loc[::5, "size"] = None
     return made
+
+
+def usual_rows(count: int) -> pd.DataFrame:
+    """Make rows like those that the champion was fitted on."""
+    return with_gaps(rows_of(count, seed=7, limit=45.0, spread=20.0))
 
 
 def in_months(rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +93,7 @@ def store(
     begin(shell, run)
     prepared.copy_into(project, shell.user_ns)
     notebook(project / "train.ipynb")
-    in_months(rows_of()).to_parquet(project / "new.parquet")
+    in_months(with_gaps(rows_of())).to_parquet(project / "new.parquet")
     (project / "policy.toml").write_text("machine = true\n")
     run(shell, "%mlops_promote flights --policy policy.toml")
     opened = champion()

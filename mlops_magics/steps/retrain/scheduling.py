@@ -81,7 +81,12 @@ def scheduled(settings: Settings, said: Mapping[str, Any]) -> Schedule:
 def _words(said: Mapping[str, Any]) -> Iterator[str]:
     """Write options as they are written in a shell; what was left out stays out."""
     for name, value in said.items():
-        if name in _NOT_OF_THE_LINE or value is None or value is False or value == ():
+        if (
+            name in _NOT_OF_THE_LINE
+            or value is None
+            or value is False
+            or (isinstance(value, tuple) and not value)
+        ):
             continue
         yield f"--{name.replace('_', '-')}"
         if value is True:
