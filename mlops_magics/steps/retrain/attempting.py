@@ -89,7 +89,7 @@ def _begun(store: Store, asked: Asked, held: Held, beginning: Beginning) -> Retr
     base = champion or registry.resolve(store, ModelAddress(asked.model))
     target = target_of(store, asked, base)
     found = rows.gathered(store, asked, base, target)
-    told = due(asked, base, found.facts, looker(store, asked, base, found, target))
+    told = due(asked, base, found, looker(store, asked, base, found, target))
     beginning = Beginning(told.because, open_alerts(store, asked.model), asked.promote, beginning.id)
     if why := _too_few(asked, found) if told.due else told.because:
         return _left_out(store, asked, beginning, ("rows" if told.due else "not due", why), found)
