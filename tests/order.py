@@ -15,4 +15,7 @@ LONGEST = (
     "test_output.py",
     "test_kernels.py",
     "test_features.py",
+    "test_retraining_killed.py",
+    "test_retraining_loop.py",
+    "test_retrain.py",
 )

@@ -38,7 +38,9 @@ model = make_pipeline(columns, trees).fit(rows[["town", "size", "age"]], labels)
 """
 
 
-def rows_of(count: int = 1200, *, begin: int = 0, seed: int = 1, limit: float = 25.0) -> pd.DataFrame:
+def rows_of(
+    count: int = 1200, *, begin: int = 0, seed: int = 1, limit: float = 25.0, spread: float = 9.0
+) -> pd.DataFrame:
     """Make rows that came since, with their number as the cursor: another age than before makes late."""
     random = np.random.default_rng(seed)
     made = pd.DataFrame(
@@ -49,7 +51,7 @@ def rows_of(count: int = 1200, *, begin: int = 0, seed: int = 1, limit: float = 
             "number": np.arange(begin, begin + count),
         }
     )
-    made["late"] = (made["age"] + 5 * random.normal(size=count) > limit).astype(int)
+    made["late"] = (made["age"] + spread * random.normal(size=count) > limit).astype(int)
     return made
 
 

@@ -118,9 +118,9 @@ def _checked(told: dict[str, Any], name: str) -> dict[str, Any]:
         raise MissingExtraError("nbformat", "retrain") from None
     try:
         cells = [_cell(cell) for cell in told["cells"]]
-        node = {"cells": cells, "metadata": dict(told.get("metadata", {})), "nbformat": _FORMAT}
-        node["nbformat_minor"] = _MINOR
-        node["metadata"].pop("widgets", None)  # the state of an earlier execution
+        # The state of widgets is an earlier execution's.
+        metadata = {key: value for key, value in told.get("metadata", {}).items() if key != "widgets"}
+        node = {"cells": cells, "metadata": metadata, "nbformat": _FORMAT, "nbformat_minor": _MINOR}
         _name_cells(cells)
         nbformat.validate(nbformat.from_dict(node))  # type: ignore[no-untyped-call]
     except (KeyError, TypeError, AttributeError, ValueError, nbformat.ValidationError) as error:

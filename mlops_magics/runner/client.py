@@ -32,7 +32,7 @@ class Client(NotebookClient):
     def __init__(self, node: Mapping[str, Any], kernel: str, seconds: Callable[[], float]) -> None:
         made = nbformat.from_dict(dict(node))  # type: ignore[no-untyped-call]
         super().__init__(
-            made, kernel_name=kernel, timeout_func=lambda _: max(seconds(), 0.05), coalesce_streams=True
+            made, kernel_name=kernel, timeout_func=lambda _: max(seconds(), 0.05), coalesce_streams=False
         )
         self._room: dict[int, int] = {}
 
@@ -65,6 +65,10 @@ class Client(NotebookClient):
         note = _TOLD.format(most=MOST_OUTPUT)
         outs.append(nbformat.v4.new_output("stream", name="stderr", text=note))  # type: ignore[no-untyped-call]
         return None
+
+    def redrawn(self) -> set[int]:
+        """Name the cells whose outputs a later cell may have changed: those with displays that have names."""
+        return {place for where in self._display_id_map.values() for place in where}
 
     def stop(self, place: int, seconds: float) -> bool:
         """Interrupt the cell that runs, and take what it still prints: its ``finally`` blocks run.

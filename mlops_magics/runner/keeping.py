@@ -42,9 +42,10 @@ class Keeper:
         """Take a cell for done: it is written as it is now from here on."""
         self._done[place] = self._cell(cell)
 
-    def reopen(self) -> None:
-        """Take no cell for done any more: a cell may have updated what an earlier one displays."""
-        self._done.clear()
+    def reopen(self, places: Iterable[int]) -> None:
+        """Take cells for done no longer: a cell may have updated what an earlier one displays."""
+        for place in places:
+            self._done.pop(place, None)
 
     def keep(self, node: Mapping[str, Any], status: str, failure: Failure | None = None) -> None:
         """Write the notebook as it is now, whole or not at all.
@@ -148,14 +149,21 @@ def _joined(outputs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for output in outputs:
         last = found[-1] if found else {}
-        if (
-            output.get("output_type") == "stream" == last.get("output_type")
-            and output["name"] == last["name"]
-        ):
+        both = {output.get("output_type"), last.get("output_type")} == {"stream"}
+        if both and output["name"] == last["name"]:
             last["text"] += output["text"]
         else:
             found.append(dict(output))
+    for output in found:
+        if output.get("output_type") == "stream" and "\r" in output["text"]:
+            # A bar of progress: each line as it was last. nbclient does so too, with a pattern that takes the
+            # square of a line's length.
+            output["text"] = "\n".join(map(_last_state, output["text"].replace("\r\n", "\n").split("\n")))
     return found
+
+
+def _last_state(line: str) -> str:
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def _is_picture(key: str, value: object) -> bool:

@@ -45,6 +45,7 @@ class Supervisor:
         self._orphaned = threading.Event()
         self._lock = threading.RLock()  # a signal's handler may come while this thread holds it
         self._said = False
+        self._hurry = False  # the kernel is not worth a farewell: it hangs, or there is nothing to keep
 
     def run(self) -> NoReturn:
         """Execute it, and end."""
@@ -56,8 +57,9 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the notebook kept
             told = Told("failed", self._failure(type(error).__name__, str(error)))
         self._say(told)
-        with contextlib.suppress(Exception):  # what is left is killed
-            self._client._cleanup_kernel()  # noqa: SLF001 - nbclient offers it only around a whole execution
+        if not self._hurry:
+            with contextlib.suppress(Exception):  # what is left is killed
+                self._client._cleanup_kernel()  # noqa: SLF001 - nbclient has it only around a whole execution
         self._leave()
 
     # -- the notebook ----------------------------------------------------------------------------
@@ -76,11 +78,12 @@ class Supervisor:
         except CellExecutionError as error:
             return Told("failed", self._failure(error.ename, error.evalue))
         except DeadKernelError:
+            self._hurry = True
             time.sleep(_LOOK)  # until the system tells how it ended
             words = f"Its kernel ended with {client.ended() or 'no word'}."
             return Told("dead kernel", self._failure("DeadKernel", words))
         except MLOpsError as error:
-            client.shutdown_kernel = "immediate"
+            self._hurry = True
             return Told("failed", self._failure(type(error).__name__, error.what))
         return Told("finished")
 
@@ -98,7 +101,7 @@ class Supervisor:
 
     def _timed_out(self) -> Told:
         order, client = self._order, self._client
-        client.shutdown_kernel = "immediate"
+        self._hurry = True
         words = f"The notebook did not end within {order.timeout:g} seconds."
         if self._at is not None:
             if order.cell_timeout is not None and self._left() > _LOOK:
@@ -143,7 +146,7 @@ class Supervisor:
             self._said = True
             if self._at is not None and told.status == "finished":
                 self._client.set_widgets_metadata()
-            self._keeper.reopen()
+            self._keeper.reopen(self._client.redrawn())
             told = self._kept(told)
             with contextlib.suppress(OSError):
                 (self._place / f".{TOLD}").write_bytes(told.to_json())

@@ -17,10 +17,12 @@ from typing import Any
 import psutil
 import pytest
 from executing import executed, job, kept, printed, saved
+from prepared import Prepared
 
 from mlops_magics.runner import Executed, run
 from mlops_magics.runner.processes import marked
 from mlops_magics.runner.surroundings import MARK
+from mlops_magics.steps.deploy import deploy
 
 pytestmark = pytest.mark.usefixtures("quiet_jupyter")
 
@@ -34,7 +36,8 @@ code = ("import subprocess; null = subprocess.DEVNULL; print(subprocess.Popen(['
         " start_new_session=True, stdout=null, stderr=null).pid)")
 kin.append(int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout))
 """
-HANG = "open('kin.tmp', 'w').write(' '.join(map(str, kin))); os.rename('kin.tmp', 'kin'); import time; time.sleep(600)"
+TELL = "open('kin.tmp', 'w').write(' '.join(map(str, kin))); os.rename('kin.tmp', 'kin')"
+HANG = f"{TELL}; import time; time.sleep(600)"
 STUBBORN = """
 import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -104,8 +107,7 @@ def test_a_notebook_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path)
 
 
 def test_a_cell_that_does_not_hear_an_interrupt_is_ended_too(tmp_path: Path) -> None:
-    cells = (BROOD, "open('kin', 'w').write(' '.join(map(str, kin)))", STUBBORN)
-    found = executed(tmp_path, *cells, cell_timeout=10)
+    found = executed(tmp_path, BROOD, TELL, STUBBORN, cell_timeout=10)
     assert found.status == "timed out"
     assert found.failure is not None
     assert found.failure.words.startswith("The cell did not end within 10 seconds. It did not end when")
@@ -117,10 +119,10 @@ def test_a_grandchild_that_holds_a_port_lets_go_of_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     hold = (
-        "import subprocess, sys, time\n"
+        "import socket, subprocess, sys, time\n"
         f"code = \"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(600)\"\n"
-        "shell = subprocess.Popen(['sh', '-c', f'setsid \"{sys.executable}\" -c \"$1\" & sleep 600', 'x', code])\n"
-        "import socket\n"
+        'behind = \'setsid "$1" -c "$2" & sleep 600\'\n'
+        "shell = subprocess.Popen(['sh', '-c', behind, 'x', sys.executable, code])\n"
         "while True:\n"
         f"    try: socket.create_connection(('127.0.0.1', {port})).close(); break\n"
         "    except OSError: time.sleep(0.05)\n"
@@ -133,8 +135,8 @@ def test_a_grandchild_that_holds_a_port_lets_go_of_it(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_is_killed_leaves_what_it_had_printed(tmp_path: Path) -> None:
-    kill = "open('kin', 'w').write(' '.join(map(str, kin)))\nprint('last', flush=True)\nimport time; time.sleep(0.5)\n"
-    found = executed(tmp_path, BROOD, kill + "os.kill(os.getpid(), 9)")
+    last = f"{TELL}; print('last', flush=True); import time; time.sleep(0.5); os.kill(os.getpid(), 9)"
+    found = executed(tmp_path, BROOD, last)
     assert found.status == "dead kernel"
     assert found.failure is not None
     assert found.failure.cell == 2
@@ -260,16 +262,20 @@ def test_a_full_disk_is_told_and_what_was_kept_before_stands(tmp_path: Path) -> 
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_an_endpoint_that_a_notebook_starts_is_not_its_own(tmp_path: Path) -> None:
-    start = (
-        "import os\nfrom mlops_magics.targets.standby import launch\n"
-        "child = launch('standby', '1')\nprint(child.pid)\nassert 'NOTEBOOK_RUN_MARK' in os.environ"
+def test_an_endpoint_that_a_notebook_deploys_lives_on(project: Path, prepared: Prepared) -> None:
+    prepared.copy_into(project, {})
+    cells = (
+        "%load_ext mlops_magics",
+        "%mlops_deploy flights/1",
+        "import os; assert 'NOTEBOOK_RUN_MARK' in os.environ",
+        "raise RuntimeError('after that')",
     )
-    found = executed(tmp_path, start)
-    assert found.status == "finished", found.failure
-    process = psutil.Process(int(printed(found)))
+    found = executed(project, *cells)
     try:
-        assert process.is_running()
-        assert MARK not in process.environ()
+        assert found.failure is not None
+        assert found.failure.words == "after that"
+        (endpoint,) = deploy().endpoints
+        assert endpoint.status == "ready"
+        assert MARK not in psutil.Process(endpoint.pid).environ()
     finally:
-        process.kill()
+        deploy("flights", remove=True)

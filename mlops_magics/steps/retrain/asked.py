@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.names import checked_name
 from mlops_magics.steps.retrain.ledger import Limits
 from mlops_magics.steps.retrain.when import Condition, parse
 
@@ -45,6 +46,7 @@ class Asked:
         update: Go on from the champion's own model with the new rows, in place of executing notebooks.
         allow_pickle: Models in pickle may be loaded.
         allow_code: Models and cells that are not one's own may be executed.
+        trying: Policies are tried, and nothing is retrained.
     """
 
     model: str
@@ -69,6 +71,34 @@ class Asked:
     update: bool = False
     allow_pickle: bool = False
     allow_code: bool = False
+    trying: bool = False
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Asked:
+        """Read the arguments of the verb, by name.
+
+        Raises:
+            UsageError: One of them is not understood.
+        """
+        same = {field.name for field in fields(cls)} & said.keys() - {
+            "when",
+            "timeout",
+            "watch",
+            "parameters",
+        }
+        return cls(
+            **{name: said[name] for name in same - {"model"}},
+            model=checked_name(said["model"], "model"),
+            notebooks=tuple(map(Path, said["notebook"])),
+            everything=said["all_rows"],
+            when=None if said["when"] is None else parse(said["when"]),
+            condition=said["when"] or "",
+            limits=_limits(said["cooldown"], said["budget"], unattended=said["when"] is not None),
+            timeout=_length(said["timeout"], "--timeout", 7_200.0),
+            watch=_length(said["watch"], "--watch", 0.0),
+            parameters=_parameters(said["parameters"]),
+            trying=bool(said["backtest"]),
+        )
 
     def __post_init__(self) -> None:
         if self.data is None and (self.cursor or self.after or self.update or self.everything):
@@ -76,6 +106,8 @@ class Asked:
                 "--cursor, --after, --update and --all-rows are about fresh rows.",
                 "Say where they come from: --data PATH, a pattern in quotes, or a query.",
             )
+        if self.trying:
+            return
         if self.data is None and self.holdout is None and self.promote != "candidate":
             raise UsageError(
                 "There are no rows to judge the new version by.",
@@ -87,24 +119,19 @@ class Asked:
             raise UsageError("--update goes on from the champion's model.", "Leave --notebook out.")
 
 
-def limits_of(cooldown: str | None, budget: str | None, *, unattended: bool) -> Limits:
+def _limits(cooldown: str | None, budget: str | None, *, unattended: bool) -> Limits:
     """Read how often there may be a retraining; without anything said, seldom where nobody asks for it."""
     if unattended:
         return Limits.of(cooldown or _COOLDOWN, budget or _BUDGET)
     return Limits.of(cooldown, budget)
 
 
-def condition_of(text: str | None) -> Condition | None:
-    """Read when to retrain."""
-    return None if text is None else parse(text)
-
-
-def time_of(text: str | None, option: str, otherwise: float) -> float:
+def _length(text: str | None, option: str, otherwise: float) -> float:
     """Read a length of time."""
     return otherwise if text is None else seconds(text, option)
 
 
-def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:
+def _parameters(words: tuple[str, ...]) -> dict[str, Any]:
     """Read parameters as they are written, ``depth=3``; a value that is no JSON is text.
 
     Raises:

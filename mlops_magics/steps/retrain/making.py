@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UsageError, nearest
 from mlops_magics.foundation.seal import sealed
 from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.runner import Executed, Job, run
+from mlops_magics.runner.book import read
+from mlops_magics.runner.parameters import TAG, assigned
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.track.origin import RECIPE, SEAL
 from mlops_magics.tracking import retrainings
@@ -172,8 +174,14 @@ def executed(store: Store, asked: Asked, todo: tuple[Book, ...], place: Place) -
 
     Raises:
         MLOpsError: One of them did not finish; what it did is in its executed copy.
+        UsageError: None of them knows a parameter.
     """
-    left = asked.timeout
+    left, known = asked.timeout, set[str]().union(*(_known(path) for path in asked.notebooks))
+    if asked.notebooks and (unknown := _all_parameters(asked, place).keys() - known):
+        raise UsageError(
+            f"No notebook has a cell tagged 'parameters' that assigns {min(unknown)}.",
+            f"{nearest(min(unknown), known)} Let that cell assign its default.".strip(),
+        )
     for book in todo:
         done = run(_job(store, asked, book, place, left))
         left = max(1.0, left - done.seconds)
@@ -182,10 +190,9 @@ def executed(store: Store, asked: Asked, todo: tuple[Book, ...], place: Place) -
 
 
 def _job(store: Store, asked: Asked, book: Book, place: Place, left: float) -> Job:
-    settings = store.settings
-    given = dict(asked.parameters)
-    if place.rows is not None:
-        given[DATA] = str(place.rows)
+    settings, given = store.settings, _all_parameters(asked, place)
+    if len(asked.notebooks) > 1 and isinstance(book.content, Path):  # each is given what it knows
+        given = {name: value for name, value in given.items() if name in _known(book.content)}
     context = json.dumps({retrainings.MADE_BY: place.id})
     variables = {
         "MLOPS_STORE": settings.store,
@@ -204,6 +211,18 @@ def _job(store: Store, asked: Asked, book: Book, place: Place, left: float) -> J
         variables=variables,
         folder=book.folder,
     )
+
+
+def _all_parameters(asked: Asked, place: Place) -> dict[str, Any]:
+    rows = {} if place.rows is None else {DATA: str(place.rows)}
+    return {**asked.parameters, **rows}
+
+
+def _known(path: Path) -> set[str]:
+    """List the names that a notebook's cell tagged ``parameters`` assigns."""
+    book = read(path)
+    tagged = [cell for cell in book.node["cells"] if TAG in cell["metadata"].get("tags", [])]
+    return {name for cell in tagged for name in assigned(cell["source"], book.name)}
 
 
 def _failed(book: Book, done: Executed) -> MLOpsError:

@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.steps.retrain.asked import Asked
+from mlops_magics.steps.retrain.rows import Rows
 from mlops_magics.steps.retrain.when import NEW_DATA, Facts
 from mlops_magics.tracking.records import ModelVersion
 
@@ -32,17 +33,18 @@ class Due:
     because: str
 
 
-def due(asked: Asked, base: ModelVersion, rows: Facts, look: Look) -> Due:
+def due(asked: Asked, base: ModelVersion, found: Rows, look: Look) -> Due:
     """Say whether a retraining is due.
 
     Args:
         asked: What was asked.
         base: The version that is in use.
-        rows: What is known of the fresh rows.
+        found: The fresh rows.
         look: Looks for what else the condition asks for; it is called only if it asks for more.
     """
     if asked.when is None:
-        if rows.get(NEW_DATA) is False:
+        # Whoever asks may have rows tried again that another version, which was refused, has seen already.
+        if found.fresh is not None and not found.fresh.counts.new:
             return Due(due=False, because="there are no new labelled rows")
         return Due(due=True, because="asked for")
     facts: Facts = {"age": _age(base)}
@@ -53,7 +55,7 @@ def due(asked: Asked, base: ModelVersion, rows: Facts, look: Look) -> Due:
             seen = look()
         except MLOpsError as error:
             missing = f" ({error.what.rstrip('.')})"
-    held = asked.when.held({**facts, **seen, **rows})
+    held = asked.when.held({**facts, **seen, **found.facts})
     if held.holds:
         return Due(due=True, because=held.because)
     unknown = "" if held.holds is not None else missing

@@ -68,23 +68,29 @@ def updated(
         data = Frame(rows, "pandas")
         read = Dataset("fresh rows", data.rows, len(data.names), digest(data))
         runs.log_datasets(store, run_id, [read], "training")
-        with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
-            path = Path(folder, "model")
-            form = models.save(
-                estimator,
-                path,
-                data=features,
-                allow_pickle=asked.allow_pickle,
-                run_id=run_id,
-                files=kept_of(features, estimator),
-            )
-            kind = models.kind_of_model(estimator)
-            models.log_saved(store, run_id, experiment, path, form=form, kind=kind)
+        _log(store, run_id, experiment, (estimator, features), asked)
     except MLOpsError:
         runs.finish(store, run_id, "FAILED")
         raise
     runs.finish(store, run_id, "FINISHED")
     return run_id
+
+
+def _log(store: Store, run_id: str, experiment: str, fitted: tuple[Any, Table], asked: Asked) -> None:
+    """Log a model with what it was fitted on as the model of a run."""
+    estimator, features = fitted
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+        path = Path(folder, "model")
+        form = models.save(
+            estimator,
+            path,
+            data=features,
+            allow_pickle=asked.allow_pickle,
+            run_id=run_id,
+            files=kept_of(features, estimator),
+        )
+        kind = models.kind_of_model(estimator)
+        models.log_saved(store, run_id, experiment, path, form=form, kind=kind)
 
 
 def _as_fitted(estimator: Any, features: Any) -> Any:  # noqa: ANN401 - any estimator, pandas

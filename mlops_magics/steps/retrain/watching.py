@@ -38,18 +38,16 @@ def watched(
     following = [one for one in _endpoints(store) if one.model == model and one.follows == "champion"]
     if not following:
         return "", ("No endpoint of this machine follows the champion.",)
-    begun = time.time()
-    for name in [one.name for one in following]:
+    begun, names = time.time(), [one.name for one in following]
+    for name in names:
         if wrong := _not_taken(store, name, version):
             return wrong, ()
-    taken = f"{', '.join(one.name for one in following)} answers with version {version}."
+    taken = f"{', '.join(names)} answers with version {version}."
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(min(_PAUSE, max(0.0, until - time.monotonic())))
         for endpoint in _endpoints(store):
-            if endpoint.name in {one.name for one in following} and (
-                wrong := _failing(endpoint, version, begun)
-            ):
+            if endpoint.name in names and (wrong := _failing(endpoint, version, begun)):
                 return wrong, (taken,)
     return (look() if seconds else ""), (taken,)
 
@@ -63,10 +61,10 @@ def _not_taken(store: Store, name: str, version: str) -> str:
     until, told = time.monotonic() + _TAKEN_WITHIN, None
     while time.monotonic() < until:
         found = next((one for one in _endpoints(store) if one.name == name), None)
-        if found is None or found.status == "down":
-            return f"the endpoint {name} is gone"
-        if found.version == version:
-            return ""
+        if found is None or (found.version == version and found.status != "down"):
+            return ""  # somebody has taken it away, or it is there
+        if found.status == "down":
+            return f"the endpoint {name} is down"
         told = (told or time.monotonic()) if found.remark else None
         if told is not None and time.monotonic() - told > _TRIED:
             return f"the endpoint {name} does not take it: {found.remark}"
@@ -76,6 +74,8 @@ def _not_taken(store: Store, name: str, version: str) -> str:
 
 def _failing(endpoint: Endpoint, version: str, begun: float) -> str:
     """Say how many of the version's answers were the server's failures, where that is more than chance."""
+    if endpoint.status == "down":
+        return f"the endpoint {endpoint.name} is down since it answers with version {version}"
     if endpoint.journal is None:
         return ""
     lines: Any = read(endpoint.name, endpoint.journal, max(1.0, time.time() - begun)).frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,6 +21,9 @@ MOST_NAME: Final = 52  # a CronJob's: Kubernetes adds eleven characters to it
 _LABEL: Final = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}")
+_BREAKS: Final = frozenset(
+    {"Cc", "Cn", "Cs", "Zl", "Zp"}
+)  # YAML takes some for a line break, and forbids others
 _SHOWN: Final = 40
 
 
@@ -77,7 +81,7 @@ def checked(plan: Plan) -> Plan:
     if not plan.command or not plan.command[0]:
         raise UsageError("There is no command to schedule.", "Give its words, such as mlops retrain flights.")
     for text in (*plan.command, str(plan.folder), str(plan.place), *plan.variables.values()):
-        if any(ord(character) < 32 or ord(character) == 127 for character in text):  # noqa: PLR2004 - what ASCII controls with
+        if any(unicodedata.category(character) in _BREAKS for character in text):
             raise UsageError(
                 f"{text[:_SHOWN]!r} holds a line break or another control character.",
                 "No scheduler takes one: put it into a file or the notebook.",

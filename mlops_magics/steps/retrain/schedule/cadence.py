@@ -45,7 +45,7 @@ class Cadence:
 
         Args:
             when: What was written.
-            name: What runs. Its minute, and the day of a weekly one, are taken from it, so that not everything
+            name: What runs. Its minute, and the day of a weekly one, are drawn by it, so that not everything
                 begins on the hour.
 
         Raises:
@@ -91,7 +91,7 @@ def _evenly(when: str, draw: int) -> str:
         return f"{minute} {_NIGHT} * * {day}"
     if total == _DAY:
         return f"{minute} {_NIGHT} * * *"
-    if total < _HOUR and 60 % minutes == 0:  # noqa: PLR2004 - minutes of an hour
+    if total < _HOUR and 60 % minutes == 0:
         return "* * * * *" if minutes == 1 else f"{_every(minute % minutes, minutes, 60)} * * * *"
     hours = minutes // 60
     if minutes % 60 == 0 and hours < 24 and 24 % hours == 0:  # noqa: PLR2004 - hours of a day

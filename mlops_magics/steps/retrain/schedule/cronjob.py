@@ -1,4 +1,4 @@
-"""A CronJob of Kubernetes, as JSON, which every YAML parser reads alike: no root, bounds, secrets by reference."""
+"""A CronJob of Kubernetes, as JSON, which YAML parsers read alike: no root, bounds, secrets by reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line for crontab, and the script that it runs: cron cuts long lines, and ``%`` means a line break in it."""
+"""A line for crontab, and the script that it runs: cron cuts long lines, and ``%`` is a line break in it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import orjson
 from mlops_magics.steps.retrain.schedule.base import Json, Kind, Plan, Texts, forbidden, needed_image
 
 _SCHEMA: Final = "2.1.0"
-_SDK: Final = "kfp-2.14.0"  # whose form this is
+_SDK: Final = "kfp-2.17.3"  # whose form this is
 _PLACEHOLDER: Final = "{{$"
 _CPU, _MEMORY = 2.0, 4.0  # cores, GB
 
@@ -68,7 +68,8 @@ def _then(plan: Plan, folder: str) -> tuple[str, ...]:
     literals = " ".join(f"--from-literal={name}=${name}" for name in plan.secrets)
     secret = (f"kubectl create secret generic {plan.name} {literals}",) if plan.secrets else ()
     call = (
-        f"kfp.Client().create_recurring_run(experiment_id, '{plan.name}', max_concurrency=1, no_catchup=True, "
+        f"kfp.Client().create_recurring_run(experiment_id, '{plan.name}', "
+        "max_concurrency=1, no_catchup=True, "
         f"cron_expression='0 {plan.cadence.cron}', pipeline_package_path='{folder}/{plan.name}.yaml')"
     )
     return (*secret, f"In Python, with kfp: {call}")

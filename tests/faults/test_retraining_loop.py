@@ -1,0 +1,184 @@
+"""The whole loop, with a real server and traffic: a planted fault, alert, retraining, gate, refresh."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import pytest
+from prepared import Prepared, begin
+from retrained import COLUMNS, champion, notebook, rows_of
+
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.deploy import deploy
+from mlops_magics.steps.monitor import monitor
+from mlops_magics.steps.predict import predict
+from mlops_magics.steps.retrain import retrain
+from mlops_magics.targets.local import LocalTarget
+from mlops_magics.tracking import alerts, registry, retrainings
+from mlops_magics.tracking.store import Store
+
+
+def with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what is left out in the rows that the champion was fitted on."""
+    made = rows.copy()
+    made.loc[::7, "town"] = None
+    made.loc[::5, "size"] = None
+    return made
+
+
+def usual_rows(count: int) -> pd.DataFrame:
+    """Make rows like those that the champion was fitted on."""
+    return with_gaps(rows_of(count, seed=7, limit=45.0, spread=20.0))
+
+
+def in_months(rows: pd.DataFrame) -> pd.DataFrame:
+    """Plant the fault: somebody upstream began to write ages in months."""
+    return rows.assign(age=12 * rows["age"])
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    known = rows[COLUMNS].astype(object)
+    return known.where(known.notna(), None).to_dict("records")
+
+
+class Traffic:
+    """One row after another for the length of a ``with`` block; every answer that is none counts."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        local = LocalTarget(Settings.discover(), Settings.discover().store)
+        (endpoint,) = local.list()
+        self.versions, self.failures = list[str](), list[str]()
+        self._url, self._token = f"{endpoint.url}/invocations", local.key_file("flights").read_text()
+        self._rows, self._over = _records(rows), threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        heads = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        place = 0
+        while not self._over.wait(0.02):
+            body = json.dumps({"dataframe_records": [self._rows[place % len(self._rows)]]}).encode()
+            try:
+                request = urllib.request.Request(self._url, body, heads)  # noqa: S310 - our own loopback
+                with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+                    assert json.load(response)["predictions"] in ([0], [1])
+                    self.versions.append(response.headers["x-model-version"] or "")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a request that was lost
+                self.failures.append(repr(error))
+            place += 1
+
+
+@pytest.fixture
+def store(
+    shell: Any, run: Callable[..., Any], store_file: Path, project: Path, prepared: Prepared
+) -> Iterator[Store]:
+    """An endpoint that follows its champion, the notebook that trained it, and rows with the fault."""
+    assert store_file.is_file()
+    begin(shell, run)
+    prepared.copy_into(project, shell.user_ns)
+    notebook(project / "train.ipynb")
+    in_months(with_gaps(rows_of())).to_parquet(project / "new.parquet")
+    (project / "policy.toml").write_text("machine = true\n")
+    run(shell, "%mlops_promote flights --policy policy.toml")
+    opened = champion()
+    deploy("flights@champion", follow=True)
+    yield opened
+    deploy("flights", remove=True)
+
+
+def looped(**options: Any) -> Any:
+    asked = {"data": "new.parquet", "cursor": "number", "target": "late", "when": "drift", "watch": "2s"}
+    return retrain("flights", notebook=("train.ipynb",), promote="champion", **{**asked, **options})
+
+
+def answered(rows: pd.DataFrame) -> None:
+    """Let the endpoint answer rows, and wait until its journal has them."""
+    predict("flights", rows[COLUMNS])
+    until = time.monotonic() + 30
+    while deploy("flights", traffic="10m").rows < len(rows):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def test_an_alert_ends_in_a_refreshed_endpoint_without_a_lost_request(store: Store) -> None:
+    usual = usual_rows(800)
+    answered(usual)
+    found = looped()
+    assert (found.outcome, found.why) == ("skipped", "'drift' does not hold: no drift.")
+    with Traffic(in_months(usual)) as traffic:
+        answered(in_months(usual_rows(2400)))
+        seen = monitor("flights")
+        assert not seen.holds
+        assert "age" in {one.subject for one in seen.alerts}
+        keys = {one.key for one in alerts.opened(store, "flights")}
+        found = looped()
+        assert (found.outcome, found.version, found.before) == ("promoted", "2", "1"), found
+        assert found.reason == "drift"
+        assert "flights answers with version 2." in found.notes
+        (endpoint,) = deploy().endpoints
+        assert (endpoint.version, endpoint.follows, endpoint.remark) == ("2", "champion", "")
+        asked = len(traffic.versions)
+        time.sleep(1.0)
+        assert len(traffic.versions) > asked
+        # The same alarm again, and again: it was answered.
+        assert "has answered these alerts already" in looped().why
+    assert traffic.failures == []
+    assert registry.aliases_of(store, "flights")["champion"] == "2"
+    attempt = next(one for one in retrainings.attempts(store, "flights") if one.outcome == "promoted")
+    assert set(attempt.answers) == keys
+    assert f"retrained ({attempt.id}): drift" in registry.moves_of(store, "flights")[-1].reason
+
+
+def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) -> None:
+    rows = in_months(usual_rows(2400))
+    with Traffic(rows) as traffic:
+        answered(rows)
+        found = looped(parameters=("noise=0.5",))
+        assert (found.outcome, found.exit_code, found.version) == ("refused", 3, "2"), found
+        assert "the gate champion" in found.why or "the gate quality" in found.why
+        time.sleep(2.0)  # whoever follows looks every second
+        (endpoint,) = deploy().endpoints
+        assert (endpoint.version, endpoint.remark) == ("1", "")
+        predict("flights", rows[COLUMNS].head(10))
+    assert traffic.failures == []
+    assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
+
+
+def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+
+    def crash() -> None:
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            (endpoint,) = deploy().endpoints
+            if endpoint.version == "2":
+                os.kill(endpoint.pid, signal.SIGKILL)
+                return
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    found = looped(watch="60s")
+    thread.join()
+    assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
+    assert "he endpoint flights is down" in found.why
+    assert registry.aliases_of(store, "flights")["champion"] == "1"
+    last = registry.moves_of(store, "flights")[-1]
+    assert (last.kind, last.new) == ("rollback", "1")
+    assert "went wrong: the endpoint flights is down" in last.reason
