@@ -24,7 +24,7 @@ def chance_of(
     rows: int,
     floors: Floors,
     persistence: int = 1,
-    draws: int = 400,
+    draws: int = 800,
 ) -> tuple[float, float]:
     """Solve for the p-value that chance alone goes below at a rate.
 
