@@ -57,8 +57,9 @@ class BackTest:
         """Say it in a sentence."""
         told = sum(alarm.first for alarm in self.alarms)
         expected = self.promised * self.judged
+        what = "alarm" if told == 1 else "alarms"
         return (
-            f"In {self.judged:,} windows there would have been {told:,} alarms, over {len(self.alarms):,} of "
+            f"In {self.judged:,} windows there would have been {told:,} {what}, over {len(self.alarms):,} of "
             f"them; {expected:.1f} false ones are allowed for."
         )
 

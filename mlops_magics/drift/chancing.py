@@ -14,6 +14,7 @@ from mlops_magics.drift.simulating import drawn_reference, drawn_window
 _SEED: Final = 20
 _TAIL: Final = 0.1  # of the draws, by which the rest of the tail is drawn on
 _FEWEST: Final = 10  # draws above their floors, of which one can say how p-values go
+_KEPT_BACK: Final = 0.9  # levels are named for being frequent in the reference, which no draw shows
 _HIGHEST: Final = 0.5  # that the p-value may be
 
 
@@ -24,7 +25,7 @@ def chance_of(
     rows: int,
     floors: Floors,
     persistence: int = 1,
-    draws: int = 400,
+    draws: int = 800,
 ) -> tuple[float, float]:
     """Solve for the p-value that chance alone goes below at a rate.
 
@@ -76,11 +77,11 @@ def _solved(
         return min(_HIGHEST, max(rate, float(least[known - 1]))), known / count
     place = min(known, max(1, int(count * max(_TAIL, rate))))
     if rate * count >= place:
-        return min(_HIGHEST, float(least[place - 1])), rate
+        return min(_HIGHEST, _KEPT_BACK * float(least[place - 1])), rate
     power = 1.0
     far = min(known, 4 * place) - 1
     if persistence > 1 and least[place - 1] < least[far]:
         power = math.log((far + 1) / place) / math.log(least[far] / least[place - 1])
         power = min(float(persistence), max(1.0, power))
-    alpha = float(least[place - 1]) * (rate * count / place) ** (1 / power)
+    alpha = _KEPT_BACK * float(least[place - 1]) * (rate * count / place) ** (1 / power)
     return min(_HIGHEST, alpha), rate

@@ -76,4 +76,4 @@ def _apart(test: str, rest: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) 
 
 def _greatest(test: str, pairs: Sequence[tuple[float, float, float]]) -> dict[str, float]:
     moved = [max(0.0, effect - noise) for effect, p, noise in pairs if p * len(pairs) < _SURE]
-    return {test: round(max(moved), 6)} if moved and max(moved) > 0 else {}
+    return {test: round(float(max(moved)), 6)} if moved and max(moved) > 0 else {}

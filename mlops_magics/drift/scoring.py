@@ -9,6 +9,7 @@ from functools import cache
 from mlops_magics.artifact.reference import ColumnReference
 from mlops_magics.drift import DRIFT_TESTS
 from mlops_magics.drift.base import DriftTest, Score
+from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.stats.windows import ColumnWindow
 
 Floors = Mapping[str, Mapping[str, float]]
@@ -79,7 +80,7 @@ def adjusted(found: Sequence[Found]) -> tuple[Found, ...]:
 def _column(
     then: ColumnReference, now: ColumnWindow, floors: Mapping[str, float], parts: Sequence[DriftTest]
 ) -> Found:
-    scores = [(part, score) for part in parts if (score := part.score(then, now)) is not None]
+    scores = [(part, score) for part in parts if (score := _asked(part, then, now)) is not None]
     deciding = [(part, score) for part, score in scores if part.weight > 0 and score.p is not None]
     weights = sum(part.weight for part, _ in deciding)
     best: Score | None = None
@@ -92,3 +93,13 @@ def _column(
     if best is None and deciding:
         best = min((score for _, score in deciding), key=lambda score: (score.p, -score.effect))
     return Found(then.name, best, tuple(score for _, score in scores), least)
+
+
+def _asked(part: DriftTest, then: ColumnReference, now: ColumnWindow) -> Score | None:
+    try:
+        return part.score(then, now)
+    except Exception as error:
+        raise MLOpsError(
+            f"The drift test '{part.name}' raised {type(error).__name__} at column '{then.name}': {error}.",
+            "If a package brought it, remove or update that package; its author has a kit to test it with.",
+        ) from error

@@ -21,8 +21,11 @@ _FEWEST: Final = 8  # windows of which one can say what is usual
 _A_SLOT: Final = 3  # windows that an hour or a day must have for a floor of its own
 _OFTEN: Final = 0.05  # how unlikely so many alarms in the history must be, for rows not to be independent
 _SEEN: Final = 5  # alarms in the history, from which on a rate is counted, not drawn on
+_UNLIKELY: Final = 0.01  # a p-value that one window in a hundred has by chance
+_EDGE: Final = 1e-4  # nearer to 1 effects are not told apart
+_OFTEN_SO: Final = 0.8  # of the windows: what the others do beyond it tells how an effect's tail goes
 _EULER: Final = 0.5772156649
-_LEAST: Final = 1e-4  # that an effect varies by
+_LEAST: Final = 1e-4  # that a stretched effect varies by
 
 Key = tuple[str, str]
 Effects = npt.NDArray[np.float64]
@@ -37,7 +40,7 @@ def solve(
     history: Sequence[Window] = (),
     persistence: int = 1,
     minimum: int = 200,
-    draws: int = 400,
+    draws: int = 800,
 ) -> Alarm:
     """Solve for the thresholds that keep false alarms to a budget.
 
@@ -116,17 +119,20 @@ def _from_history(
     moved = table.moved(alarm.alpha)
     season = _season(usual, seconds)
     slots = [slot(window.began, season) for window in usual]
-    centres = _centres(table.effects[:, moved], slots)
-    apart = table.effects[:, moved] - centres
-    spread = np.maximum(1.2533 * np.abs(apart).mean(axis=0), _LEAST)
-    most = _most(apart / spread, alarm.persistence)
+    effects = _stretched(table.effects[:, moved])
+    apart = effects - _centres(effects, slots)
+    often = np.quantile(apart, _OFTEN_SO, axis=0)
+    # As squares: of a column in which little ever happens, one event must not be many times its scale.
+    beyond = np.maximum(apart - often, 0.0)
+    spread = np.maximum(np.sqrt((beyond**2).mean(axis=0) / (1 - _OFTEN_SO)), _LEAST)
+    most = _most((apart - often) / spread, alarm.persistence)
     # Half of the budget is for what varies, half for chance in all else.
     factor, how = _factor(most, alarm.rate / 2)
     alpha = alarm.alpha * 0.5 ** (1 / alarm.persistence)
     keys = [table.keys[place] for place in moved]
-    floors = _floors(keys, np.median(table.effects[:, moved], axis=0) + factor * spread)
+    floors = _floors(keys, np.median(effects, axis=0) + often + factor * spread)
     seasons = {
-        each: _floors(keys, _of_slot(table.effects[:, moved], slots, each) + factor * spread)
+        each: _floors(keys, _of_slot(effects, slots, each) + often + factor * spread)
         for each in sorted(set(slots))
         if season
     }
@@ -174,13 +180,13 @@ class _Table:
         return found
 
     def moved(self, alpha: float) -> list[int]:
-        """Name the columns and tests that go below the p-value more often than chance would."""
-        often: list[float] = (self.chances < alpha).mean(axis=0).tolist()
+        """Name the columns and tests that are unlikely more often than chance would have it."""
+        often: list[float] = (self.chances < _UNLIKELY).mean(axis=0).tolist()
         ever = self.adjusted.min(axis=0, initial=1.0).tolist()
         return [
             place
             for place in range(len(self.keys))
-            if often[place] > 2 * alpha and ever[place // self._tests] < alpha
+            if often[place] > 2 * _UNLIKELY and ever[place // self._tests] < alpha
         ]
 
 
@@ -238,8 +244,13 @@ def _factor(most: Effects, rate: float) -> tuple[float, str]:
     return found, "drawn on beyond the history, which is too short to hold so rare an alarm"
 
 
-def _floors(keys: Sequence[Key], values: Effects) -> Mapping[str, Mapping[str, float]]:
+def _stretched(effects: Effects) -> Effects:
+    """Stretch effects so that no floor reaches 1, beyond which nothing would be an alarm; small ones stay."""
+    return np.asarray(-np.log1p(-np.clip(effects, 0.0, 1 - _EDGE)))
+
+
+def _floors(keys: Sequence[Key], stretched: Effects) -> Mapping[str, Mapping[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for (column, test), value in zip(keys, values.tolist(), strict=True):
-        found.setdefault(column, {})[test] = round(min(1.0, value), 6)
+    for (column, test), value in zip(keys, (-np.expm1(-stretched)).tolist(), strict=True):
+        found.setdefault(column, {})[test] = round(min(1 - _EDGE, max(0.0, value)), 6)
     return found

@@ -176,6 +176,7 @@ def test_stretches_within_the_reference_are_usual() -> None:
     alarm = solve(known, "1/100", rows=2_000, draws=100)
     assert set(alarm.floors) == {"temperature", "shop"}
     assert "12 stretches of a month" in alarm.basis
+    assert Alarm.from_json(alarm.to_json()) == alarm
     july = pd.DataFrame({"when": pd.Timestamp("2026-07-03"), **of(np.full(2_000, 6.0), 2_000)})
     assert judge(known, window(known, july)).alarmed
     assert not judge(known, window(known, july), alarm=alarm).alarmed
