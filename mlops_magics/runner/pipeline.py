@@ -1,8 +1,9 @@
 """Several notebooks in a row, of which those whose inputs are as they were are not executed again.
 
-What a notebook reads and writes is what its stage declares. A stage is reused only where all is known: what
-it reads, what it wrote, its cells, its parameters, the user's own modules and the packages. Whatever is not
-known, is not there, or changed while it ran, means that it is executed.
+What a notebook reads and writes is what its stage declares, or what its own recording (``%load_ext
+mlops_magics``) told when it ran. A stage is reused only where all is known: what it reads, what it wrote,
+its cells, its parameters, the user's own modules and the packages. Whatever is not known, is not there, or
+changed while it ran, means that it is executed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any, Final
 from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.platform import try_lock, write_atomic
 from mlops_magics.runner.book import read
-from mlops_magics.runner.job import Executed, Job
+from mlops_magics.runner.job import Executed, Job, Touched
 from mlops_magics.runner.running import run
 from mlops_magics.runner.surroundings import MARK, surroundings
 from mlops_magics.tracking.provenance import installed
@@ -48,7 +50,7 @@ class Stage:
     Attributes:
         name: What it is called; each stage has another name.
         job: How it is executed.
-        reads: Which files it reads, as paths or patterns from its folder; None where that is not known.
+        reads: Which files it reads, as paths or patterns from its folder; None for those that are recorded.
         writes: Which files it writes, likewise.
         always: Whether it is executed in any case, as one that reads a database is.
     """
@@ -120,47 +122,78 @@ def run_pipeline(
 
 def _pass(stage: Stage, record: Path, execute: Callable[[Job], Executed], *, force: bool) -> Passed:
     known = _known(record)
-    before = _inputs(stage)
-    because = "it was asked for" if force else _changed(stage, before, known.pop(stage.name, None))
+    then = known.pop(stage.name, None) or {}
+    before = _inputs(stage, then.get("reading", ()) if stage.reads is None else stage.reads)
+    because = "it was asked for" if force else _changed(stage, before, then)
     if not because:
         return Passed(stage.name, reused=True, because="Nothing that it depends on has changed.")
-    known.pop(stage.name, None)
     _keep(record, known)  # whatever happens now, what it wrote before is no longer what is known of it
+    begun = time.time()
     done = execute(stage.job)
-    outputs = None if stage.writes is None else _digests(_folder(stage.job), stage.writes)
-    # Of what changed meanwhile nobody knows which state it read.
-    if done.finished and outputs and "" not in outputs.values() and _inputs(stage) == before:
-        known[stage.name] = {**before, "writes": outputs}
+    if done.finished:
+        known[stage.name] = _recorded(stage, before, done, begun)
         _keep(record, known)
     return Passed(stage.name, reused=False, because=f"Executed: {because}.", executed=done)
 
 
-def _changed(stage: Stage, now: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
+def _changed(stage: Stage, now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
     """Say why a stage cannot be reused, or ""."""
-    if unknown := _unknown(stage):
-        return unknown
-    if then is None:
-        return "it has not run to its end before as it is now"
+    if stage.always:
+        return "it always is"
+    if not then or "refused" in then:
+        return str(then.get("refused") or "it has not run to its end before")
     for part, words in _PARTS.items():
         if now[part] is None or then.get(part) != now[part]:
             return words
-    if missing := [name for name, digest in now["reads"].items() if not digest]:
-        return f"{missing[0]} is not there"
-    same = _digests(_folder(stage.job), stage.writes or ()) == then.get("writes")
+    writing = then["writing"] if stage.writes is None else stage.writes
+    same = _digests(_folder(stage.job), writing) == then.get("writes")
     return "" if same else "what it wrote is not there any more, or was changed"
 
 
-def _unknown(stage: Stage) -> str:
+def _recorded(stage: Stage, before: Mapping[str, Any], done: Executed, begun: float) -> dict[str, Any]:
+    """Write down what a stage read and wrote; or why it can never be reused as it is."""
+    if refused := _unknown(stage, done.touched):
+        return {"refused": refused}
+    seen = done.touched
+    reading = list((seen.read if seen else ()) if stage.reads is None else stage.reads)
+    writing = list((seen.written if seen else ()) if stage.writes is None else stage.writes)
+    now, outputs = _inputs(stage, reading), _digests(_folder(stage.job), writing)
+    if not outputs or "" in outputs.values():
+        return {"refused": "it does not write what it should" if outputs else "it writes nothing"}
+    if missing := [name for name, digest in now["reads"].items() if not digest]:
+        return {"refused": f"{missing[0]} is not there"}
+    # Of what changed meanwhile nobody knows which state it read.
+    same = now == before if stage.reads is not None else not _younger(reading, begun)
+    if not same or any(now[part] != before[part] for part in _PARTS if part != "reads"):
+        return {"refused": "something that it reads changed while it ran"}
+    return {**now, "reading": reading, "writing": writing, "writes": outputs}
+
+
+def _unknown(stage: Stage, seen: Touched | None) -> str:
     """Say what is not known of a stage, or ""."""
-    if stage.always:
-        return "it always is"
-    if stage.reads is None or stage.writes is None:
-        return "what it reads and writes is not declared"
-    ours = _is_ours(stage.job.kernel or read(stage.job.notebook).kernel)
-    return "" if ours else "the packages of its kernel are not known"
+    declared = stage.reads is not None and stage.writes is not None
+    if not _is_ours(stage.job.kernel or read(stage.job.notebook).kernel):
+        return "the packages of its kernel are not known"
+    if seen is None:
+        return "" if declared else "what it reads and writes is neither declared nor recorded"
+    if seen.network:
+        return "it talks to a host"
+    if not declared:
+        return seen.unknown
+    folder = _folder(stage.job)
+    said = {
+        os.path.realpath(folder / name)
+        for name in _digests(folder, (*(stage.reads or ()), *(stage.writes or ())))
+    }
+    others = [path for path in seen.read if not path.endswith(".py") and os.path.realpath(path) not in said]
+    return f"it reads {others[0]}, which is not declared" if others else ""
 
 
-def _inputs(stage: Stage) -> dict[str, Any]:
+def _younger(paths: Iterable[str], begun: float) -> bool:
+    return any(Path(path).stat().st_mtime >= begun for path in paths if Path(path).exists())
+
+
+def _inputs(stage: Stage, reading: Iterable[str]) -> dict[str, Any]:
     """Digest all that a stage depends on, part by part; no value is kept."""
     job, folder = stage.job, _folder(stage.job)
     environment = surroundings(os.environ, job.environment, job.variables)
@@ -171,7 +204,7 @@ def _inputs(stage: Stage) -> dict[str, Any]:
         "environment": _digest([told, str(folder.resolve()), job.kernel]),
         "packages": _digest([platform.python_version(), sys.executable, dict(installed())]),
         "modules": _modules(folder),
-        "reads": None if stage.reads is None else _digests(folder, stage.reads),
+        "reads": _digests(folder, reading),
     }
 
 

@@ -73,6 +73,7 @@ def run(job: Job) -> Executed:
         notebook=job.into,
         sha256=book.sha256,
         parameters=covered(job.parameters),
+        touched=told.touched,
     )
 
 

@@ -12,7 +12,7 @@ from executing import notebook, saved
 
 from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.platform import try_lock
-from mlops_magics.runner import Executed, Failure, Job
+from mlops_magics.runner import Executed, Failure, Job, Touched
 from mlops_magics.runner.pipeline import Passed, Stage, run_pipeline
 
 
@@ -22,6 +22,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder, self.ran = folder, []
         self.outcome = "finished"
+        self.touched: Touched | None = None
         (folder / "a.csv").write_text("1")
         self.first = self._stage("first", ("a.csv",), ("b.csv",), "copy a to b")
         self.second = self._stage("second", ("b*.csv",), ("c.csv",), "copy b to c")
@@ -38,7 +39,13 @@ class Lab:
         (self.folder / after).write_text((self.folder / before).read_text()[:1])
         failure = None if self.outcome == "finished" else Failure("ValueError", "no")
         return Executed(
-            status=self.outcome, failure=failure, seconds=0.0, notebook=job.into, sha256="", parameters={}
+            status=self.outcome,
+            failure=failure,
+            seconds=0.0,
+            notebook=job.into,
+            sha256="",
+            parameters={},
+            touched=self.touched,
         )  # type: ignore[arg-type]
 
     def run(self, *stages: Stage, force: bool = False) -> list[str]:
@@ -121,10 +128,6 @@ def _record_torn(lab: Lab) -> None:
     (lab.folder / "record.json").write_bytes(whole[: len(whole) // 2])
 
 
-def _undeclared(lab: Lab) -> None:
-    lab.first = replace(lab.first, reads=None)
-
-
 def _always(lab: Lab) -> None:
     lab.first = replace(lab.first, always=True)
 
@@ -132,7 +135,7 @@ def _always(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "change",
     [_parameters, _variables, _cells, _module, _output_gone, _output_changed, _another_input, _record_torn,
-     _undeclared, _always],
+     _always],
 )  # fmt: skip
 def test_a_stage_is_executed_where_something_changed_or_is_not_known(
     lab: Lab, change: Callable[[Lab], None]
@@ -151,18 +154,61 @@ def test_outputs_of_the_notebook_itself_do_not_count(lab: Lab) -> None:
 
 def test_a_file_that_is_not_there_is_no_input(lab: Lab) -> None:
     lab.second = replace(lab.second, reads=("b.csv", "nowhere/*.csv"))
-    assert lab.run() == ["second"]
-    assert lab.run() == ["second"]
+    for _ in range(2):
+        assert lab.run() == ["second"]
     assert lab.passed[1].because == "Executed: nowhere/*.csv is not there."
 
 
 def test_a_stage_that_changes_what_it_reads_is_never_reused(lab: Lab) -> None:
     lab.first = replace(lab.first, reads=("a.csv", "b.csv"))
-    (lab.folder / "b.csv").write_text("older")
-    assert lab.run()[0] == "first"
-    assert lab.passed[0].because == "Executed: what it reads changed."
-    (lab.folder / "b.csv").write_text("older")
-    assert lab.run()[0] == "first"
+    for _ in range(2):
+        (lab.folder / "b.csv").write_text("older")
+        assert lab.run()[0] == "first"
+    assert lab.passed[0].because == "Executed: something that it reads changed while it ran."
+
+
+A, B, OTHER = "a.csv", "b.csv", "other.csv"
+
+
+@pytest.mark.parametrize(
+    ("how", "touched", "because"),
+    [
+        ("recorded", None, "what it reads and writes is neither declared nor recorded"),
+        (
+            False,
+            Touched((A,), (B,), network=False, unknown="cell 2 reads the clock"),
+            "cell 2 reads the clock",
+        ),
+        ("recorded", Touched((A,), (B,), network=True, unknown=""), "it talks to a host"),
+        ("declared", Touched((A,), (B,), network=True, unknown=""), "it talks to a host"),
+        (
+            "declared",
+            Touched((A, OTHER), (B,), network=False, unknown=""),
+            "other.csv, which is not declared",
+        ),
+        ("recorded", Touched((A,), (), network=False, unknown=""), "it writes nothing"),
+        ("declared", Touched((A, B), (B,), network=False, unknown="cell 1 looks for files"), ""),
+        ("recorded", Touched((A,), (B,), network=False, unknown=""), ""),
+        ("declared", None, ""),
+    ],
+)
+def test_what_was_recorded_is_held_against_what_is_declared(
+    lab: Lab, how: str, touched: Touched | None, because: str
+) -> None:
+    (lab.folder / OTHER).write_text("x")
+    if touched is not None:
+        read, written = (
+            [str(lab.folder / name) for name in names] for names in (touched.read, touched.written)
+        )
+        touched = replace(touched, read=tuple(read), written=tuple(written))
+    lab.touched = touched
+    lab.first = lab.first if how == "declared" else replace(lab.first, reads=None, writes=None)
+    lab.run(lab.first, force=True)
+    assert lab.run(lab.first) == (["first"] if because else [])
+    assert because in lab.passed[0].because
+    if not because:
+        (lab.folder / A).write_text("another")
+        assert lab.run(lab.first) == ["first"]
 
 
 def test_the_first_that_fails_ends_it_and_is_executed_again(lab: Lab) -> None:
@@ -203,18 +249,24 @@ def test_no_value_of_a_parameter_is_recorded(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("quiet_jupyter")
-def test_real_notebooks_are_reused_too(tmp_path: Path) -> None:
-    saved(tmp_path, "open('b.txt', 'w').write(open('a.txt').read())", name="one.ipynb")
-    (tmp_path / "a.txt").write_text("x")
-    stage = Stage(
-        name="one",
-        job=Job(notebook=tmp_path / "one.ipynb", into=tmp_path / "one.done.ipynb"),
-        reads=("a.txt",),
-        writes=("b.txt",),
+def test_real_notebooks_are_reused_by_what_was_recorded(project: Path) -> None:
+    cells = (
+        "%load_ext mlops_magics",
+        "import pandas as pd",
+        "table = pd.read_csv('a.csv')",
+        "table.to_csv('b.csv', index=False)",
     )
-    record = tmp_path / "record.json"
-    (first,) = run_pipeline([stage], record=record)
+    job = Job(notebook=saved(project, *cells, name="one.ipynb"), into=project / "one.done.ipynb")
+    record = project / "record.json"
+    (project / "a.csv").write_text("x\n1\n")
+    (first,) = run_pipeline([Stage(name="one", job=job)], record=record)
     assert first.executed is not None
-    assert first.executed.finished
-    (second,) = run_pipeline([stage], record=record)
+    assert first.executed.touched == Touched(
+        (str(project / "a.csv"),), (str(project / "b.csv"),), network=False, unknown=""
+    )
+    (second,) = run_pipeline([Stage(name="one", job=job)], record=record)
     assert second.reused
+    (project / "a.csv").write_text("x\n2\n")
+    (third,) = run_pipeline([Stage(name="one", job=job)], record=record)
+    assert not third.reused
+    assert (project / "b.csv").read_text() == "x\n2\n"
