@@ -21,6 +21,8 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="make test-slow installs Ray"),
 ]
 
+# On a machine with other work Ray takes longer to start than it waits for itself.
+PATIENT = {"RAY_gcs_server_port_wait_time_s": "120"}
 TOKEN = "tok" + "en-9f8e7d6c5b4a3210"
 # Ray leaves open what it opened: it is asked from a process of its own.
 ASK = """
@@ -56,9 +58,10 @@ time.sleep(600)
 
 def _asked(folder: Path, jobs: dict[str, Any]) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environ |= {"MY_TOKEN": TOKEN, "OTHER": "not asked for"}
+    environ |= {"MY_TOKEN": TOKEN, "OTHER": "not asked for", **PATIENT}
     words = [sys.executable, "-c", ASK, str(folder), json.dumps(jobs)]
-    return subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with (folder / "errors.txt").open("w") as errors:
+        return subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def _gone(pid: int) -> None:
@@ -80,6 +83,7 @@ def test_what_happens_there_is_told_here(tmp_path: Path) -> None:
     with _asked(tmp_path, jobs) as child:
         assert child.stdout is not None
         told = dict(json.loads(line) for line in child.stdout if line.startswith('["'))
+    assert set(told) == set(jobs), (tmp_path / "errors.txt").read_text()
     assert told["good"]["status"] == "finished", told["good"]["failure"]
     assert printed(Path(told["good"]["notebook"])) == f"30 {tmp_path} **** None\nTrue\n"
     assert TOKEN not in (tmp_path / "good.done.ipynb").read_text()
