@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import os
 import sys
 import time
@@ -97,6 +99,30 @@ class Client(NotebookClient):
             except CellExecutionComplete:
                 return True
         return False
+
+    def asked(self, expression: str, seconds: float) -> str:
+        """Let the kernel evaluate an expression of ours that is a text, without a trace in the notebook.
+
+        Args:
+            expression: The expression.
+            seconds: How long to wait.
+
+        Returns:
+            The text; "" where it cannot be evaluated.
+        """
+        return str(run_sync(self._asked)(expression, seconds))
+
+    async def _asked(self, expression: str, seconds: float) -> str:
+        if self.kc is None:
+            return ""
+        asked = await ensure_async(
+            self.kc.execute("", silent=True, store_history=False, user_expressions={"it": expression})
+        )
+        try:
+            reply: Any = await asyncio.wait_for(self.async_wait_for_reply(str(asked)), seconds)
+            return str(ast.literal_eval(reply["content"]["user_expressions"]["it"]["data"]["text/plain"]))
+        except (TimeoutError, KeyError, TypeError, ValueError, SyntaxError):
+            return ""
 
     def ended(self) -> str:
         """Say how the kernel's process ended, or "" where it runs or nothing is known."""

@@ -58,6 +58,23 @@ class Failure:
     cell: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What the cells did with files, as the notebook's own recording tells.
+
+    Attributes:
+        read: Files that they read and had not written before.
+        written: Files that they wrote and that are there.
+        network: Whether they talked to a host.
+        unknown: Why there may be more, or "".
+    """
+
+    read: tuple[str, ...]
+    written: tuple[str, ...]
+    network: bool
+    unknown: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
     """What came of a job.
@@ -69,6 +86,8 @@ class Executed:
         notebook: The executed notebook, without secrets. It is there however it ended.
         sha256: Of the notebook that was executed, as it was before.
         parameters: The values that were given, those of secrets masked.
+        touched: Which files its cells read and wrote; None where it did not finish, or did not load
+            ``mlops_magics``, which records that.
     """
 
     status: Status
@@ -77,6 +96,7 @@ class Executed:
     notebook: Path
     sha256: str
     parameters: Mapping[str, Value]
+    touched: Touched | None = None
 
     @property
     def finished(self) -> bool:

@@ -102,8 +102,14 @@ class Keeper:
         return [self._covered(item) for item in value]
 
 
-def noted(path: Path, status: str, failure: Failure | None) -> None:
+def noted(path: Path, status: str, failure: Failure | None, more: Mapping[str, Any] | None = None) -> None:
     """Note in a kept notebook how its execution ended, where nobody else could.
+
+    Args:
+        path: The notebook.
+        status: How it ended.
+        failure: Why it did not finish.
+        more: What else is noted.
 
     Raises:
         UnavailableError: It cannot be written.
@@ -113,7 +119,9 @@ def noted(path: Path, status: str, failure: Failure | None) -> None:
         about = node["metadata"][ABOUT]
     except (OSError, ValueError, KeyError, TypeError):  # somebody removed it, or put something else there
         return
-    about |= {"status": status} | ({} if failure is None else {"failure": _failure(failure)})
+    about |= (
+        dict(more or {}) | {"status": status} | ({} if failure is None else {"failure": _failure(failure)})
+    )
     write_atomic(path, (_json(node) + "\n").encode(errors="replace"), private=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from mlops_magics.runner.job import Failure, Status
+from mlops_magics.runner.job import Failure, Status, Touched
 
 TOLD: Final = "told.json"
 WORDS: Final = "words.txt"
@@ -63,10 +63,12 @@ class Told:
     Attributes:
         status: In one word or two.
         failure: Why it did not finish.
+        touched: Which files its cells read and wrote, where that is known.
     """
 
     status: Status
     failure: Failure | None = None
+    touched: Touched | None = None
 
     def to_json(self) -> bytes:
         """Write it."""
@@ -77,7 +79,20 @@ class Told:
         """Read what was left in a folder; None where nothing was."""
         try:
             told = orjson.loads((place / TOLD).read_bytes())
-            failure = told["failure"]
-            return cls(told["status"], None if failure is None else Failure(**failure))
+            failure, touched = told["failure"], told["touched"]
+            return cls(
+                told["status"],
+                None if failure is None else Failure(**failure),
+                None if touched is None else touched_of(touched),
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def touched_of(told: Mapping[str, Any]) -> Touched:
+    """Read which files were touched.
+
+    Raises:
+        KeyError: Something is missing.
+    """
+    return Touched(tuple(told["read"]), tuple(told["written"]), bool(told["network"]), str(told["unknown"]))

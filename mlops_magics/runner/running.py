@@ -60,8 +60,8 @@ def run(job: Job) -> Executed:
         MissingExtraError: What executes notebooks is not installed.
     """
     book = read(job.notebook)
-    _check(job)
-    order, environment = _order(job, book)
+    check(job)
+    order, environment = ordered(job, book)
     # A folder that cannot be written to is known before anything is started.
     Keeper(job.into, order.secrets, order.about).keep(order.node, "running")
     begun = time.monotonic()
@@ -73,10 +73,19 @@ def run(job: Job) -> Executed:
         notebook=job.into,
         sha256=book.sha256,
         parameters=covered(job.parameters),
+        touched=told.touched,
     )
 
 
-def _check(job: Job) -> None:
+def check(job: Job) -> None:
+    """Refuse a job that nobody can execute, or whose executed notebook would take another file's place.
+
+    Raises:
+        UsageError: A time-out or a name cannot be.
+        NotFoundError: The folder is not there.
+        RefusedError: The executed notebook would take the place of another file.
+        MissingExtraError: What executes notebooks is not installed.
+    """
     bounds = [job.timeout, *([] if job.cell_timeout is None else [job.cell_timeout])]
     if not all(math.isfinite(bound) and bound > 0 for bound in bounds):
         raise UsageError("A time-out is not above zero.", "Say how many seconds the notebook may take.")
@@ -96,7 +105,13 @@ def _check(job: Job) -> None:
         raise RefusedError(f"{job.into} was not written by a run.", "Name another file, or move it away.")
 
 
-def _order(job: Job, book: Book) -> tuple[Order, dict[str, str]]:
+def ordered(job: Job, book: Book) -> tuple[Order, dict[str, str]]:
+    """Turn a job into an order, and the environment of the process that carries it out.
+
+    Raises:
+        UsageError: The parameters do not fit the notebook.
+        NotFoundError: There is no such kernel.
+    """
     source = job.notebook if isinstance(job.notebook, Path) else None
     kernel = job.kernel or book.kernel
     _check_kernel(kernel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,9 +16,9 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.runner.client import Client
-from mlops_magics.runner.job import Failure
+from mlops_magics.runner.job import Failure, Touched
 from mlops_magics.runner.keeping import Keeper
-from mlops_magics.runner.order import TOLD, WORDS, Order, Told
+from mlops_magics.runner.order import TOLD, WORDS, Order, Told, touched_of
 from mlops_magics.runner.processes import end, held
 from mlops_magics.runner.surroundings import MARK
 
@@ -26,6 +27,10 @@ _STARTING: Final = 120  # the most seconds that a kernel may take to start
 _SLACK: Final = 5.0  # seconds, beyond the grace, after which the other thread ends the notebook
 _SHOWN: Final = 2_000
 _TRIES: Final = 5
+_ASKING: Final = 20.0  # seconds
+_ASKED: Final = (
+    "__import__('importlib').import_module('mlops_magics.frontends.magics.touched').touched(get_ipython())"
+)
 
 
 class Supervisor:
@@ -85,7 +90,13 @@ class Supervisor:
         except MLOpsError as error:
             self._hurry = True
             return Told("failed", self._failure(type(error).__name__, error.what))
-        return Told("finished")
+        return Told("finished", touched=self._touched())
+
+    def _touched(self) -> Touched | None:
+        try:
+            return touched_of(json.loads(self._client.asked(_ASKED, min(_ASKING, max(self._left(), 1.0)))))
+        except (ValueError, KeyError, TypeError, RuntimeError):  # nothing is recorded in this kernel
+            return None
 
     def _start(self) -> None:
         client = self._client

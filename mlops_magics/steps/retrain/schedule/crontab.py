@@ -7,7 +7,7 @@ import shlex
 from mlops_magics.steps.retrain.schedule.base import Kind, Plan, Texts, shell
 
 _SCRIPT = """#!/bin/sh
-# {name}: ends as the command does. 0 is done or nothing to do, 1 failed or refused, 2 not understood.
+# {name}: ends as the command does; with 124 or 137 where its time was over.
 set -eu
 cd -- {folder}
 # Secrets: one NAME='value' a line, in a file that only you can read (chmod 600).
