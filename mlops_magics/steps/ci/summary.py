@@ -13,7 +13,7 @@ from mlops_magics.tracking.since import Tracked
 
 _ROOM: Final = 120  # characters of a name
 _LINES, _CHARACTERS = 40, 4_000  # of an error
-_METRICS: Final = 6  # of a run
+_METRICS: Final = 16  # of a run
 _MARKS: Final = {"passed": "✅", "failed": "❌", "timed out": "❌", "not run": "·"}
 
 
