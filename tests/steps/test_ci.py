@@ -15,11 +15,18 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
+from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.cli.command import main
 from mlops_magics.steps.ci import Workflow, ci
+from mlops_magics.steps.ci.book import parse
 from mlops_magics.steps.ci.choosing import Choice, choose
 from mlops_magics.steps.ci.repository import compared
 from mlops_magics.steps.ci.summary import block, code
+from mlops_magics.steps.ci.validating import Asked, _forgotten, _verdicts
+from mlops_magics.tracking.evaluations import Gate
+from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.since import Tracked
+from mlops_magics.tracking.store import open_store
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 GITHUB, GITLAB = Path(".github/workflows/mlops.yml"), Path(".gitlab/mlops.yml")
@@ -198,6 +205,9 @@ def test_the_pins_concern_each_notebook(scratch: Path) -> None:
     [
         (["!make data"], "a shell line may read anything (code cell 1)"),
         (["%%bash\ncat x"], "what %%bash reads is not known (code cell 1)"),
+        (["%run ../train.py"], "what is read by %run or after it is not known (code cell 1)"),
+        (["%cd .."], "what is read by %cd or after it is not known (code cell 1)"),
+        (["import os\nos.chdir('..')"], "it goes to another folder"),
         (["%%sql\nselect 1"], "what %%sql reads is not known (code cell 1)"),
         (["path = input()\nopen(path)"], "the path that open() reads is made while it runs"),
         (["import duckdb\nduckdb.sql('from x')"], "what sql() reads is not known"),
@@ -451,6 +461,44 @@ def test_installing_follows_the_projects_own_files(scratch: Path) -> None:
 def test_options_that_contradict_each_other(scratch: Path, words: list[str]) -> None:
     assert scratch
     assert main(["ci", *words]) == 2
+
+
+# -- what is looked at beside the cells ------------------------------------------------------------------
+
+
+def test_a_gate_that_fails_counts_unless_the_notebook_says_that_it_may(project: Path) -> None:
+    gate = Gate("quality", "fail", 0.5, 0.6, "roc_auc 0.5")
+    run = Tracked("baseline", "flights", "FINISHED", "x.ipynb", {}, (gate,))
+    book = parse(write(project / "x.ipynb", "1").read_bytes())
+    assert [item.what for item in _verdicts(book, [run])] == ["gate quality of run baseline"]
+    edit(project / "x.ipynb", lambda read: read.cells[0].metadata.update(tags=["gates-may-fail"]))
+    book = parse((project / "x.ipynb").read_bytes())
+    assert list(_verdicts(book, [run])) == []
+
+
+def test_a_test_that_cannot_fail_fails(project: Path) -> None:
+    write(project / "x.ipynb", '%%mlops_test "older is later" --model run\nassert False')
+    edit(project / "x.ipynb", lambda read: read.cells[0].metadata.update(tags=["raises-exception"]))
+    book = parse((project / "x.ipynb").read_bytes())
+    assert [item.what for item in _verdicts(book, [])] == ["test older is later"]
+
+
+def test_a_test_of_the_champion_that_no_notebook_holds_is_noticed(
+    book: Any, registered: ModelVersion, project: Path
+) -> None:
+    assert registered
+    cell = '%%mlops_test "older is later" --model flights/1\nassert model is not None'
+    book(cell)
+    asked = Asked("*.ipynb", "", register=True, model="flights", timeout=60.0)
+    store = open_store(Settings.discover())
+    held = [
+        Choice("x.ipynb", runs=True, because="", book=parse(write(project / "x.ipynb", cell).read_bytes()))
+    ]
+    assert list(_forgotten(store, [], asked)) == []  # there is no champion yet
+    book('%mlops_promote flights --to champion --reason "The first one";')
+    assert list(_forgotten(store, held, asked)) == []
+    told = ("flights@champion", "its test 'older is later' is in no notebook")
+    assert list(_forgotten(store, [], asked)) == [told]
 
 
 # -- the summary -------------------------------------------------------------------------------------

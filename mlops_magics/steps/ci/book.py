@@ -12,7 +12,7 @@ from typing import Any, Final
 TEST: Final = "mlops_test"
 _BODIES: Final = {"time", "timeit", "capture", "prun", "mlops_track", TEST}  # magics whose body is Python
 _SHOWS: Final = {"html", "HTML", "javascript", "js", "svg", "SVG", "latex", "markdown", "writefile"}
-_SHELL: Final = {"sx", "system", "bash", "sh", "script"}
+_ANYTHING: Final = {"sx", "system", "bash", "sh", "script", "run", "cd", "pushd"}  # or from anywhere
 _ASSIGNED: Final = re.compile(r"^(\s*[\w., \[\]'\"]+?=\s*)([%!].*)$")
 _INSTALLS: Final = re.compile(r"(?:python\S* -m )?(?:pip|uv|conda|mamba)\b")
 _RANDOM: Final = {"application/vnd.jupyter.widget-view+json", "image/png", "image/jpeg"}  # nbval skips them
@@ -177,7 +177,11 @@ def _shell(magic: str) -> str:
     name = magic.lstrip("%").split()[0] if magic.lstrip("%").split() else ""
     if magic.startswith("!"):
         return "" if _INSTALLS.match(magic.lstrip("! ")) else "a shell line may read anything"
-    return f"what %{name} reads is not known" if magic.startswith("%") and name in _SHELL else ""
+    return (
+        f"what is read by %{name} or after it is not known"
+        if magic.startswith("%") and name in _ANYTHING
+        else ""
+    )
 
 
 def _words(line: str) -> list[str]:

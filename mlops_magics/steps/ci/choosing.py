@@ -87,7 +87,7 @@ def _choice(path: str, root: Path, repository: Repository, common: str) -> Choic
         return Choice(path, runs=True, because=f"it cannot be read: {error}")
     if not repository.base:
         return Choice(path, runs=True, because=repository.why, book=book)
-    name = (root / path).resolve().relative_to(repository.top.resolve()).as_posix()
+    name = (root.resolve() / path).relative_to(repository.top.resolve()).as_posix()
     because = common or _itself(book, name, repository) or _behind(book, name, root, repository)
     return Choice(
         path, bool(because), because or "nothing that it executes, shows or reads has changed", book

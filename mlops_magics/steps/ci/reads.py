@@ -98,6 +98,8 @@ def _call(node: ast.Call, known: Mapping[str, str], found: Needs) -> None:
         found.doubt(f"{last}() may execute anything")
     elif last.startswith(_DATABASE):
         found.doubt(f"what {last}() reads is not known")
+    elif name == "os.chdir":
+        found.doubt("it goes to another folder")
     elif name in {"sys.path.append", "sys.path.insert"}:
         text = _path(node.args[-1], known) if node.args else ""
         found.folders.add(text)
