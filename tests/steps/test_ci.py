@@ -184,6 +184,15 @@ def test_modules_count_directly_and_in_turn(scratch: Path) -> None:
     assert chosen(scratch) == {"module": "notebooks/helper.py has changed"}
 
 
+def test_an_extension_of_the_projects_own_counts(scratch: Path) -> None:
+    write(scratch / "notebooks" / "extended.ipynb", "%load_ext ours")
+    (scratch / "notebooks" / "ours.py").write_text("def load_ipython_extension(shell):\n    pass\n")
+    commit(scratch)
+    assert chosen(scratch) == {}
+    (scratch / "notebooks" / "ours.py").write_text("")
+    assert chosen(scratch) == {"extended": "notebooks/ours.py has changed"}
+
+
 def test_a_file_that_a_module_reads_counts(scratch: Path) -> None:
     helper = scratch / "notebooks" / "helper.py"
     helper.write_text("from pathlib import Path\nrows = Path('../data/other.csv').read_text()\n")

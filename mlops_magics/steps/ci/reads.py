@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,8 @@ _OF_PATHS: Final = {
 }  # fmt: skip
 _DATABASE: Final = ("read_sql", "read_database", "sql", "execute", "executemany", "executescript", "commit")
 _RUNS_TEXT: Final = {"exec", "__import__", "import_module", "run_path", "run_module", "execfile"}
+
+_EXTENSIONS: Final = re.compile(r"^[ \t]*%(?:re)?load_ext[ \t]+([\w.]+)", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ def of_book(book: Book) -> Needs:
     for cell in book.cells:
         bare = plain(cell.source)
         found.texts |= {word.strip("\"'") for word in bare.words}
+        found.imports |= set(_EXTENSIONS.findall(cell.source))
         if cell.source.lstrip().startswith("%%writefile"):
             found.written |= set(bare.words)
         if bare.unsure:
