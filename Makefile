@@ -1,5 +1,5 @@
 # Each target is a few plain commands; nothing is hidden. `make demo` and `make test` are the contract.
-.PHONY: help setup demo lab test test-slow check format widgets notebooks bench constraints clean
+.PHONY: help setup demo lab test test-slow check format widgets notebooks docs bench constraints clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -46,6 +46,9 @@ test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgres
 
 notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
 	$(BIN)/pytest tests/notebooks
+
+docs: $(VENV)/.dev ## build the site into dist/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 widgets: $(VENV)/.dev ## build the front end
 	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build

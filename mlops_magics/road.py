@@ -23,6 +23,7 @@ VERBS = {
     "recover": "mlops_magics.steps.recover:recover",
     "status": "mlops_magics.steps.status:status",
     "doctor": "mlops_magics.steps.doctor:doctor",
+    "ci": "mlops_magics.steps.ci:ci",
 }
 
 # Verbs that take a cell: ``%%mlops_<verb>`` above the code that it executes.

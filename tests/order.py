@@ -4,6 +4,7 @@
 LONGEST = (
     "test_quickstart.py",
     "test_store_gone_after_search.py",
+    "test_ci_steps.py",
     "test_tune.py",
     "test_store_down.py",
     "test_tune_splits.py",

@@ -302,3 +302,22 @@ def own_memory() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def end_tree(pid: int) -> None:
+    """End a process and all that it has started, and they in turn; one that has ended is no error.
+
+    Args:
+        pid: The process.
+    """
+    import psutil
+
+    try:
+        first = psutil.Process(pid)
+        found = [*first.children(recursive=True), first]
+    except psutil.Error:
+        return
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(found, timeout=5.0)

@@ -106,10 +106,15 @@ def read(store: Store, version: ModelVersion) -> Summary | None:
     """Read the newest evaluation of a version; None where it was never evaluated."""
     found = [of_tags(version)]
     if version.model_id is not None:
-        with door(f"The model {version.model_id}"):
-            text = store.client.get_logged_model(version.model_id).tags.get(_TAG)
-        found.append(_read(text) if text else None)
+        found.append(of_model(store, version.model_id))
     return max((one for one in found if one is not None), key=lambda one: one.when, default=None)
+
+
+def of_model(store: Store, model_id: str) -> Summary | None:
+    """Read the newest evaluation of a logged model; None where it was never evaluated."""
+    with door(f"The model {model_id}"):
+        text = store.client.get_logged_model(model_id).tags.get(_TAG)
+    return _read(text) if text else None
 
 
 def moment() -> str:
