@@ -16,7 +16,7 @@ from mlops_magics.steps.ci.repository import git
 Json = Mapping[str, Any]
 
 # Neither "$" nor a brace nor a quote: both systems expand expressions in values, too.
-_GLOB: Final = re.compile(r"(?![-/~])[\w ./*?\[\]-]+")
+_GLOB: Final = re.compile(r"(?![-/~])[\w ./*?!\[\]-]+")
 _FOLDER: Final = re.compile(r"(?!-)[\w ./-]+")
 _SECRET: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 EXTRA: Final = 'python -m pip install "mlops-magics[ci]"'
