@@ -51,7 +51,7 @@ class Settings:
     standby: bool = True
     verify: bool = True
     tested: str | None = None
-    slo: Mapping[str, Any] = field(default_factory=dict)
+    slo: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def discover(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

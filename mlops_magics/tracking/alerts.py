@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
@@ -133,9 +133,21 @@ def opened(store: Store, model: str, place: str | None = None) -> tuple[Alert, .
 
 def count(store: Store) -> int:
     """Count the open alerts of all registered models."""
+    return sum(1 for _ in everywhere(store))
+
+
+def everywhere(store: Store) -> Iterator[tuple[str, Alert]]:
+    """Read the open alerts of all registered models, each with its model.
+
+    Args:
+        store: The open store.
+    """
     with door("The registry"):
         found = registry.paged(store.client.search_registered_models)
-        return sum(len(of_tags(item.tags or {})) for item in found)
+        told = [(str(item.name), of_tags(item.tags or {})) for item in found]
+    for model, alerts in told:
+        for alert in alerts:
+            yield model, alert
 
 
 def compared(before: Iterable[Alert], active: Sequence[Alert]) -> Settled:

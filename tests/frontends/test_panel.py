@@ -16,6 +16,7 @@ from mlops_magics.foundation.errors import NotFoundError, RefusedError, Unavaila
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
 from mlops_magics.frontends.server.panel import Panel
+from mlops_magics.steps.monitor import monitor
 from mlops_magics.tracking import registry
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
@@ -171,6 +172,23 @@ def test_an_alias_that_was_moved_around_us_is_an_alert(
     assert (alert["part"], alert["name"]) == ("models", "flights")
     assert alert["remedy"] == "%mlops_promote flights"
     assert read(panel, "status")["alerts"] == 1
+
+
+def test_what_the_monitor_saw_is_an_alert_until_it_is_over(
+    panel: Panel, project: Path, store_file: Path, prepared: Any
+) -> None:
+    assert store_file
+    names: dict[str, Any] = {}
+    prepared.copy_into(project, names)
+    assert read(panel, "alerts") == {"alerts": []}
+    rows = names["train"].drop(columns="late")
+    monitor("flights/1", data=rows.assign(age=rows["age"] * 1000))
+    told = read(panel, "alerts")["alerts"]
+    assert any(one["what"].startswith("flights: ") and "age" in one["what"] for one in told)
+    assert {(one["part"], one["name"]) for one in told} == {("models", "flights")}
+    assert all(one["remedy"].startswith("%mlops_") for one in told)
+    monitor("flights/1", data=rows)
+    assert read(panel, "alerts") == {"alerts": []}
 
 
 def test_what_waits_for_the_store_is_an_alert(panel: Panel, store_file: Path) -> None:

@@ -12,6 +12,7 @@ ALERTS: Room[Look] = Room(
     {
         "endpoints": "mlops_magics.frontends.server.alerts.endpoints:look",
         "models": "mlops_magics.frontends.server.alerts.models:look",
+        "monitor": "mlops_magics.frontends.server.alerts.monitor:look",
         "runs": "mlops_magics.frontends.server.alerts.runs:look",
     },
 )
