@@ -149,7 +149,7 @@ class Policy:
             return cls(text, when=parse(NEW_DATA))
         if word == "on performance":
             return cls(text, worse=True)
-        return cls(text, when=parse(text[3:] if word.startswith("on ") else text))
+        return cls(text, when=parse(word[3:] if word.startswith("on ") else text))
 
 
 @dataclass(frozen=True, slots=True)
