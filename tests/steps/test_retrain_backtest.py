@@ -54,7 +54,7 @@ def test_policies_are_ranked_by_metric_against_cost(history: Path) -> None:
     assert by_name["auc < 0.6"].when[0] == 6
     # Nobody knows a window before it was answered: that one is bad for all.
     assert all(one.values[5] < 0.3 for one in found.policies)  # noqa: PD011
-    # Who waits for it to be bad fits on what was before as well; who looks at the rows themselves does not wait.
+    # Who waits for it to be bad fits on what was before as well; who looks at the rows does not wait.
     assert found.policies[0].policy in {"weekly", "on drift"}
     assert found.advised.policy in {"weekly", "on drift"}
     assert never.mean < performance.mean < weekly.mean
