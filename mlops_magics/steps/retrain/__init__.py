@@ -8,7 +8,6 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.retrain.asked import Alias, Asked
 from mlops_magics.steps.retrain.attempting import alone, tried
 from mlops_magics.steps.retrain.backtest import Backtest
-from mlops_magics.steps.retrain.judging import may_be_moved
 from mlops_magics.steps.retrain.result import Retraining
 from mlops_magics.steps.retrain.scheduling import Schedule, Scheduler, scheduled
 from mlops_magics.tracking.store import open_store
@@ -112,5 +111,4 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     store = open_store(settings)
     if backtest:
         return tried(store, asked, backtest)
-    may_be_moved(store, asked)
     return alone(store, asked)

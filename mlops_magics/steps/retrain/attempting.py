@@ -14,7 +14,7 @@ from mlops_magics.steps.retrain import recovering, rows, source
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.backtest import Backtest, Replay, backtested, windows_of
 from mlops_magics.steps.retrain.flow import Flow
-from mlops_magics.steps.retrain.judging import FEWEST, target_of
+from mlops_magics.steps.retrain.judging import FEWEST, may_be_moved, target_of
 from mlops_magics.steps.retrain.ledger import in_the_way, note_future
 from mlops_magics.steps.retrain.looking import looker, open_alerts
 from mlops_magics.steps.retrain.result import Retraining, sentence
@@ -55,7 +55,11 @@ def alone(store: Store, asked: Asked) -> Retraining:
     Args:
         store: The open store.
         asked: What was asked.
+
+    Raises:
+        RefusedError: The model's policy does not let a machine move the champion.
     """
+    may_be_moved(store, asked)
     beginning = Beginning(asked.condition or "asked for")
     try:
         with (

@@ -149,7 +149,7 @@ class Policy:
             return cls(text, when=parse(NEW_DATA))
         if word == "on performance":
             return cls(text, worse=True)
-        return cls(text, when=parse(text[3:] if word.startswith("on ") else text))
+        return cls(text, when=parse(word[3:] if word.startswith("on ") else text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ def _numbers(places: Frame, kind: Kind) -> Array:
 
     if kind == "number":
         return places.to_numpy(dtype="float64")
-    moments = pd.to_datetime(places, utc=True, errors="coerce")
+    moments = pd.to_datetime(places, utc=True, errors="coerce", format="ISO8601" if kind == "text" else None)
     if moments.isna().any():
         raise UsageError("The cursor is a text that is no time.", "Name a column of times or numbers.")
     return moments.dt.as_unit("ns").astype("int64").to_numpy(dtype="float64") / 1e9
