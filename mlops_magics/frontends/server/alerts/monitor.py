@@ -16,5 +16,5 @@ def look(settings: Settings, store: Store | None) -> Iterator[Alert]:
     if store is None:
         return
     for model, seen in alerts.everywhere(store):
-        what = f"{seen.place or model}: {seen.words}"
-        yield Alert("warning", what, seen.then or f"%mlops_monitor {seen.place or model}", "models", model)
+        what = f"{seen.place or model}, {seen.subject}: {seen.words}"
+        yield Alert("warning", what, seen.then or f"%mlops_monitor {model}", "models", model)
