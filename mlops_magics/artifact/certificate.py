@@ -6,36 +6,14 @@ import contextlib
 import os
 import ssl
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn
 
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 
 _STEPS: Final = 8  # of a handshake; three do
 _END: Final = "-----END CERTIFICATE-----"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """The two files, and the names in the first.
-
-    Attributes:
-        file: The certificate with those that lead to its root, in PEM.
-        private_key: Its key, in PEM, readable for its user alone.
-        names: The names and addresses that it is for.
-    """
-
-    file: Path
-    private_key: Path
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Self:
-        """Make it of its JSON object."""
-        return cls(
-            file=Path(fields["file"]), private_key=Path(fields["private_key"]), names=tuple(fields["names"])
-        )
 
 
 def checked(file: Path, private_key: Path) -> Certificate:

@@ -1,4 +1,4 @@
-"""Whose requests an endpoint answers: tokens beside its own, by name, of which only hashes are kept."""
+"""How an endpoint is guarded: its certificate, and tokens beside its own, of which only hashes are kept."""
 
 from __future__ import annotations
 
@@ -19,6 +19,28 @@ Scope = Literal["predict", "read", "admin"]
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """The two files, and the names in the first.
+
+    Attributes:
+        file: The certificate with those that lead to its root, in PEM.
+        private_key: Its key, in PEM, readable for its user alone.
+        names: The names and addresses that it is for.
+    """
+
+    file: Path
+    private_key: Path
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make it of its JSON object."""
+        return cls(
+            file=Path(fields["file"]), private_key=Path(fields["private_key"]), names=tuple(fields["names"])
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

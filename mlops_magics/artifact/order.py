@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 
 import orjson
 
-from mlops_magics.artifact.certificate import Certificate
-from mlops_magics.artifact.guard import Token
+from mlops_magics.artifact.guard import Certificate, Token
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.platform import ProcessId
 

@@ -8,7 +8,8 @@ import ssl
 import time
 from typing import Final
 
-from mlops_magics.artifact.certificate import Certificate, load, shown
+from mlops_magics.artifact.certificate import load, shown
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.foundation.errors import MLOpsError
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from mlops_magics.artifact.certificate import Certificate
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.artifact.order import Limits
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby

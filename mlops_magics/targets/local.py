@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from mlops_magics.artifact.certificate import Certificate
-from mlops_magics.artifact.guard import Scope, Token
+from mlops_magics.artifact.guard import Certificate, Scope, Token
 from mlops_magics.artifact.order import Beside, State
 from mlops_magics.foundation.errors import (
     NotFoundError,

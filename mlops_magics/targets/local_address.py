@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from mlops_magics.artifact.certificate import Certificate
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.names import near
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from mlops_magics.artifact.certificate import Certificate
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.artifact.order import (
     Beside,
     Change,

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from executing import executed, job, kept, printed, saved
+from headless_runs import executed, job, kept, printed, saved
 from prepared import Prepared
 
 from mlops_magics.runner import Executed, run

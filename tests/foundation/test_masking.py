@@ -120,7 +120,13 @@ CLEAN = [
     "accuracy 0.93, task-specific-model-number-1",
 ]
 # Words in our own sources that look like secrets, because they show what a secret looks like.
-LOOK_ALIKES: set[str] = set()
+LOOK_ALIKES = {  # names and places of secrets, and no secret
+    '"-C certificate=FILE  answer over TLS, with -C private_key=FILE; and at -C host=ADDRESS\\n\\n"',
+    'secret = (f"kubectl create secret generic {plan.name} {literals}",) if plan.secrets else ()',
+    "# Secrets: one NAME='value' a line, in a file that only you can read (chmod 600).",
+    'secrets="${{XDG_CONFIG_HOME:-$HOME/.config}}/mlops-magics/{name}.env"',
+    'SECRET: Final = "MLOPS_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable',
+}
 
 
 @pytest.mark.parametrize("kind", SECRETS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executing import job, kept, notebook, saved
+from headless_runs import job, kept, notebook, saved
 
 from mlops_magics.foundation.errors import (
     MLOpsError,

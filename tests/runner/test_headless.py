@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from executing import executed, job, kept, notebook, printed, saved
+from headless_runs import executed, job, kept, notebook, printed, saved
 
 from mlops_magics.runner import Job, run
 from mlops_magics.runner.client import MOST_OUTPUT

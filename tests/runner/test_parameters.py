@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 import pytest
-from executing import notebook, sources
+from headless_runs import notebook, sources
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from executing import notebook, saved
+from headless_runs import notebook, saved
 
 from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.platform import try_lock

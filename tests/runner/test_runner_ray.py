@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from executing import kept, printed, saved
+from headless_runs import kept, printed, saved
 
 pytestmark = [
     pytest.mark.slow,

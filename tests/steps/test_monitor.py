@@ -165,7 +165,7 @@ def test_what_counts_as_usual_is_tried_and_shown(book: Book, shell: Any) -> None
     usual.loc[::12, "town"] = "Cairo"  # not in the rows that it was fitted on, and normal here
     later = rows_of(900, 8).assign(when=pd.date_range("2026-02-12", periods=900, freq="10min"))
     later.loc[::2, "town"] = "Paris"
-    line = "%mlops_monitor flights/1 --data rows --time when --window 2d --usual 30d"
+    line = "%mlops_monitor flights/1 --data rows --time when --window 2d --usual 30d --alarm 2/year"
     shell.user_ns["rows"] = usual
     calm = book(line)
     assert calm.holds, calm

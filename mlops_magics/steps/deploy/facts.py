@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from mlops_magics.artifact import manifest, reference, schema
-from mlops_magics.artifact.certificate import Certificate, checked
+from mlops_magics.artifact.certificate import checked
+from mlops_magics.artifact.guard import Certificate
 from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
