@@ -117,6 +117,7 @@ def test_a_snippet_is_copied(new_card: NewCard, kernel: Any) -> None:
     assert box.input_value() == kernel.state["snippets"][0][1].replace("\n", " ")  # a field has one line
 
 
+@pytest.mark.slow
 def test_looking_is_stopped_and_begun_again(card: Any) -> None:
     page = card.page
     toggle = page.get_by_role("button", name="Live")

@@ -98,6 +98,7 @@ def test_a_shadow_follows_its_own_alias_and_no_request_is_lost(place: Place) -> 
     assert {answer for answers in clients.answers for answer in answers} == {1.0, 3.0, 4.0}
     assert place.named("5") == 200
     assert place.named("2") == 404
+    until(lambda: "mlops.deployment.flights" in place.registry.tags("5"), _PATIENCE)  # noted when it is live
     tags = place.registry.tags("5")
     assert orjson.loads(tags["mlops.deployment.flights"])["what"] == "deployed"
     frame = deploy("flights", traffic="10m").frame

@@ -96,7 +96,7 @@ def going(**options: Any) -> Any:
         pytest.param(LEDGER, "begin", 1, "killed", "no model was made", marks=pytest.mark.slow),
         (LEDGER, "experiment_of", 1, "killed", "no model was made"),
         pytest.param(UPDATING, "updated", 1, "killed", "made, and not registered", marks=pytest.mark.slow),
-        (LEDGER, "advance", 1, "killed", "was made, and not registered"),
+        pytest.param(LEDGER, "advance", 1, "killed", "was made, and not registered", marks=pytest.mark.slow),
         (FLOW, "register", 1, "killed", "version 3 was registered, and not promoted"),
         pytest.param(
             LEDGER,

@@ -160,6 +160,7 @@ def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) ->
     assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
 
 
+@pytest.mark.slow
 def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
     answered(in_months(usual_rows(2400)))
 

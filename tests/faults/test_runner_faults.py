@@ -106,6 +106,7 @@ def test_a_notebook_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path)
     assert kept(found)["cells"][1]["outputs"][-1]["ename"] == "KeyboardInterrupt"
 
 
+@pytest.mark.slow
 def test_a_cell_that_does_not_hear_an_interrupt_is_ended_too(tmp_path: Path) -> None:
     found = executed(tmp_path, BROOD, TELL, STUBBORN, cell_timeout=10)
     assert found.status == "timed out"

@@ -188,6 +188,7 @@ def changed(runner: Runner) -> Iterator[Callable[[str, str, str], None]]:
 BASE = "github.event.pull_request.base.sha"
 
 
+@pytest.mark.slow
 def test_a_green_repository_registers_and_promotes(runner: Runner) -> None:
     """The whole way: validated, registered on main, promoted after the approval, and nothing twice."""
     sha = git(runner.project, "rev-parse", "HEAD")
@@ -252,7 +253,14 @@ def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: 
     ("name", "before", "after", "because", "failed"),
     [
         ("gates.toml", "min = 0.6", "min = 0.999", "gates.toml has changed", "gate quality of run baseline"),
-        ("train.ipynb", "age=89.0", "age=2.0", "its code has changed", "test older is later"),
+        pytest.param(
+            "train.ipynb",
+            "age=89.0",
+            "age=2.0",
+            "its code has changed",
+            "test older is later",
+            marks=pytest.mark.slow,
+        ),
         (
             "settings_of_ours.py",
             "return 1.0",
@@ -293,6 +301,7 @@ def test_it_is_red_when_an_output_differs(runner: Runner, changed: Callable[[str
     assert "### `other.ipynb`: `code cell 1`" in summary
 
 
+@pytest.mark.slow
 def test_a_notebook_that_does_not_end_is_ended(runner: Runner) -> None:
     mark = runner.place / "alive"
     source = f"import subprocess as s, time\ns.Popen(['sleep', '987'])\nopen({str(mark)!r}, 'w').close()\n"

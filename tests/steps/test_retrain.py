@@ -182,6 +182,7 @@ def test_the_champion_is_moved_only_where_the_policy_lets_a_machine(store: Store
     assert retrainings.frozen(store, "flights") == frozen
 
 
+@pytest.mark.slow
 def test_a_command_ends_with_a_code_of_its_own_where_a_gate_refuses(store: Store) -> None:
     assert store
     words = ["retrain", "flights", "--notebook", "train.ipynb", "--data", "new.parquet", "--target", "late"]
@@ -191,6 +192,7 @@ def test_a_command_ends_with_a_code_of_its_own_where_a_gate_refuses(store: Store
     assert main([*words, "--parameters", "noise=much"]) == 1
 
 
+@pytest.mark.slow
 def test_several_notebooks_are_executed_in_their_order(store: Store, project: Path) -> None:
     assert store
     first = PARAMETERS.replace("noise = 0.0", "word = 'none'")
