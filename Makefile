@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## lint, types, floors
 	$(BIN)/lint-imports
 
 test: check $(VENV)/.dev ## everything but the slow tests
-	$(BIN)/pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgresql), S3
 	$(PIP) --editable '.[dev,ray,serve]'

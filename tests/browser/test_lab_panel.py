@@ -255,6 +255,7 @@ def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter)
     expect(page.locator(".jp-Notebook").last).to_contain_text("From a cell to a live endpoint")
 
 
+@pytest.mark.slow
 def test_notebook_7_has_badges_and_the_panel(page: Page, notebook7: Jupyter, store_template: Path) -> None:
     (notebook7.folder / ".mlops").mkdir()
     shutil.copy(store_template, notebook7.folder / "mlflow.db")

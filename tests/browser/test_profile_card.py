@@ -250,6 +250,7 @@ def wide() -> Profile:
     return Profile(replace(table, columns=tuple(columns), head=()))
 
 
+@pytest.mark.slow
 def test_thousands_of_columns_stay_quick(new_card: NewCard) -> None:
     card = new_card(None, "profile")
     view = wide().overview()

@@ -114,6 +114,7 @@ def test_a_shadow_follows_its_own_alias_and_no_request_is_lost(place: Place) -> 
     place.settles("1", "5")
 
 
+@pytest.mark.slow
 def test_a_canary_follows_where_the_endpoint_does_and_keeps_its_share(place: Place) -> None:
     deploy("flights@champion")
     with pytest.raises(UnavailableError, match="follows no alias"):

@@ -94,7 +94,7 @@ def going(**options: Any) -> Any:
     ("module", "name", "last", "outcome", "why"),
     [
         pytest.param(LEDGER, "begin", 1, "killed", "no model was made", marks=pytest.mark.slow),
-        (LEDGER, "experiment_of", 1, "killed", "no model was made"),
+        pytest.param(LEDGER, "experiment_of", 1, "killed", "no model was made", marks=pytest.mark.slow),
         pytest.param(UPDATING, "updated", 1, "killed", "made, and not registered", marks=pytest.mark.slow),
         pytest.param(LEDGER, "advance", 1, "killed", "was made, and not registered", marks=pytest.mark.slow),
         (FLOW, "register", 1, "killed", "version 3 was registered, and not promoted"),
@@ -152,6 +152,7 @@ def test_a_killed_retraining_is_brought_to_its_end(  # noqa: PLR0917 - the colum
         assert json.loads(tags(store, "3")["mlops.watermark"])["value"] == "479"
 
 
+@pytest.mark.slow
 def test_the_next_one_recovers_by_itself_and_goes_on(store: Store) -> None:
     killed(LEDGER, "advance", 2, "challenger")
     found = going()

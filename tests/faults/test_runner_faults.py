@@ -146,6 +146,7 @@ def test_a_kernel_that_is_killed_leaves_what_it_had_printed(tmp_path: Path) -> N
     assert _gone(_kin(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_is_killed_takes_all_with_it(tmp_path: Path) -> None:
     with _running(tmp_path, BROOD, HANG) as found:
         _until((tmp_path / "kin").exists)
@@ -161,6 +162,7 @@ def test_a_supervisor_that_is_killed_takes_all_with_it(tmp_path: Path) -> None:
     assert printed(told) == "first\n"
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_is_asked_to_end_keeps_what_the_cell_had_printed(tmp_path: Path) -> None:
     with _running(
         tmp_path, BROOD, f"print('second', flush=True)\nimport time; time.sleep(1)\n{HANG}"
@@ -205,6 +207,7 @@ def test_when_the_one_that_asked_ends_all_end(tmp_path: Path, how: signal.Signal
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_both_killed_leave_no_kernel(tmp_path: Path) -> None:
     source, into = saved(tmp_path, BROOD, HANG), tmp_path / "executed.ipynb"
     parent = subprocess.Popen(
@@ -224,6 +227,7 @@ def test_both_killed_leave_no_kernel(tmp_path: Path) -> None:
     assert printed(into) == "first\n"
 
 
+@pytest.mark.slow
 def test_a_notebook_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     found = executed(tmp_path, "print('small')", "x = bytearray(900_000_000); import time; time.sleep(60)",
                      memory=600_000_000)  # fmt: skip

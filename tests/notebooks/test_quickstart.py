@@ -67,12 +67,18 @@ def passes(project: Path, environment: dict[str, str], *books: Path) -> None:
     assert f"{cells} passed" in done.stdout
 
 
-@pytest.mark.parametrize("time", ["on a new store", "on a used store"])
-@pytest.mark.parametrize("books", [[FIRST], KEEPING], ids=["the quickstart", "the others"])
-def test_nbval_passes(used: tuple[Path, dict[str, str]], books: list[Path], time: str) -> None:
+@pytest.mark.parametrize(
+    ("books", "times"),
+    [
+        pytest.param([FIRST], 2, id="the quickstart, also on a used store"),
+        pytest.param(KEEPING, 1, id="the others"),
+        pytest.param(KEEPING, 2, id="the others, also on a used store", marks=pytest.mark.slow),
+    ],
+)
+def test_nbval_passes(used: tuple[Path, dict[str, str]], books: list[Path], times: int) -> None:
     """The quickstart is alone below its pytest, so that its run can know the notebook's name."""
-    assert time
-    passes(*used, *books)
+    for _ in range(times):
+        passes(*used, *books)
 
 
 def test_notebooks_that_keep_nothing_pass_on_any_store(tmp_path: Path) -> None:

@@ -261,12 +261,13 @@ def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: 
             "test older is later",
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "settings_of_ours.py",
             "return 1.0",
             "raise ValueError('gone | <b>away</b>, password=\"hunter2345\"')",
             "settings_of_ours.py has changed",
             "code cell 4",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["a gate", "a test cell", "a helper module"],

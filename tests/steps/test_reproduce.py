@@ -372,6 +372,7 @@ def test_a_run_is_proved_in_the_background(cell: Cell, shell: Any, monkeypatch: 
     assert "mlops.reproducible.verified" not in _tags("forest")  # that it is not reproducible is known
 
 
+@pytest.mark.slow
 def test_a_proof_that_fails_is_said(cell: Cell, shell: Any, project: Path) -> None:
     (project / "data.csv").write_text("a,y\n" + "\n".join(f"{n % 7},{int(n % 7 > 3)}" for n in range(50)))
     for source in (IMPORTS, "X = pd.read_csv('data.csv')\ny = X.pop('y')", FIT):

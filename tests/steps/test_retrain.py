@@ -113,6 +113,7 @@ def test_nothing_new_is_nothing_to_do(store: Store, project: Path) -> None:
     assert "'auc < 0.8' does not hold: auc is not known" in again(when="auc < 0.8").why
 
 
+@pytest.mark.slow
 def test_the_cells_that_made_the_champion_are_executed_where_no_notebook_is_named(
     store: Store, book: Callable[[str], Any], project: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_the_cells_that_made_the_champion_are_executed_where_no_notebook_is_name
         again(notebook=())
 
 
+@pytest.mark.slow
 def test_a_model_goes_on_from_where_it_is(store: Store, book: Callable[[str], Any], project: Path) -> None:
     with pytest.raises(RefusedError, match="A HistGradientBoostingClassifier cannot be fitted further"):
         again(notebook=(), update=True)

@@ -192,6 +192,7 @@ def test_a_killed_search_goes_on_and_ends_with_exactly_as_many_trials(
     assert ended(project) == 20
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_trial(project: Path, flights: pd.DataFrame) -> None:
     process = started(project, flights)
     wait_for(3, project, process)

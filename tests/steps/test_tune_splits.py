@@ -235,6 +235,7 @@ class Patient(LogisticRegression):
         return super().fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_time_holds_where_folds_are_fitted_on_fewer_rows(visits: pd.DataFrame) -> None:
     rows = visits[[*FEATURES, "ill"]]
     tuned(rows, trials=1)  # what is imported once is no part of the promise

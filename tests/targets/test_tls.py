@@ -77,6 +77,7 @@ def test_an_endpoint_answers_over_tls_and_goes_on_so(tmp_path: Path, state: Path
     assert key.read_bytes() not in b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path, state: Path) -> None:
     file, key = make(tmp_path / "tls", "localhost")
     local = target(state)
