@@ -78,7 +78,6 @@ def test_an_endpoint_is_watched_from_its_journal(book: Book, shell: Any) -> None
     assert not late.performance.numbers[0].estimated
     assert late.facts()["auc"] == late.facts()["roc_auc"] > 0.7
     assert "Monitor flights" in str(late)
-    assert "<svg" in late.to_html()
     for secret in (shell.user_ns["usual"]["town"][1],):
         assert secret not in late.to_json()
 
