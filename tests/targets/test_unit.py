@@ -77,6 +77,7 @@ def test_an_endpoint_is_there_again_as_it_was(tmp_path: Path, state: Path) -> No
     with _start(file) as again:
         try:
             until(lambda: _answers(local, state, name), 30)
+            until(lambda: [each.workers for each in local.list()] == [2], 30)  # one is a little later
             (found,) = local.list()
             assert (found.port, found.version, found.workers, found.pid) == (first.port, "2", 2, again.pid)
             assert local.key_file(name).read_text() == token
