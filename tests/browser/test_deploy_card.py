@@ -188,6 +188,7 @@ def test_nothing_stands_in_the_way(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is as wide as the page"
 
 
+@pytest.mark.slow
 def test_in_a_real_jupyterlab(lab: Any, browser: Browser, live: Deployment) -> None:
     state = str(Settings.discover().state)
     context = browser.new_context(viewport={"width": 1200, "height": 1300})

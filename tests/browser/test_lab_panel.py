@@ -178,6 +178,7 @@ def test_a_version_is_promoted_deployed_and_stopped_from_the_panel(
     assert live == ()
 
 
+@pytest.mark.slow
 def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     page: Page, lab: Jupyter, flights: Store, violations: Scan
 ) -> None:
@@ -243,6 +244,7 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     expect(live).to_have_count(2, timeout=60_000)  # the panel is there again, and reads
 
 
+@pytest.mark.slow
 def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter) -> None:
     opened(page, lab, "fresh", "1")
     command(page, "launcher:create", cwd="fresh")

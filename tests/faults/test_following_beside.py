@@ -76,6 +76,7 @@ def place(tmp_path: Path, store_template: Path) -> Iterator[Place]:
             end_all(tmp_path / "state")
 
 
+@pytest.mark.slow
 def test_a_shadow_follows_its_own_alias_and_no_request_is_lost(place: Place) -> None:
     live = deploy("flights@champion", follow=True, shadow="@challenger")
     assert (live.follows, live.beside) == ("champion", "version 2 as a shadow, follows challenger")

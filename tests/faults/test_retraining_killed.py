@@ -161,6 +161,7 @@ def test_the_next_one_recovers_by_itself_and_goes_on(store: Store) -> None:
     assert told == [("promoted", "4"), ("killed", "3")]
 
 
+@pytest.mark.slow
 def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, project: Path) -> None:
     sign = project / "kernel.pid"
     notebook(
@@ -194,6 +195,7 @@ def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_of_two_at_once_one_runs(store: Store) -> None:
     script = "from mlops_magics.frontends.cli.command import main; import sys; sys.exit(main(sys.argv[1:]))"
     words = [

@@ -145,6 +145,7 @@ def test_an_alert_ends_in_a_refreshed_endpoint_without_a_lost_request(store: Sto
     assert f"retrained ({attempt.id}): drift" in registry.moves_of(store, "flights")[-1].reason
 
 
+@pytest.mark.slow
 def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) -> None:
     rows = in_months(usual_rows(2400))
     with Traffic(rows) as traffic:

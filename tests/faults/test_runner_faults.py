@@ -185,6 +185,7 @@ run(Job(notebook=Path(sys.argv[1]), into=Path(sys.argv[2]), timeout=120))
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_when_the_one_that_asked_ends_all_end(tmp_path: Path, how: signal.Signals) -> None:
     source, into = saved(tmp_path, BROOD, HANG), tmp_path / "executed.ipynb"
     words = [sys.executable, "-c", PARENT, str(source), str(into)]
@@ -267,6 +268,7 @@ def test_a_full_disk_is_told_and_what_was_kept_before_stands(tmp_path: Path) -> 
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_a_notebook_deploys_lives_on(project: Path, prepared: Prepared) -> None:
     prepared.copy_into(project, {})
     cells = (

@@ -178,6 +178,7 @@ def test_a_store_that_goes_away_at_any_call_loses_and_doubles_nothing(
     whole(mlflow_server, experiment, ended.search()[0])
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_in_the_middle_of_logging_costs_seconds(
     proxy: Proxy, mlflow_server: str, experiment: str, ended: Ended, monkeypatch: pytest.MonkeyPatch
 ) -> None:

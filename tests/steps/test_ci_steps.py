@@ -229,6 +229,7 @@ def test_a_green_repository_registers_and_promotes(runner: Runner) -> None:
     assert "2 left out" in (runner.project / "notebooks.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_nothing_has_changed_for_is_left_out(runner: Runner) -> None:
     sha = git(runner.project, "rev-parse", "HEAD")
     assert runner.job("notebooks", **{BASE: sha})[0] == 0
@@ -238,6 +239,7 @@ def test_what_nothing_has_changed_for_is_left_out(runner: Runner) -> None:
     assert "0 passed, 2 left out" in (runner.project / "notebooks.md").read_text()
 
 
+@pytest.mark.slow
 def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: Runner) -> None:
     code, said = runner.job("register", **{"secrets.MLOPS_STORE": ""})
     assert code
@@ -292,6 +294,7 @@ def test_it_is_red_when_something_of_the_model_fails(  # noqa: PLR0917 - a case 
     assert "hunter2345" not in summary + said
 
 
+@pytest.mark.slow
 def test_it_is_red_when_an_output_differs(runner: Runner, changed: Callable[[str, str, str], None]) -> None:
     sha = git(runner.project, "rev-parse", "HEAD")
     changed("other.ipynb", '"2"', '"3"')
@@ -325,6 +328,7 @@ def test_a_notebook_that_does_not_end_is_ended(runner: Runner) -> None:
         (runner.project / "endless.ipynb").unlink()
 
 
+@pytest.mark.slow
 def test_what_was_never_executed_is_noticed(runner: Runner) -> None:
     made = [
         new_code_cell("1", id="a", execution_count=2),

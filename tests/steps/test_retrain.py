@@ -165,6 +165,7 @@ def test_a_model_goes_on_from_where_it_is(store: Store, book: Callable[[str], An
         again(notebook=(), update=True)
 
 
+@pytest.mark.slow
 def test_the_champion_is_moved_only_where_the_policy_lets_a_machine(store: Store, project: Path) -> None:
     with pytest.raises(RefusedError, match="No policy of flights lets a retraining move the champion"):
         again(promote="champion")

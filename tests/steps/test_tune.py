@@ -210,6 +210,7 @@ class Fatal(LogisticRegression):
         return super().fit(X, y)
 
 
+@pytest.mark.slow
 def test_parameters_that_kill_their_process_are_a_failed_trial(flights: pd.DataFrame) -> None:
     study = quick(flights, pipeline=Fatal(), space="C=0.5|5.0", trials=4, allow_pickle=True)
     assert {each.params["C"]: each.state for each in study.trials} == {0.5: "complete", 5.0: "failed"}
@@ -240,6 +241,7 @@ def test_families_are_searched_with_preparation_of_their_own(flights: pd.DataFra
     assert evaluate(study, flights, target="late").metrics["roc_auc"] > 0.8
 
 
+@pytest.mark.slow
 def test_lightgbm_is_tried_and_kept_without_pickle(project: Path, flights: pd.DataFrame) -> None:
     automatic = tune("auto", flights, "late", trials=8, folds=2, workers=2)
     assert "lightgbm" in {each.family for each in automatic.trials if each.state == "complete"}
