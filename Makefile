@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+# Hundreds of processes are started, and each would compile our modules anew where their bytecode may not be kept.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := pyproject.toml constraints.txt $(wildcard hatch_build.py) $(wildcard widgets/package-lock.json)
 
 help: ## list the targets
@@ -38,7 +40,8 @@ check: $(VENV)/.dev ## lint, types, floors
 	$(BIN)/lint-imports
 
 test: check $(VENV)/.dev ## everything but the slow tests
-	$(BIN)/pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not slow and not alone" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "alone and not slow"
 
 test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgresql), S3
 	$(PIP) --editable '.[dev,ray,serve]'

@@ -389,6 +389,7 @@ def test_what_a_store_holds_is_text(new_card: NewCard) -> None:
     assert page.locator(".mlp").inner_text().count("onerror") > 10
 
 
+@pytest.mark.alone
 def test_many_versions_paint_at_once(new_card: NewCard) -> None:
     card = new_card()
     state = many(500)

@@ -79,6 +79,7 @@ def test_a_receiver_that_refuses_is_not_asked_again(settings: Settings, body: di
     assert (done.tries, done.trouble, len(came)) == (1, "it answered 410", 1)
 
 
+@pytest.mark.alone
 def test_no_redirect_is_followed(settings: Settings, body: dict[str, Any]) -> None:
     with (
         receiver(status(200)) as (elsewhere, there),
@@ -97,6 +98,7 @@ def test_a_receiver_that_is_down_costs_little(settings: Settings, body: dict[str
     assert time.monotonic() - begun < 8
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["silent", "a letter a second"])
 def test_a_receiver_that_is_slow_costs_seconds(settings: Settings, body: dict[str, Any], kind: str) -> None:
     ended = threading.Event()

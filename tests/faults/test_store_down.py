@@ -72,6 +72,7 @@ def _waiting() -> int:
     return len(Spool.of(Settings.discover()))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["refuse", "hang", "500", "401", "429"])
 def test_a_cell_loses_less_than_a_second_and_its_run_is_written_when_the_store_is_back(
     *,

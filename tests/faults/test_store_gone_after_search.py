@@ -214,6 +214,7 @@ def answers(url: str) -> bool:
     return False
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_real_server_that_is_ended_and_started_again(
     parts: tuple[list[str], Callable[[], bool], Path],

@@ -111,6 +111,7 @@ def test_tracebacks_know_the_source(shell: Any) -> None:
     assert linecache.getline(cell.name, 2) == "b = 2\n"
 
 
+@pytest.mark.alone
 def test_a_syntax_error_says_where(shell: Any) -> None:
     with pytest.raises(SyntaxError) as caught:
         compiled(shell, "x = 1\ny = = 2")

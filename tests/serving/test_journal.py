@@ -65,6 +65,7 @@ def test_each_row_is_a_line_with_its_request_its_answer_and_its_times() -> None:
     assert abs((table["time"].max().timestamp()) - time.time()) < 5  # type: ignore[union-attr]
 
 
+@pytest.mark.alone
 def test_what_is_to_be_left_out_is_nowhere_in_the_files(tmp_path: Path) -> None:
     journal = Journal(JournalOrder(folder=tmp_path / "j", leave_out=("carrier",)))
     journal.start()

@@ -224,6 +224,7 @@ def test_noise_alone_is_said_to_be_noise(project: Path) -> None:
     assert "explains nothing of y" in made.notes[0]
 
 
+@pytest.mark.alone
 def test_an_infinite_target_is_no_target(project: Path) -> None:
     assert project.is_dir()
     frame = table().drop(columns="bought").assign(y=lambda t: t["size"] * 2 + t["age"] / 9)

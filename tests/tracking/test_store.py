@@ -11,6 +11,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.store import Store, door, open_store
 
 
+@pytest.mark.alone
 def test_a_new_store_is_made_at_the_root_and_kept_out_of_git(project: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     (project / ".gitignore").write_text("*.pyc")
