@@ -1,21 +1,27 @@
 """How long one look at many endpoints takes: journals of a week, 20 features, an hour a window.
 
 The endpoints are states of a supervisor that this machine runs (this process), with real journals; the versions
-are registered in a real SQLite store. ``make bench NAME=fleet`` looks at 1,000; a number behind it at fewer.
+are registered in a real SQLite store. ``make bench NAME=fleet`` looks at 250, 500 and 1,000, each in a fresh
+process, and records it; ``ARGS=100`` looks at so many and only prints.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from math import log
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from side_by_side import main, record
 
+SIZES = (250, 500, 1_000)
 ENDPOINTS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
 FEATURES, ROWS, HOURS = 20, 2_000, 24 * 7
 
@@ -93,8 +99,8 @@ def made(root: Path) -> None:
         write(journal, Part(int(now * 1000), "abcd1234", at, at), [lines(at, now).to_arrow()])
 
 
-def main() -> None:
-    """Make them, look twice, and say how long each look took."""
+def looked() -> dict[str, float]:
+    """Make them, look twice, and return how long each look took."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / ".mlops").mkdir()
@@ -103,18 +109,51 @@ def main() -> None:
         made(root)
         import mlops_magics
 
-        for look in ("first look", "second look"):
-            begun = time.perf_counter()
+        found: dict[str, float] = {"endpoints": ENDPOINTS}
+        for look in ("first", "second"):
+            begun, cpu = time.perf_counter(), time.process_time()
             fleet = mlops_magics.monitor(all=True)
-            spent = time.perf_counter() - begun
-            drifted = sum(bool(one.drift) for one in fleet.members)
-            troubled = sum(bool(one.trouble) for one in fleet.members)
-            print(
-                f"{look}: {len(fleet.members)} endpoints in {spent:.1f} s; {drifted} drift, {troubled} in trouble"
-            )
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"peak memory of the process: {peak:.0f} MB")
+            found[look] = time.perf_counter() - begun
+            found[f"{look}_cpu"] = time.process_time() - cpu
+            assert len(fleet.members) == ENDPOINTS
+            found["drifted"] = sum(bool(one.drift) for one in fleet.members)
+            assert not any(one.trouble for one in fleet.members)
+        found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return found
+
+
+def run() -> None:
+    """Look at three fleets, and record it."""
+    rows = []
+    for count in SIZES:
+        done = subprocess.run(
+            [sys.executable, __file__, str(count)], check=True, capture_output=True, text=True
+        )
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(rows[-1], flush=True)
+    least, most = rows[0], rows[-1]
+    power = log(most["second"] / least["second"]) / log(most["endpoints"] / least["endpoints"])
+    record(
+        "fleet",
+        [
+            f"Each endpoint has {FEATURES} features and {ROWS:,} journaled rows of one week, an hour a window.",
+            "",
+            "| endpoints | first look, s | second look, s | CPU of it, s | peak MB | say drift |",
+            "| --- |" + " --- |" * 5,
+            *(
+                f"| {one['endpoints']:,} | {one['first']:.1f} | {one['second']:.1f} | {one['second_cpu']:.1f} "
+                f"| {one['peak']:,.0f} | {one['drifted']} |"
+                for one in rows
+            ),
+            "",
+            f"Exponent of the second look's growth: {power:.2f}. Goal: 1,000 in under 60 s, linear.",
+            "",
+        ],
+    )
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        print(json.dumps(looked()))
+    else:
+        main(run)
