@@ -376,6 +376,7 @@ card = CARDS.get("Profile")(flights_profile(300))
 card"""
 
 
+@pytest.mark.slow
 def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan) -> None:
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
     page = context.new_page()

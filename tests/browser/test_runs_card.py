@@ -403,6 +403,7 @@ def test_cleaning_up_leaves_nothing(card: Any) -> None:
     assert card.page.locator(".mlp").count() == 0
 
 
+@pytest.mark.slow
 def test_in_jupyterlab(browser: Browser, lab: Any, violations: Scan, project_with_runs: Path) -> None:
     context = browser.new_context(viewport={"width": 1200, "height": 1100})
     page = context.new_page()

@@ -79,7 +79,6 @@ def test_a_receiver_that_refuses_is_not_asked_again(settings: Settings, body: di
     assert (done.tries, done.trouble, len(came)) == (1, "it answered 410", 1)
 
 
-@pytest.mark.alone
 def test_no_redirect_is_followed(settings: Settings, body: dict[str, Any]) -> None:
     with (
         receiver(status(200)) as (elsewhere, there),
@@ -89,6 +88,7 @@ def test_no_redirect_is_followed(settings: Settings, body: dict[str, Any]) -> No
     assert (done.trouble, len(came), there) == ("it answered 302", 1, [])
 
 
+@pytest.mark.alone
 def test_a_receiver_that_is_down_costs_little(settings: Settings, body: dict[str, Any]) -> None:
     with receiver(status(200)) as (url, _):
         pass

@@ -246,6 +246,7 @@ def test_kill_9_of_the_supervisor_leaves_nobody_behind(place: Place) -> None:
     assert (down.status, down.version, down.follows) == ("down", state.version, "")
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_followed_again_and_no_secret_is_kept(
     mlflow_server: str, tmp_path: Path
 ) -> None:

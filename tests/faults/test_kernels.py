@@ -88,7 +88,6 @@ def test_two_kernels_write_to_one_store_and_lose_nothing(store_file: Path) -> No
     assert _statuses("e") == {f"k{number}r{i}": "FINISHED" for number in range(2) for i in range(5)}
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("times", [12, pytest.param(50, marks=pytest.mark.slow)])
 def test_many_runs_of_a_cell_leave_no_thread_file_process_or_handler(
     shell: Any, run: Callable[..., Any], store_file: Path, times: int
@@ -112,6 +111,7 @@ def test_many_runs_of_a_cell_leave_no_thread_file_process_or_handler(
     assert not grown
 
 
+@pytest.mark.alone
 def test_a_store_that_is_down_at_the_start_costs_the_cell_nothing_and_its_run_waits(
     shell: Any, run: Callable[..., Any]
 ) -> None:

@@ -77,6 +77,7 @@ def test_nbval_fails(notebook_of: Callable[..., Path], project: Path) -> None:
     assert f"{len(cells)} failed, 2 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_papermill_fails(notebook_of: Callable[..., Path], project: Path) -> None:
     path = notebook_of(LOAD, FAILING["an unknown model"][0], "never = 1")
     done = subprocess.run(

@@ -97,7 +97,14 @@ def going(**options: Any) -> Any:
         pytest.param(LEDGER, "experiment_of", 1, "killed", "no model was made", marks=pytest.mark.slow),
         pytest.param(UPDATING, "updated", 1, "killed", "made, and not registered", marks=pytest.mark.slow),
         pytest.param(LEDGER, "advance", 1, "killed", "was made, and not registered", marks=pytest.mark.slow),
-        (FLOW, "register", 1, "killed", "version 3 was registered, and not promoted"),
+        pytest.param(
+            FLOW,
+            "register",
+            1,
+            "killed",
+            "version 3 was registered, and not promoted",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             LEDGER,
             "advance",

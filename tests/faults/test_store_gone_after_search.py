@@ -122,7 +122,10 @@ def whole(server: str, experiment: str, study: Study) -> None:
     assert len(client.get_metric_history(study.id, "cv_roc_auc")) == 1
 
 
-@pytest.mark.parametrize("mode", ["refuse", "hang", "500", "401", "429"])
+@pytest.mark.parametrize(
+    "mode",
+    ["refuse", "500", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("hang", "401", "429"))],
+)
 def test_a_store_that_is_gone_at_the_end_costs_seconds_and_the_same_line_logs_it(
     proxy: Proxy, mlflow_server: str, experiment: str, ended: Ended, mode: str
 ) -> None:
@@ -214,7 +217,6 @@ def answers(url: str) -> bool:
     return False
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_a_real_server_that_is_ended_and_started_again(
     parts: tuple[list[str], Callable[[], bool], Path],
@@ -239,6 +241,7 @@ def test_a_real_server_that_is_ended_and_started_again(
         whole(url, experiment, ended.search()[0])
 
 
+@pytest.mark.alone
 def test_a_tracked_cell_keeps_its_search_while_the_store_is_gone(
     *, shell: Any, run: Callable[..., Any], proxy: Proxy, mlflow_server: str, experiment: str, ended: Ended
 ) -> None:
@@ -302,6 +305,7 @@ def test_files_that_cannot_be_written_take_nothing_away(
     whole(f"sqlite:///{store_file}", experiment, logged)
 
 
+@pytest.mark.slow
 def test_a_tracked_cell_searches_while_the_store_is_down(
     shell: Any, run: Callable[..., Any], proxy: Proxy, mlflow_server: str, experiment: str
 ) -> None:

@@ -116,7 +116,6 @@ def test_after_a_failure_the_previous_content_stands(
     assert (tmp_path / "f").read_text() == "before"
 
 
-@pytest.mark.alone
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     file, contents = tmp_path / "f", {"a" * 100_000, "b" * 100_000}
     write_atomic(file, "a" * 100_000)
@@ -137,6 +136,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert seen <= contents
 
 
+@pytest.mark.alone
 def test_a_lock_is_waited_for_and_then_refused(tmp_path: Path) -> None:
     lock = tmp_path / "locks" / "promote"
     with _holder(lock):

@@ -111,7 +111,6 @@ def test_tracebacks_know_the_source(shell: Any) -> None:
     assert linecache.getline(cell.name, 2) == "b = 2\n"
 
 
-@pytest.mark.alone
 def test_a_syntax_error_says_where(shell: Any) -> None:
     with pytest.raises(SyntaxError) as caught:
         compiled(shell, "x = 1\ny = = 2")
@@ -120,6 +119,7 @@ def test_a_syntax_error_says_where(shell: Any) -> None:
         compiled(shell, "return 1")
 
 
+@pytest.mark.alone
 def test_coroutines_run_at_once(shell: Any, displayed: list[Any]) -> None:
     begun = time.monotonic()
     compiled(shell, "import asyncio\nawait asyncio.gather(*(asyncio.sleep(0.2, i) for i in range(5)))").run()

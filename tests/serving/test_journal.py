@@ -65,7 +65,6 @@ def test_each_row_is_a_line_with_its_request_its_answer_and_its_times() -> None:
     assert abs((table["time"].max().timestamp()) - time.time()) < 5  # type: ignore[union-attr]
 
 
-@pytest.mark.alone
 def test_what_is_to_be_left_out_is_nowhere_in_the_files(tmp_path: Path) -> None:
     journal = Journal(JournalOrder(folder=tmp_path / "j", leave_out=("carrier",)))
     journal.start()
@@ -77,6 +76,7 @@ def test_what_is_to_be_left_out_is_nowhere_in_the_files(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.alone
 def test_lines_are_there_within_a_second_without_closing(tmp_path: Path) -> None:
     journal = Journal(JournalOrder(folder=tmp_path))
     journal.start()

@@ -254,7 +254,14 @@ def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: 
 @pytest.mark.parametrize(
     ("name", "before", "after", "because", "failed"),
     [
-        ("gates.toml", "min = 0.6", "min = 0.999", "gates.toml has changed", "gate quality of run baseline"),
+        pytest.param(
+            "gates.toml",
+            "min = 0.6",
+            "min = 0.999",
+            "gates.toml has changed",
+            "gate quality of run baseline",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "train.ipynb",
             "age=89.0",

@@ -203,6 +203,7 @@ def test_rows_without_a_target_are_left_out_and_said(project: Path) -> None:
     assert "Rows without a target were left out: 1,000." in made.notes
 
 
+@pytest.mark.slow
 def test_many_classes_do_not_cost_the_budget_and_tell_more_than_nothing(project: Path) -> None:
     assert project.is_dir()
     frame = table().drop(columns="bought")
@@ -224,7 +225,6 @@ def test_noise_alone_is_said_to_be_noise(project: Path) -> None:
     assert "explains nothing of y" in made.notes[0]
 
 
-@pytest.mark.alone
 def test_an_infinite_target_is_no_target(project: Path) -> None:
     assert project.is_dir()
     frame = table().drop(columns="bought").assign(y=lambda t: t["size"] * 2 + t["age"] / 9)
@@ -232,6 +232,7 @@ def test_an_infinite_target_is_no_target(project: Path) -> None:
     assert "Rows without a target were left out: 1." in features(frame, target="y").notes
 
 
+@pytest.mark.alone
 def test_the_budget_holds_and_what_was_left_is_said(project: Path) -> None:
     assert project.is_dir()
     random = np.random.default_rng(0)
@@ -253,6 +254,7 @@ def test_the_budget_holds_and_what_was_left_is_said(project: Path) -> None:
     assert len(short.names) == 200
 
 
+@pytest.mark.slow
 def test_very_many_columns_are_ranked_by_what_they_tell_alone(project: Path) -> None:
     assert project.is_dir()
     random = np.random.default_rng(0)

@@ -180,7 +180,7 @@ def removed(book: Book) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("removed")
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", ["trees", pytest.param("linear", marks=pytest.mark.slow)])
 def test_the_endpoint_gives_the_same_bits_on_the_same_raw_rows(orders: Book, shell: Any, kind: str) -> None:
     orders("from sklearn.ensemble import HistGradientBoostingClassifier")
     orders("from sklearn.linear_model import LogisticRegression")

@@ -64,7 +64,10 @@ def test_rows_that_are_not_those_of_the_contract_have_none(book: Book) -> None:
     assert _told(made) == {"": "No contract of %mlops_prepare is known for these rows."}
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"[]", b'{"train": 3}'])
+@pytest.mark.parametrize(
+    "spoilt",
+    [pytest.param(b"", marks=pytest.mark.slow), pytest.param(b"[]", marks=pytest.mark.slow), b'{"train": 3}'],
+)
 def test_a_spoilt_note_of_the_rows_costs_nothing(book: Book, project: Path, spoilt: bytes) -> None:
     book(PREPARE)
     book(FIT.format(rows="prepared.train"))

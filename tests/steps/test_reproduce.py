@@ -106,6 +106,7 @@ def test_a_run_is_made_again(cell: Cell, shell: Any, tmp_path: Path) -> None:
     assert len(store.client.search_runs([store.experiment_id("e")])) == 1  # its cells logged nothing here
 
 
+@pytest.mark.slow
 def test_a_plain_cell_of_automatic_mode_is_made_again(cell: Cell, shell: Any) -> None:
     cell("%mlops_track e")
     for source in (IMPORTS, DATA, FIT.partition("\n")[2]):
@@ -114,6 +115,7 @@ def test_a_plain_cell_of_automatic_mode_is_made_again(cell: Cell, shell: Any) ->
     shell.mlops_magics_extension.watch().off()
 
 
+@pytest.mark.slow
 def test_forty_cells_run_back_and_forth(cell: Cell, shell: Any) -> None:
     for place in ORDER:
         shell.run_cell(SHUFFLED[place])  # one of them fails, as the notebook says
@@ -231,6 +233,7 @@ def test_cells_edited_or_run_out_of_order_are_said(cell: Cell, shell: Any) -> No
     assert cell("%mlops_reproduce first").reproduced  # the cells as they ran are kept, whatever the page says
 
 
+@pytest.mark.slow
 def test_what_cells_would_do_outside_is_asked_for(cell: Cell, project: Path) -> None:
     for source in (IMPORTS, DATA, "X.to_csv('x.csv')", "X = pd.read_csv('x.csv', index_col=0)", FIT):
         cell(source)
@@ -241,6 +244,7 @@ def test_what_cells_would_do_outside_is_asked_for(cell: Cell, project: Path) -> 
     assert (project / "x.csv").exists()
 
 
+@pytest.mark.slow
 def test_cells_that_await_failed_half_way_or_measure_time(cell: Cell, shell: Any) -> None:
     cell(IMPORTS + "\nimport asyncio")
     cell("await asyncio.sleep(0)\nlate = 1")

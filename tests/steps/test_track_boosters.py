@@ -165,6 +165,7 @@ accuracy = model.score(test[FEATURES], test["late"])
 """
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_lightgbm_goes_down_the_whole_road(book: Book, shell: Any) -> None:
     run = book(ROAD)
     assert run.model_kind == "LGBMClassifier"

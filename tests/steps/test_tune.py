@@ -373,6 +373,7 @@ class Patient(LogisticRegression):
         return super().fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_time_holds_for_all_of_it(project: Path, flights: pd.DataFrame) -> None:
     quick(flights, trials=1)  # what is imported once is no part of the promise
     began = time.monotonic()

@@ -114,7 +114,10 @@ def test_a_column_of_groups_is_no_feature_and_one_of_dates_is(visits: pd.DataFra
     assert list(numbers.estimator.feature_names_in_) == [*FEATURES, "day"]
 
 
-@pytest.mark.parametrize("library", ["polars", "arrow", "numpy", "list"])
+@pytest.mark.parametrize(
+    "library",
+    ["polars", *(pytest.param(name, marks=pytest.mark.slow) for name in ("arrow", "numpy", "list"))],
+)
 def test_values_and_rows_of_any_library(visits: pd.DataFrame, library: str) -> None:
     table: Any = pl.from_pandas(visits)
     rows: Any = {
@@ -134,6 +137,7 @@ def test_values_and_rows_of_any_library(visits: pd.DataFrame, library: str) -> N
     assert max(scores) < 0.75
 
 
+@pytest.mark.slow
 def test_numbers_are_predicted_by_groups_and_by_time(visits: pd.DataFrame) -> None:
     for split, by in (("group", "patient"), ("time", visits["day"])):
         rows = visits[["mark", "patient", "age"]] if split == "group" else visits[["mark", "age"]]

@@ -73,7 +73,11 @@ def test_what_a_watched_cell_fits_beside_a_search_is_its_own_run(auto: Book) -> 
 
 
 @pytest.mark.parametrize(
-    "cell", [SEARCH.format(trials=3).lstrip(), MAGIC.lstrip()], ids=["function", "magic"]
+    "cell",
+    [
+        pytest.param(SEARCH.format(trials=3).lstrip(), id="function", marks=pytest.mark.slow),
+        pytest.param(MAGIC.lstrip(), id="magic"),
+    ],
 )
 def test_a_search_in_a_tracked_cell_is_the_run_of_the_cell(
     cells: Book, shell: Any, cell: str, tmp_path: Path
@@ -130,6 +134,7 @@ def test_a_tracked_cell_that_fails_after_its_search_is_a_failed_run(cells: Book,
     assert sorted(run.info.status for run in _runs()[0]) == ["FAILED", "FINISHED"]
 
 
+@pytest.mark.slow
 def test_the_experiment_is_that_of_the_tracked_cell(cells: Book, shell: Any) -> None:
     run = cells("%%mlops_track other -o run\n" + SEARCH.format(trials=2).lstrip())
     assert run.name == "tune DecisionTreeClassifier"
@@ -150,6 +155,7 @@ def test_a_second_search_in_a_tracked_cell_is_a_run_of_its_own(cells: Book, shel
     assert len(below) == 4
 
 
+@pytest.mark.slow
 def test_making_a_tracked_search_again_logs_no_second_one(cells: Book) -> None:
     run = cells(
         "%%mlops_track --name tuned -o run\n" + SEARCH.format(trials=3).lstrip() + "best = study.score"
@@ -161,6 +167,7 @@ def test_making_a_tracked_search_again_logs_no_second_one(cells: Book) -> None:
     assert [len(each) for each in _runs()] == before
 
 
+@pytest.mark.slow
 def test_what_a_search_may_keep_in_pickle_its_cell_may(cells: Book) -> None:
     cells("class Mine(DecisionTreeClassifier):\n    pass\ntree = Mine(random_state=0, max_depth=3)")
     cell = SEARCH.format(trials=2).replace("workers=1", "workers=1, allow_pickle={}").lstrip()
@@ -171,6 +178,7 @@ def test_what_a_search_may_keep_in_pickle_its_cell_may(cells: Book) -> None:
     assert allowed.model_id is not None
 
 
+@pytest.mark.slow
 def test_a_search_that_was_made_outside_is_the_run_of_a_new_tracked_cell_too(cells: Book, shell: Any) -> None:
     cells("%mlops_track e\n%mlops_track --off")
     cells(SEARCH.format(trials=3))

@@ -157,6 +157,7 @@ def test_two_kernels_that_log_the_same_table_at_once_lose_nothing(
     assert len(digests) == 2, "the table and its column, each kept once"
 
 
+@pytest.mark.slow
 @stores(plain=("server",))
 def test_a_search_goes_on_from_the_trials_that_it_had(book: Book, place: Place, experiment: str) -> None:
     book(

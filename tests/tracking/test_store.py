@@ -11,7 +11,6 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.store import Store, door, open_store
 
 
-@pytest.mark.alone
 def test_a_new_store_is_made_at_the_root_and_kept_out_of_git(project: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     (project / ".gitignore").write_text("*.pyc")
@@ -26,6 +25,7 @@ def test_a_new_store_is_made_at_the_root_and_kept_out_of_git(project: Path) -> N
     assert (project / ".gitignore").read_text().splitlines() == lines
 
 
+@pytest.mark.alone
 def test_a_server_that_is_down_costs_a_moment_and_says_where(project: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
