@@ -10,11 +10,16 @@ from typing import Any
 import orjson
 
 from mlops_magics.artifact.proof import run
+from mlops_magics.artifact.prover import WAIT
+from mlops_magics.artifact.waiting import wait
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Print one line of JSON: what the model answered, or why it did not.
+
+    Args:
+        words: The words of the command line; those of this process by default.
 
     Returns:
         The exit code: 0, or 1 after an error.
@@ -24,7 +29,7 @@ def main() -> int:
     parser.add_argument("--allow-pickle", action="store_true")
     parser.add_argument("--allow-code", action="store_true")
     parser.add_argument("--rows", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     told: dict[str, Any]
     try:
         told = run(
@@ -33,9 +38,11 @@ def main() -> int:
     except MLOpsError as error:
         refused = isinstance(error, RefusedError)
         told = {"error": {"what": error.what, "remedy": error.remedy, "refused": refused}}
+    sys.stdout.flush()  # what the model printed comes first
     sys.stdout.buffer.write(b"\n" + orjson.dumps(told, default=str) + b"\n")
+    sys.stdout.flush()
     return int("error" in told)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(wait(main, float(sys.argv[2])) if sys.argv[1:2] == [WAIT] else main())

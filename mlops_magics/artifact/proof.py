@@ -22,6 +22,7 @@ import orjson
 
 from mlops_magics.artifact.loadback import as_json
 from mlops_magics.artifact.loading import LoadedModel, load, typed
+from mlops_magics.artifact.prover import PROVER
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 
 _KEPT = (
@@ -95,22 +96,31 @@ def prove(
     asked = ["--allow-pickle"] if allow_pickle else []
     asked += ["--allow-code"] if allow_code else []
     asked += [] if rows is None else ["--rows", str(rows.resolve())]
-    command = [sys.executable, "-P", "-m", "mlops_magics.artifact", str(folder.resolve()), *asked]
+    words, known = [str(folder.resolve()), *asked], environment(os.environ)
     try:
-        child = subprocess.run(  # noqa: S603 - our own module, no shell
-            command,
-            env=environment(os.environ),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-        )
+        child = PROVER.ask(words, known, timeout) or _from_cold(words, known, timeout)
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(
             f"The model did not answer within {timeout:g} seconds in a fresh process.",
             "Give it more time, or log a smaller example.",
         ) from error
     return _answer(child)
+
+
+def get_ready() -> None:
+    """Let what a proof needs be imported already, while something else is done; it returns at once."""
+    PROVER.start(environment(os.environ))
+
+
+def _from_cold(words: list[str], known: dict[str, str], timeout: float) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603 - our own module, no shell
+        [sys.executable, "-P", "-m", "mlops_magics.artifact", *words],
+        env=known,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def _answer(child: subprocess.CompletedProcess[bytes]) -> Proof:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mlops_magics.artifact.order import Order
-from mlops_magics.artifact.proof import environment
+from mlops_magics.artifact.proof import environment, get_ready
 
 _SECONDS = 20.0  # until a process that may still be importing takes its order
 
@@ -78,9 +78,13 @@ class Standby:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process, unless one waits already. It returns at once."""
+        """Start the process, unless one waits already. It returns at once.
+
+        What a registration will ask for is made ready too: it is what usually comes next.
+        """
         if self.pid is None:
             self._process = launch("standby", str(os.getpid()))
+            get_ready()
 
     def hand_over(self, order: Order) -> bool:
         """Give the waiting process an order. No other one is started in its place.

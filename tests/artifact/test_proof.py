@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 
 from mlops_magics.artifact import proof
 from mlops_magics.artifact.loading import load
+from mlops_magics.artifact.prover import PROVER
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 
 
@@ -62,7 +63,7 @@ def test_time_is_bounded(saved: Path) -> None:
 @pytest.mark.parametrize("said", [b"", b"no json", b"[]", b"{}"])
 def test_a_child_that_crashes_is_quoted(said: bytes, monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
     ended = subprocess.CompletedProcess([], -11, said, b"Segmentation fault")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(PROVER, "ask", lambda *_: ended)
     with pytest.raises(MLOpsError, match="ended with -11: Segmentation fault"):
         proof.prove(saved)
 

@@ -108,6 +108,7 @@ def register(
     if name is not None:
         checked_name(name, "model")
     store = open_store(settings)
+    proof.get_ready()
     found = subject.find(store, model)
     if name is None and found.version is None:
         raise UsageError(
@@ -118,8 +119,7 @@ def register(
     with subject.files(store, found) as folder, tempfile.TemporaryDirectory(prefix="mlops-") as copy:
         private = Path(copy, "model")
         shutil.copytree(folder, private, symlinks=True)
-        consents = _Consents(allow_pickle, allow_code)
-        proved = _proved(private, example, found.shown, consents)
+        proved = _proved(private, example, found.shown, _Consents(allow_pickle, allow_code))
         known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
     contract = None if known.contract is None else known.contract[0]
