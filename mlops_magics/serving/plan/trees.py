@@ -29,9 +29,9 @@ class Ensemble:
     """
 
     def __init__(self, trees: Trees) -> None:
-        self._value = np.ascontiguousarray(trees.value)
         self._single = trees.single
         self._kernel = _kernel(trees)
+        self._value = trees.value.take(self._kernel.nodes, axis=0)
         self.width = len(trees.roots)
 
     def values(self, columns: Floats) -> Iterator[tuple[slice, Array]]:
@@ -41,7 +41,7 @@ class Ensemble:
             columns: The rows, columns first.
 
         Yields:
-            Some rows, and the values of all trees for them: rows x trees x values.
+            Some rows, and the values of all trees for them: rows x trees x values, an array of its own.
         """
         if self._single:
             columns = columns.astype(np.float32).astype(np.float64)
@@ -69,11 +69,9 @@ class Ensemble:
         found = np.empty((columns.shape[1], len(start)), dtype=start.dtype)
         for part, values in self.values(columns):
             many = part.stop - part.start
-            rounds = values.reshape(many, -1, len(start))
-            line = np.empty((many, rounds.shape[1] + 1, len(start)), dtype=start.dtype)
-            line[:, 0] = start
-            line[:, 1:] = rounds
-            found[part] = np.add.accumulate(line, axis=1)[:, -1]
+            rounds = values.reshape(many, -1, len(start)).astype(start.dtype, copy=False)
+            rounds[:, 0] += start
+            found[part] = np.add.accumulate(rounds, axis=1)[:, -1]
         return found
 
 
