@@ -21,9 +21,10 @@ from mlops_magics.serving.codec import Batch, Columns, RequestError
 from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
-from mlops_magics.serving.journal.entries import Answered, Call, Refused
+from mlops_magics.serving.journal.entries import Answered, Calls, Refused
 from mlops_magics.serving.lanes import Lane, Lanes, Role
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
+from mlops_magics.serving.patience import Patience
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Hear, Route, hears, says
@@ -109,6 +110,7 @@ class App:
         self._predictor = predictor
         self._access = access
         self._limits = limits
+        self._patience = Patience(limits.seconds)
         self._metrics = metrics
         self._journal = journal
         self._terms = terms
@@ -337,7 +339,7 @@ class App:
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._limits.seconds):
+            with self._patience:
                 while True:
                     message = await request.receive()
                     if message["type"] == "http.disconnect":
