@@ -17,7 +17,7 @@ from mlops_magics.foundation.version import VERSION
 from mlops_magics.serving import description, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
 from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
@@ -28,6 +28,7 @@ from mlops_magics.serving.patience import Patience
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Hear, Route, hears, says
+from mlops_magics.serving.rows import Columns
 from mlops_magics.serving.scoring import Scoring
 from mlops_magics.serving.terms import BreachError, Terms
 

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
 from mlops_magics.serving.engines import Engine
 from mlops_magics.serving.journal.entries import Call
 from mlops_magics.serving.predictor import joined
+from mlops_magics.serving.rows import Columns
 
 _log = logging.getLogger(__name__)
 _REQUESTS = 64  # more at once gain little and make the first one wait for the last

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlops_magics.artifact.loading import Method
-    from mlops_magics.serving.codec import Columns
+    from mlops_magics.serving.rows import Columns
 
 INPUT: Final = "input."
 """What the name of a column of the model's begins with in a journal."""
