@@ -349,7 +349,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log.exception("The application failed.")
         finally:
-            self.shared.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self.shared.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self._loop)))
         if not exchange.answered and not exchange.gone:
             self._end(500)
 

@@ -26,11 +26,12 @@ class Patience:
         self._begun: dict[Task, float] = {}  # the oldest first
         self._late: set[Task] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> None:
         """Begin."""
-        loop = asyncio.get_running_loop()
-        self._begun[_task()] = loop.time()
+        self._loop = loop = asyncio.get_running_loop()
+        self._begun[self._task()] = loop.time()
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._look, loop)
 
@@ -38,12 +39,15 @@ class Patience:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End; raises TimeoutError where the time was up."""
-        task = _task()
+        task = self._task()
         self._begun.pop(task, None)
         if task in self._late:
             self._late.discard(task)
             if task.uncancel() == 0 and kind is asyncio.CancelledError:
                 raise TimeoutError from error
+
+    def _task(self) -> Task:
+        return cast("Task", asyncio.current_task(self._loop))  # to look for the loop would cost a system call
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cut off those whose time is up, and come again when that of the next one is."""
@@ -56,7 +60,3 @@ class Patience:
             del self._begun[task]
             self._late.add(task)
             task.cancel()
-
-
-def _task() -> Task:
-    return cast("Task", asyncio.current_task())

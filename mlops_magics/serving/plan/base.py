@@ -116,8 +116,7 @@ def matrix(value: Value) -> Floats:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, list):
-        # An array made of arrays takes much longer for one row.
-        return np.concatenate(value, dtype=np.float64, casting="unsafe").reshape(len(value), -1)
+        return np.array(value, dtype=np.float64)
     return cast("Floats", value.toarray().T)
 
 

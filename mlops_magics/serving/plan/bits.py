@@ -20,6 +20,7 @@ from mlops_magics.serving.plan.base import Array, Floats
 from mlops_magics.serving.plan.nodes import Places, Trees
 
 _TOGETHER: Final = 256  # trees in one table: larger ones leave the processor's cache
+_ONE: Final = {one.itemsize: one for one in (np.uint8(1), np.uint16(1), np.uint32(1), np.uint64(1))}
 _CACHE: Final = 256 * 1024  # bytes that are looked up at once, for the same reason
 
 
@@ -217,7 +218,7 @@ class _Column:
 
 def _lowest(words: Any) -> Array:  # noqa: ANN401 - unsigned integers of any size
     """Find the lowest bit that is set, counted from 1."""
-    below = words ^ (words - words.dtype.type(1))  # that bit, and all below it
+    below = words ^ (words - _ONE[words.dtype.itemsize])  # that bit, and all below it
     if hasattr(np, "bitwise_count"):
         found: Array = np.bitwise_count(below)
     else:  # before numpy 2; exact for powers of two
