@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,16 +18,18 @@ from mlops_magics.foundation.version import VERSION
 from mlops_magics.serving import description, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
 from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
-from mlops_magics.serving.journal.entries import Answered, Call, Refused
+from mlops_magics.serving.journal.entries import Answered, Calls, Refused
 from mlops_magics.serving.lanes import Lane, Lanes, Role
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
+from mlops_magics.serving.patience import Patience
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Hear, Route, hears, says
+from mlops_magics.serving.rows import Columns
 from mlops_magics.serving.scoring import Scoring
 from mlops_magics.serving.terms import BreachError, Terms
 
@@ -35,6 +38,7 @@ Send = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger(__name__)
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
 _SHADOWS = 64  # requests that may wait for a shadow; more are not worth what they cost
+_TIMING = b"decode;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f"
 _FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -109,6 +113,7 @@ class App:
         self._predictor = predictor
         self._access = access
         self._limits = limits
+        self._patience = Patience(limits.seconds)
         self._metrics = metrics
         self._journal = journal
         self._terms = terms
@@ -183,7 +188,7 @@ class App:
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request; no error leaves this method."""
-        headers = list(scope["headers"])
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
         heads = dict(headers)
         request = Request(scope["method"], scope["path"], heads, receive, request_id(heads))
         known = self.routes.get(request.path)
@@ -223,7 +228,7 @@ class App:
             request.body = await self._body(request)
             request.lane = self.lanes.choose(request.path, request.heads, request.id)
         except RequestError as error:
-            self._note_refusal(live, Call(request.id, 1, request.started), error)
+            self._note_refusal(live, request, error)
             raise
         if request.lane is not live:
             try:
@@ -239,11 +244,10 @@ class App:
 
     async def _noted(self, request: Request, lane: Lane) -> Answer:
         """Answer a request in its lane, and note it where it is refused."""
-        call = Call(request.id, 1, request.started)
         try:
-            answer = await self._predict(request, lane, call)
+            answer = await self._predict(request, lane)
         except RequestError as error:
-            self._note_refusal(lane, call, error)
+            self._note_refusal(lane, request, error)
             if error.status == 500 or error.status == 504:  # noqa: PLR1714, PLR2004 - it failed, or took too long
                 self.lanes.failed(lane)
             raise
@@ -258,36 +262,42 @@ class App:
         try:
             if request.heads.get(b"content-encoding") is None:
                 batch = hear(request.body, request.heads)
-                job = lane.batcher.submit(
-                    batch, request.id, Call(request.id, batch.rows, time.perf_counter())
-                )
+                job = lane.batcher.submit(batch, request.id, time.perf_counter(), math.nan)
                 job.answer.add_done_callback(lambda told: told.cancelled() or told.exception())
         except RequestError:
             lane.failed += 1
 
-    def _note_refusal(self, lane: Lane, call: Call, error: RequestError) -> None:
+    def _note_refusal(self, lane: Lane, request: Request, error: RequestError) -> None:
         if self._journal:
             rule = error.rule if isinstance(error, BreachError) else None
-            self._journal.note(Refused(call, error.status, error.code, lane.version, error.column, rule))
+            told = (error.status, error.code, lane.version, error.column, rule)
+            self._journal.note(Refused(request.id, request.started, request.decode, *told))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""
-        ended = time.perf_counter()
-        for job in jobs:
-            if job.call:
-                job.call.queue, job.call.predict = job.started - job.queued, ended - job.started
-        calls = [job.call for job in jobs if job.call]
+        spent = time.perf_counter() - jobs[0].started
+        calls = Calls(
+            ids=[job.request_id for job in jobs],
+            rows=[job.batch.rows for job in jobs],
+            began=[job.began for job in jobs],
+            decode=[job.decode for job in jobs],
+            queue=[job.started - job.queued for job in jobs],
+            predict=[spent] * len(jobs),
+            encode=[math.nan] * len(jobs),
+        )
+        for place, job in enumerate(jobs):
+            job.noted = (calls.encode, place)
         if self._journal:
             method = jobs[0].batch.method
             self._journal.note(Answered(calls, columns, found, method, lane.version, lane.role))
 
-    async def _predict(self, request: Request, lane: Lane, call: Call) -> Answer:
+    async def _predict(self, request: Request, lane: Lane) -> Answer:
         """Decode, queue, predict, encode."""
         clock = time.perf_counter()
         batch = await self._decode(request, lane.hears[request.path])
         decoded = time.perf_counter()
-        call.rows, call.decode = batch.rows, decoded - clock
-        job = lane.batcher.submit(batch, request.id, call)
+        request.decode = decoded - clock
+        job = lane.batcher.submit(batch, request.id, request.started, request.decode)
         await self._wait(job, request)
         predicted = time.perf_counter()
         found = job.answer.result()
@@ -295,27 +305,25 @@ class App:
             answer = Answer(lane.predictor.encode(found))
         else:
             more = [
-                await self._more(replace(batch, method=method), request, lane, call)
-                for method in batch.reply.also
+                await self._more(replace(batch, method=method), request, lane) for method in batch.reply.also
             ]
             answer = batch.reply.write([found, *more])
         if len(answer.body) >= packing.LARGE and packing.wants_gzip(request.heads.get(b"accept-encoding")):
             answer = await asyncio.to_thread(packing.packed, answer)
         ended = time.perf_counter()
-        call.encode = ended - predicted
-        spans = (
-            ("decode", decoded - clock),
-            ("queue", job.started - job.queued),
-            ("predict", job.ended - job.started),
-            ("encode", ended - predicted),
+        job.encoded(ended - predicted)
+        request.timing = _TIMING % (
+            request.decode * 1e3,
+            (job.started - job.queued) * 1e3,
+            (job.ended - job.started) * 1e3,
+            (ended - predicted) * 1e3,
         )
-        request.timing = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in spans)
         self._metrics.predicted(batch.rows, ended - request.started)
         return answer
 
-    async def _more(self, batch: Batch, request: Request, lane: Lane, call: Call) -> np.ndarray[Any, Any]:
+    async def _more(self, batch: Batch, request: Request, lane: Lane) -> np.ndarray[Any, Any]:
         """Ask the model for one thing more about the same rows; it is noted beside the first."""
-        job = lane.batcher.submit(batch, request.id, replace(call))
+        job = lane.batcher.submit(batch, request.id, request.started, request.decode)
         await self._wait(job, request)
         return job.answer.result()
 
@@ -337,7 +345,7 @@ class App:
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._limits.seconds):
+            with self._patience:
                 while True:
                     message = await request.receive()
                     if message["type"] == "http.disconnect":
@@ -382,7 +390,7 @@ class App:
             *answer.headers,
         ]
         if request.timing:
-            headers.append((b"server-timing", request.timing.encode()))
+            headers.append((b"server-timing", request.timing))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})

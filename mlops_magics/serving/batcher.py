@@ -13,17 +13,17 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
 from mlops_magics.serving.engines import Engine
-from mlops_magics.serving.journal.entries import Call
 from mlops_magics.serving.predictor import joined
+from mlops_magics.serving.rows import Columns
 
 _log = logging.getLogger(__name__)
 _REQUESTS = 64  # more at once gain little and make the first one wait for the last
@@ -40,19 +40,29 @@ class Job:
         answer: Its answer, or the RequestError that it ends with; cancel it to drop the request.
         queued: When it came.
         quick: Whether it is answered on the event loop, before anything else can happen to it.
-        call: What the journal knows of it.
+        began: When its request came.
+        decode: How long reading it took.
         started: When its computation started.
         ended: When its computation ended.
+        noted: Where it is noted how long writing the answer took.
     """
 
     batch: Batch
     request_id: str
     answer: asyncio.Future[np.ndarray[Any, Any]]
     quick: bool = False
-    call: Call | None = None
+    began: float = 0.0
+    decode: float = 0.0
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
+    noted: tuple[MutableSequence[float], int] | None = None
+
+    def encoded(self, seconds: float) -> None:
+        """Tell whoever has noted the job how long it took to write its answer."""
+        if self.noted is not None:
+            times, place = self.noted
+            times[place] = seconds
 
 
 Note = Callable[[Sequence[Job], Columns, np.ndarray[Any, Any]], None]
@@ -95,13 +105,14 @@ class Batcher:
         """How many requests wait and have not been dropped."""
         return sum(not job.answer.done() for job in (*self._waiting, *self._quick))
 
-    def submit(self, batch: Batch, request_id: str, call: Call | None = None) -> Job:
+    def submit(self, batch: Batch, request_id: str, began: float = 0.0, decode: float = 0.0) -> Job:
         """Queue a request.
 
         Args:
             batch: What it asks.
             request_id: Its id, for the log.
-            call: What the journal knows of it.
+            began: When its request came.
+            decode: How long reading it took.
 
         Returns:
             The job; await its ``answer``, cancel it when nobody waits for it any more.
@@ -114,7 +125,8 @@ class Batcher:
         if len(self._waiting) + len(self._quick) >= self._queue and self.waiting >= self._queue:
             raise RequestError(429, "QUEUE_FULL", "Too many requests wait; send it again a little later.")
         loop = asyncio.get_running_loop()
-        job = Job(batch, request_id, loop.create_future(), self._predictor.quick(batch.rows), call)
+        quick = self._predictor.quick(batch.rows)
+        job = Job(batch, request_id, loop.create_future(), quick, began, decode)
         if job.quick:
             if not self._quick:
                 loop.call_soon(self._answer_quick)

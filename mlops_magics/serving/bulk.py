@@ -13,8 +13,8 @@ from mlops_magics.artifact.loading import Method
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.serving.arrays import array
 from mlops_magics.serving.cells import CellError, decoder
-from mlops_magics.serving.codec import Columns
 from mlops_magics.serving.predictor import Predictor
+from mlops_magics.serving.rows import Columns
 
 if TYPE_CHECKING:
     import pyarrow as pa

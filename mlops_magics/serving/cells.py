@@ -20,7 +20,7 @@ Decoder = Callable[[Cells], Array]
 _NONE = type(None)
 _INT = frozenset({int})
 _EXACT = 2**53  # beyond it a float skips integers
-_LIMITS = {"long": (-(2**63), 2**63 - 1), "integer": (-(2**31), 2**31 - 1)}
+LIMITS = {"long": (-(2**63), 2**63 - 1), "integer": (-(2**31), 2**31 - 1)}
 _FLOAT_MOST = float(np.finfo(np.float32).max)
 _YEARS = range(1678, 2262)  # what nanoseconds in 64 bits can hold
 
@@ -73,7 +73,7 @@ def _floats(dtype: type[np.floating[Any]], word: str) -> Callable[[bool], Decode
 
 
 def _integers(dtype: type[np.integer[Any]], word: str) -> Callable[[bool], Decoder]:
-    low, high = _LIMITS[word]
+    low, high = LIMITS[word]
 
     def make(required: bool) -> Decoder:  # noqa: FBT001 - called by the table below only
         expected = f"{word} (a whole number)" if required else f"{word} (a whole number) or null"

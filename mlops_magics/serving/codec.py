@@ -21,10 +21,12 @@ from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Schema
 from mlops_magics.serving.cells import CellError, Decoder, decoder, guessed, parser
 from mlops_magics.serving.reply import Reply
+from mlops_magics.serving.rows import Columns, Layout, Rows
 
-Columns = dict[str, np.ndarray[Any, Any]]
-Rows = Sequence[Sequence[Any]]
+Found = dict[str, Sequence[Any]] | Rows
+"""The raw cells of each column, or rows that are sound."""
 
+_FEW = 16  # rows of a request; more are typed column by column at once
 _NUMBERS = frozenset({float, int})
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 _SPLIT_KEYS = frozenset({"columns", "data", "index"})
@@ -52,21 +54,28 @@ class RequestError(Exception):
         self.row = row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
     """What a request asks for.
 
     Attributes:
-        columns: One array a column, in the model's order.
+        held: One array a column, in the model's order, or rows of which these can be made.
         rows: How many rows there are.
         method: Which method of the estimator is asked.
         reply: How the answer is written; None for MLflow's JSON.
     """
 
-    columns: Columns
+    held: Columns | Rows
     rows: int
     method: Method
     reply: Reply | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """One array a column, in the model's order."""
+        if isinstance(self.held, Rows):
+            self.held = self.held.typed()
+        return self.held
 
 
 class Codec:
@@ -87,7 +96,7 @@ class Codec:
         names: Sequence[str] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        columns = schema.columns if schema else ()
+        self._columns = columns = schema.columns if schema else ()
         self._names: tuple[str, ...] | None = schema.names if schema else tuple(names) if names else None
         self._decoders: dict[str, Decoder] = {column.name: decoder(column) for column in columns}
         self._parsers = {column.name: parser(column.type) for column in columns}
@@ -103,7 +112,7 @@ class Codec:
         )
         self._methods = tuple(methods)
         self.limits = limits or Limits()
-        self._last: tuple[list[Any], list[tuple[str, int]]] = ([], [])
+        self._last: tuple[list[Any], list[tuple[str, int]], Layout | None] = ([], [], None)
 
     def decode(self, body: bytes, content_type: str | None) -> Batch:
         """Read a request.
@@ -127,7 +136,7 @@ class Codec:
             return self._batch(*self._csv(body), self._methods[0])
         content = parsed(body)
         form = [key for key in content if key in _FORMS]
-        if len(form) != 1 or not content.keys() <= {form[0], "params"}:
+        if len(form) != 1 or len(content) != 1 + ("params" in content):
             _bad(f"The body must have exactly one of {', '.join(_FORMS)}, and at most params beside it.")
         method = self.method(content["params"]) if "params" in content else self._methods[0]
         return self._batch(*self._read(form[0], content[form[0]]), method)
@@ -182,7 +191,7 @@ class Codec:
             _bad(f"params.method must be one of: {', '.join(self._methods)}.")
         return cast("Method", params["method"])
 
-    def _read(self, form: str, content: Any) -> tuple[dict[str, Sequence[Any]], int]:  # noqa: ANN401 - JSON
+    def _read(self, form: str, content: Any) -> tuple[Found, int]:  # noqa: ANN401 - JSON
         """Bring one of the forms to columns of raw values."""
         if form == "dataframe_split":
             return self._split(content)
@@ -199,29 +208,36 @@ class Codec:
         names = self._names or [str(place) for place in range(width)]
         return self._rows(list(names), content)
 
-    def _split(self, content: Any) -> tuple[dict[str, Sequence[Any]], int]:  # noqa: ANN401 - JSON
+    def _split(self, content: Any) -> tuple[Found, int]:  # noqa: ANN401 - JSON
         if not isinstance(content, dict) or not content.keys() <= _SPLIT_KEYS:
             _bad("dataframe_split must be an object with columns and data.")
         names, data = content.get("columns"), content.get("data")
-        if not isinstance(names, list | None) or not isinstance(data, list):
+        if not (names is None or isinstance(names, list)) or not isinstance(data, list):
             _bad("dataframe_split must have the lists columns and data.")
         self.count(len(data))
         if names is None:  # of a model that knows its columns by their place
             names = [str(place) for place in range(len(data[0]) if isinstance(data[0], list) else 0)]
         return self._rows(names, data)
 
-    def _rows(self, names: list[Any], data: list[Any]) -> tuple[dict[str, Sequence[Any]], int]:
-        """Turn rows into columns; the places of the last request's columns are remembered."""
+    def _rows(self, names: list[Any], data: list[Any]) -> tuple[Found, int]:
+        """Take few rows as they are, and turn many into columns."""
+        places, layout = self._laid(names, data)
+        if layout is not None and len(data) <= _FEW and layout.sound(data):
+            return Rows(layout, data), len(data)
+        return _across(places, data), len(data)
+
+    def _laid(self, names: list[Any], data: list[Any]) -> tuple[list[tuple[str, int]], Layout | None]:
+        """Find the places of the model's columns; those of the last request are remembered."""
         width = len(names)
         for place, row in enumerate(data):
             if type(row) is not list or len(row) != width:
                 _bad(f"Each row must be a list of {width} cells.", row=place)
-        last, places = self._last
+        last, places, layout = self._last
         if names != last or not places:
             places = self._places(names)
-            self._last = (names, places)
-        across = list(zip(*data, strict=True))
-        return {name: across[place] for name, place in places}, len(data)
+            layout = Layout.of(self._columns, dict(places), width)
+            self._last = (names, places, layout)
+        return places, layout
 
     def _places(self, names: list[Any]) -> list[tuple[str, int]]:
         if not all(type(name) is str or type(name) is int for name in names):
@@ -269,9 +285,9 @@ class Codec:
         if not lines:
             _bad("The CSV has no header.")
         self.count(len(lines) - 1)
-        found, rows = self._rows(list(lines[0]), lines[1:])
-        guess = parser(None)
-        return {name: list(map(self._parsers.get(name, guess), found[name])) for name in found}, rows
+        names, data, guess = list(lines[0]), lines[1:], parser(None)
+        found = _across(self._laid(names, data)[0], data)
+        return {name: list(map(self._parsers.get(name, guess), found[name])) for name in found}, len(data)
 
     def count(self, rows: int) -> None:
         """Refuse a request without rows, or with too many; raises RequestError."""
@@ -280,8 +296,10 @@ class Codec:
         if rows > self.limits.rows:
             raise RequestError(413, "TOO_MANY_ROWS", f"The request has more than {self.limits.rows} rows.")
 
-    def _batch(self, found: dict[str, Sequence[Any]], rows: int, method: Method) -> Batch:
-        """Check and type each column, in the model's order."""
+    def _batch(self, found: Found, rows: int, method: Method) -> Batch:
+        """Check and type each column, in the model's order, where that is not left for later."""
+        if isinstance(found, Rows):
+            return Batch(found, rows, method)
         columns: Columns = {}
         typed = self._doubles(found)
         for name in found if self._names is None else self._names:
@@ -316,6 +334,12 @@ class Codec:
             if cells and all(kinds.issuperset(map(type, each)) for each in cells):
                 typed.update(zip(names, np.array(cells, dtype=np.float64), strict=True))
         return typed
+
+
+def _across(places: list[tuple[str, int]], data: list[Any]) -> dict[str, Sequence[Any]]:
+    """Turn rows into columns."""
+    across = list(zip(*data, strict=True))
+    return {name: across[place] for name, place in places}
 
 
 _NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN', re.DOTALL)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlops_magics.artifact.loading import LoadedModel, Method
-from mlops_magics.serving.codec import Columns
+from mlops_magics.serving.rows import Columns
 
 _BLOCKS = 6  # beyond it, putting blocks side by side costs more than one column at a time
 _GAP: Any = None  # numpy compares objects with it one by one

@@ -10,7 +10,7 @@ import numpy as np
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.schema import Column
 from mlops_magics.serving.cells import decoder
-from mlops_magics.serving.codec import Columns
+from mlops_magics.serving.rows import Columns
 
 
 def stored_columns(loaded: LoadedModel) -> Columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -20,6 +21,11 @@ from mlops_magics.serving.routes import Heads, Route
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
+_DRAWN = 256  # ids at once
+_fresh: list[str] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh.clear)  # else two processes would give the same ids
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -34,6 +40,7 @@ class Request:
         receive: What gives its body, and tells when the client leaves.
         id: Its id.
         started: When it came, on the clock of ``time.perf_counter``.
+        decode: Seconds that reading it took; NaN before it was read.
         timing: How long its stages took, as a header.
         body: Its body, once it was read.
         lane: The version that answers it, once that is chosen.
@@ -45,15 +52,24 @@ class Request:
     receive: Receive
     id: str
     started: float = field(default_factory=time.perf_counter)
-    timing: str = ""
+    decode: float = math.nan
+    timing: bytes = b""
     body: bytes = b""
     lane: Lane | None = None
 
 
 def request_id(heads: Heads) -> str:
     """Take the client's own id if it is harmless in a log and a header, else make one."""
-    given = heads.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    given = heads.get(b"x-request-id")
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else _fresh_id()
+
+
+def _fresh_id() -> str:
+    """Make an id; the kernel is asked for many at once, as that costs it hardly more than one."""
+    if not _fresh:
+        drawn = os.urandom(16 * _DRAWN).hex()
+        _fresh.extend(drawn[start : start + 32] for start in range(0, len(drawn), 32))
+    return _fresh.pop()
 
 
 def refusal(error: RequestError, request: Request, route: Route | None) -> Answer:

@@ -1,55 +1,57 @@
-"""A worker's network side: uvicorn's HTTP protocol on inherited sockets, and a drain that resets nobody."""
+"""A worker's network side: HTTP connections on inherited sockets, and a drain that resets nobody."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any
 
-import uvicorn
-from uvicorn.server import ServerState
-
+from mlops_magics.serving.connection import App, Connection, Message, Shared
 from mlops_magics.serving.identity import Identity
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
-_KEEP_ALIVE = 75  # seconds: a client's pool may rest that long between two requests
+_KEEP_ALIVE = 75.0  # seconds: a client's pool may rest that long between two requests
 _HANDSHAKE = 10.0  # seconds that a client may take to begin TLS
 _TICK = 0.02  # seconds between two looks at the connections of a worker that drains
 
 
-class _Farewell:
-    """Tell each client of a draining worker, with its answer, that the connection ends here."""
+class _Life:
+    """Starts and stops an ASGI application."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.leaving = False
+        self._asked: asyncio.Queue[Message] = asyncio.Queue()
+        self._told: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
 
-    def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        return self._app(scope, receive, _closing(send) if self.leaving else send)
+    async def start(self) -> bool:
+        """Start it; tells whether it did."""
+        self._task = asyncio.create_task(self._live())
+        return await self._ask("startup")
 
+    async def stop(self) -> None:
+        """Stop it."""
+        await self._ask("shutdown")
 
-def _closing(send: Send) -> Send:
-    async def closing(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-        await send(message)
+    async def _ask(self, what: str) -> bool:
+        self._asked.put_nowait({"type": f"lifespan.{what}"})
+        told = await self._told.get()
+        return bool(told["type"] == f"lifespan.{what}.complete")
 
-    return closing
+    async def _live(self) -> None:
+        try:
+            await self._app({"type": "lifespan"}, self._asked.get, self._told.put)
+        finally:  # it may have ended without a word
+            self._told.put_nowait({"type": "lifespan.ended"})
 
 
 class Front:
     """Accepts connections for an ASGI application.
 
-    uvicorn's own Server closes idle connections at once when it ends. A request that is on its way at
-    that moment is then answered with a reset. This one first answers what still comes, says
-    ``connection: close`` with each answer, and closes a connection only after it has been quiet.
+    A server that closes idle connections at once when it ends resets the request that is on its way at
+    that moment. This one first answers what still comes, says ``connection: close`` with each answer, and
+    closes a connection only after it has been quiet.
 
     Args:
         app: The ASGI application.
@@ -58,24 +60,10 @@ class Front:
 
     def __init__(self, app: App, identity: Identity | None = None) -> None:
         self._identity = identity
-        self._farewell = _Farewell(app)
-        self._config = uvicorn.Config(
-            self._farewell,
-            interface="asgi3",
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE,
-        )
-        self._config.load()
-        self._lifespan = self._config.lifespan_class(self._config)
-        self._state = ServerState()
+        self._life = _Life(app)
+        self._shared = Shared(app)
         self._servers: dict[socket.socket, asyncio.AbstractServer] = {}
+        self._quiet: dict[Connection, tuple[int, float]] = {}
         self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -84,8 +72,7 @@ class Front:
         Raises:
             RuntimeError: The application's own start failed; the log says why.
         """
-        await self._lifespan.startup()
-        if self._lifespan.should_exit:
+        if not await self._life.start():
             raise RuntimeError("the application did not start")
         self._set_date()
         self._clock = asyncio.create_task(self._tick())
@@ -96,7 +83,7 @@ class Front:
         if self._identity:
             tls = {"ssl": self._identity.context, "ssl_handshake_timeout": _HANDSHAKE}
         loop = asyncio.get_running_loop()
-        self._servers[sock] = await loop.create_server(self._protocol, sock=sock, **tls)
+        self._servers[sock] = await loop.create_server(lambda: Connection(self._shared), sock=sock, **tls)
 
     def refuse(self, sock: socket.socket) -> None:
         """Accept no further connection of a socket; those that are open stay."""
@@ -109,47 +96,43 @@ class Front:
             linger: How long a connection must have been quiet before it is closed.
             seconds: After this time what is still under way is cut off.
         """
-        self._farewell.leaving = True
+        self._shared.leaving = True
         for sock in list(self._servers):
             self.refuse(sock)
+        self._quiet.clear()
         deadline = time.monotonic() + seconds
-        quiet: dict[Any, tuple[Any, float]] = {}
-        while self._state.connections and time.monotonic() < deadline:
-            self._close_quiet(quiet, linger)
+        while self._shared.open and time.monotonic() < deadline:
+            self._close_quiet(linger)
             await asyncio.sleep(_TICK)
-        for task in list(self._state.tasks):
+        for task in list(self._shared.tasks):
             task.cancel()
         if self._clock:
             self._clock.cancel()
-        await self._lifespan.shutdown()
+        await self._life.stop()
 
-    def _close_quiet(self, quiet: dict[Any, tuple[Any, float]], linger: float) -> None:
+    def _close_quiet(self, linger: float) -> None:
+        """Close connections on which no request was answered for a while, and none is under way."""
         now = time.monotonic()
-        for connection in list[Any](self._state.connections):
-            cycle = connection.cycle
-            if cycle is not None and not cycle.response_complete:
-                cycle.keep_alive = False
+        quiet = self._quiet
+        self._quiet = {}
+        for connection in list(self._shared.open):
+            if connection.busy:
                 continue
-            last, since = quiet.get(connection, (None, now))
-            if connection not in quiet or last is not cycle:
+            answers, since = quiet.get(connection, (connection.answers, now))
+            if answers != connection.answers:
                 since = now
-                quiet[connection] = (cycle, now)
             if now - since >= linger:
-                connection.transport.close()
-
-    def _protocol(self) -> asyncio.Protocol:
-        make: Any = self._config.http_protocol_class
-        protocol: asyncio.Protocol = make(
-            config=self._config, server_state=self._state, app_state=self._lifespan.state
-        )
-        return protocol
+                connection.close()
+            else:
+                self._quiet[connection] = (connection.answers, since)
 
     def _set_date(self) -> None:
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._shared.date = formatdate(usegmt=True).encode()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1)
             self._set_date()
+            self._close_quiet(_KEEP_ALIVE)
             if self._identity:
                 self._identity.renew()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 from typing import Final
 
 from mlops_magics.serving.codec import RequestError
@@ -58,7 +57,7 @@ def packed(answer: Answer) -> Answer:
     """Pack an answer with gzip, quickly rather than tightly."""
     packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     body = packer.compress(answer.body) + packer.flush()
-    return replace(answer, body=body, headers=(*answer.headers, (b"content-encoding", b"gzip")))
+    return answer._replace(body=body, headers=(*answer.headers, (b"content-encoding", b"gzip")))
 
 
 def wants_gzip(accepted: bytes | None) -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.order import Limits
-from mlops_magics.serving.codec import Batch, Codec, Columns
+from mlops_magics.serving.codec import Batch, Codec
 from mlops_magics.serving.engines import Engine, PipelineEngine, PlannedEngine
 from mlops_magics.serving.example import stored_columns
+from mlops_magics.serving.rows import Columns, together
 
 _WARM_RUNS = 2  # the first call pays for imports and caches, the second shows that they are paid
 
@@ -134,4 +135,7 @@ def joined(batches: Sequence[Batch]) -> Columns:
     """
     if len(batches) == 1:
         return batches[0].columns
+    typed = together([batch.held for batch in batches])
+    if typed is not None:
+        return typed
     return {name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns}

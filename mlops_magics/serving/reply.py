@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,9 +12,8 @@ from mlops_magics.artifact.loading import Method
 JSON: Final = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer as HTTP carries it.
+class Answer(NamedTuple):
+    """An answer as HTTP carries it; a tuple, as one is made for each request.
 
     Attributes:
         body: Its bytes.

@@ -26,7 +26,7 @@ REQUIREMENTS: Final = "requirements.txt"
 # What the server imports, beside what the model pins itself.
 _IMPORTED: Final = (
     "cloudpickle", "httptools", "numpy", "orjson", "pandas", "platformdirs", "psutil", "pyarrow", "PyYAML",
-    "scikit-learn", "skops", "threadpoolctl", "uvicorn", "uvloop", "xxhash",
+    "scikit-learn", "skops", "threadpoolctl", "uvloop", "xxhash",
 )  # fmt: skip
 _PYTHON: Final = re.compile(r"^\s*-?\s*python:?\s*=?\s*(3\.\d+)", re.MULTILINE)
 _LAST_PORT: Final = 65535

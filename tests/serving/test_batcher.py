@@ -11,7 +11,8 @@ import pytest
 
 from mlops_magics.artifact.loading import Method
 from mlops_magics.serving.batcher import Batcher, Job
-from mlops_magics.serving.codec import Batch, Columns, RequestError
+from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.rows import Columns
 
 
 class Doubler:

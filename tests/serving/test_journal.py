@@ -13,15 +13,22 @@ import pytest
 
 from mlops_magics.artifact.order import JournalOrder
 from mlops_magics.serving.journal import Journal, files
-from mlops_magics.serving.journal.entries import Answered, Call, Refused, table_of
+from mlops_magics.serving.journal.entries import Answered, Calls, Refused, table_of
 
 
 def answered(*rows: int, version: str = "3", method: Any = "predict", **columns: Any) -> Answered:
     """Requests of so many rows each, computed together."""
     total = sum(rows)
-    calls = [
-        Call(f"id-{place}", count, time.perf_counter(), 1e-3, 0.0, 2e-3) for place, count in enumerate(rows)
-    ]
+    size = len(rows)
+    calls = Calls(
+        ids=[f"id-{place}" for place in range(size)],
+        rows=rows,
+        began=[time.perf_counter()] * size,
+        decode=[1e-3] * size,
+        queue=[0.0] * size,
+        predict=[2e-3] * size,
+        encode=[np.nan] * size,
+    )
     columns = columns or {
         "distance": np.arange(total, dtype=float),
         "carrier": np.array([None, *["AA"] * (total - 1)], dtype=object),
@@ -33,7 +40,7 @@ def answered(*rows: int, version: str = "3", method: Any = "predict", **columns:
 
 
 def refused(code: str = "INVALID_CELL") -> Refused:
-    return Refused(Call("bad", 7, time.perf_counter(), 1e-3), 422, code, "3")
+    return Refused("bad", time.perf_counter(), 1e-3, 422, code, "3")
 
 
 def lines(folder: Path) -> pl.DataFrame:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlops_magics.artifact.loading import Method
-    from mlops_magics.serving.codec import Columns
+    from mlops_magics.serving.rows import Columns
 
 INPUT: Final = "input."
 """What the name of a column of the model's begins with in a journal."""
@@ -22,27 +24,27 @@ _SPANS: Final = ("decode", "queue", "predict", "encode")
 _LONG: Final = 100  # characters of a column's name: a client may make one up
 
 
-@dataclass(slots=True, eq=False)
-class Call:
-    """One request, as far as it is known; whoever learns more writes it here.
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Requests, a list for each thing that is known of them: a thousand objects less a turn of the journal.
 
     Attributes:
-        id: The request's id.
-        rows: How many rows it had.
-        began: When it came, on the clock of ``time.perf_counter``.
-        decode: Seconds that reading it took; NaN while it is not known.
+        ids: Their ids.
+        rows: How many rows each had.
+        began: When each came, on the clock of ``time.perf_counter``.
+        decode: Seconds that reading it took; NaN while it is not known, as of all that follow.
         queue: Seconds that it waited.
         predict: Seconds that computing took, with those that were computed together.
-        encode: Seconds that writing the answer took.
+        encode: Seconds that writing the answer took; whoever learns it writes it here.
     """
 
-    id: str
-    rows: int
-    began: float
-    decode: float = np.nan
-    queue: float = np.nan
-    predict: float = np.nan
-    encode: float = np.nan
+    ids: Sequence[str]
+    rows: Sequence[int]
+    began: Sequence[float]
+    decode: Sequence[float]
+    queue: Sequence[float]
+    predict: Sequence[float]
+    encode: MutableSequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Answered:
         role: Why it did: "live", "canary" or "shadow".
     """
 
-    calls: Sequence[Call]
+    calls: Calls
     columns: Columns
     found: np.ndarray[Any, Any]
     method: Method
@@ -71,7 +73,9 @@ class Refused:
     """A request that got no prediction.
 
     Attributes:
-        call: The request.
+        id: The request's id.
+        began: When it came, on the clock of ``time.perf_counter``.
+        decode: Seconds that reading it took; NaN where it could not be read.
         status: The HTTP status.
         code: The error's code.
         version: Which version refused it.
@@ -79,7 +83,9 @@ class Refused:
         rule: The rule of the contract that it breaks, where it breaks one.
     """
 
-    call: Call
+    id: str
+    began: float
+    decode: float
     status: int
     code: str
     version: str
@@ -135,9 +141,11 @@ def _alike(entries: Iterable[Answered | Refused]) -> Iterable[list[Answered]]:
 def _answers(some: list[Answered], leave_out: Collection[str]) -> pa.Table:
     import pyarrow as pa
 
-    calls = [call for each in some for call in each.calls]
     one = some[0]
-    told = _frame(calls, {"version": one.version, "role": one.role, "method": one.method, "error": None})
+    told = _frame(
+        [each.calls for each in some],
+        {"version": one.version, "role": one.role, "method": one.method, "error": None},
+    )
     told["status"] = pa.repeat(pa.scalar(200, pa.int16()), len(told["time"]))
     for name in one.columns:
         if name not in leave_out:
@@ -153,9 +161,17 @@ def _answers(some: list[Answered], leave_out: Collection[str]) -> pa.Table:
 def _refusals(refused: list[Refused]) -> pa.Table:
     import pyarrow as pa
 
-    for each in refused:
-        each.call.rows = 1  # a line in the journal, whatever was asked
-    told = _frame([each.call for each in refused], {"role": "live", "method": None})
+    unknown = [np.nan] * len(refused)
+    calls = Calls(
+        ids=[each.id for each in refused],
+        rows=[1] * len(refused),  # a line in the journal, whatever was asked
+        began=[each.began for each in refused],
+        decode=[each.decode for each in refused],
+        queue=unknown,
+        predict=unknown,
+        encode=unknown,
+    )
+    told = _frame([calls], {"role": "live", "method": None})
     told["version"] = _words([each.version for each in refused])
     told["error"] = _words([each.code for each in refused])
     told["column"] = _words([None if each.column is None else each.column[:_LONG] for each in refused])
@@ -164,23 +180,25 @@ def _refusals(refused: list[Refused]) -> pa.Table:
     return pa.table(told)
 
 
-def _frame(calls: Sequence[Call], same: dict[str, str | None]) -> dict[str, pa.Array]:
+def _frame(several: Sequence[Calls], same: dict[str, str | None]) -> dict[str, pa.Array]:
     """Make the columns that each line has."""
     import pyarrow as pa
 
-    counts = np.array([call.rows for call in calls])
+    def all_of(name: str) -> list[Any]:
+        return list(chain.from_iterable(map(attrgetter(name), several)))
+
+    ids, counts = all_of("ids"), np.array(all_of("rows"))
     rows = int(counts.sum())
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
     shift = time.time() - time.perf_counter()
-    moments = np.repeat(np.array([call.began for call in calls]) + shift, counts)
-    ids = [call.id for call in calls]
+    moments = np.repeat(np.array(all_of("began")) + shift, counts)
     told: dict[str, pa.Array] = {
         "time": pa.array((moments * 1e6).astype("M8[us]"), pa.timestamp("us", tz="UTC")),
         "request_id": pa.array(ids if rows == len(ids) else np.repeat(np.array(ids, dtype=object), counts)),
         "row": pa.array((np.arange(rows) - np.repeat(starts, counts)).astype(np.int32)),
     }
     for span in _SPANS:
-        spent = np.array([getattr(call, span) for call in calls], dtype=np.float32) * 1000
+        spent = (np.array(all_of(span)) * 1000).astype(np.float32)
         told[f"{span}_ms"] = pa.array(np.repeat(spent, counts), from_pandas=True)
     for name, word in same.items():
         told[name] = _same_word(word, rows)

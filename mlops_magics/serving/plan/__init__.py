@@ -13,7 +13,6 @@ from typing import Any, Final
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.foundation.errors import NotFoundError
 from mlops_magics.foundation.rooms import Room
-from mlops_magics.serving.codec import Columns
 from mlops_magics.serving.plan.base import (
     Array,
     Head,
@@ -28,6 +27,7 @@ from mlops_magics.serving.plan.base import (
 from mlops_magics.serving.plan.committees import MakeCommittee, Prepared
 from mlops_magics.serving.plan.numbers import unchanged
 from mlops_magics.serving.plan.structure import by_column, chained, union
+from mlops_magics.serving.rows import Columns
 
 _HERE: Final = "mlops_magics.serving.plan"
 _LINEAR: Final = (

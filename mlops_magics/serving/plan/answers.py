@@ -54,7 +54,7 @@ def same(scores: Floats) -> Floats:
 
 def labels(scores: Floats, classes: Array) -> Array:
     """Choose each row's class: of one score by its sign, of several the largest, the first one of equals."""
-    places = (scores[:, 0] > 0).astype(np.intp) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    places = scores[:, 0] > 0 if scores.shape[1] == 1 else scores.argmax(axis=1)
     found: Array = classes.take(places, axis=0)
     return found
 

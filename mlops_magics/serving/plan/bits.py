@@ -20,6 +20,8 @@ from mlops_magics.serving.plan.base import Array, Floats
 from mlops_magics.serving.plan.nodes import Places, Trees
 
 _TOGETHER: Final = 256  # trees in one table: larger ones leave the processor's cache
+_ONE: Final = {one.itemsize: one for one in (np.uint8(1), np.uint16(1), np.uint32(1), np.uint64(1))}
+_CACHE: Final = 256 * 1024  # bytes that are looked up at once, for the same reason
 
 
 class Tables:
@@ -29,6 +31,10 @@ class Tables:
         trees: The trees; none has more than 64 leaves.
         by_level: Their nodes, by level.
         counts: For each node how many leaves are below it.
+
+    Attributes:
+        nodes: The node of each place that is found.
+        bytes: How much memory the tables take.
     """
 
     def __init__(self, trees: Trees, by_level: Sequence[Places], counts: Places) -> None:
@@ -43,21 +49,19 @@ class Tables:
         slots = np.zeros((len(trees.roots), most), dtype=np.intp)
         leaves = np.flatnonzero(trees.leaf & (owner >= 0))
         slots[owner[leaves], first[leaves]] = leaves
-        self._slots = slots.ravel()
-        self._base = np.arange(len(trees.roots), dtype=np.intp) * most
+        self.nodes = slots.ravel()
+        self._base = np.arange(len(trees.roots), dtype=np.intp) * most - 1  # places are counted from 1
         self.bytes = sum(part.bytes for part in self._parts)
 
     def one(self, row: Sequence[float]) -> Places:
         """Find the leaf of each tree for one row."""
         found = [part.one(row) for part in self._parts]
-        ranks = found[0] if len(found) == 1 else np.concatenate(found)
-        return self._slots.take(self._base + ranks)
+        return self._base + (found[0] if len(found) == 1 else np.concatenate(found))
 
     def many(self, columns: Floats) -> Places:
         """Find the leaf of each tree for each row."""
         found = [part.many(columns) for part in self._parts]
-        ranks = found[0] if len(found) == 1 else np.concatenate(found, axis=1)
-        return self._slots.take(self._base + ranks)
+        return self._base + (found[0] if len(found) == 1 else np.concatenate(found, axis=1))
 
 
 def _numbered(trees: Trees, by_level: Sequence[Places], counts: Places) -> tuple[Places, Places]:
@@ -126,26 +130,32 @@ class Bits:
             parts.append(rows)
         self._table = np.concatenate(parts) if parts else np.zeros((0, width), dtype=word)
         self.bytes = self._table.nbytes
+        self._chunk = max(_CACHE // max(width * self._table.itemsize * len(self._columns), 1), 1)
         del self._tree, self._nodes, self._kept
 
-    def one(self, row: Sequence[float]) -> Places:
-        """Find the rank of the leaf of each tree for one row."""
+    def one(self, row: Sequence[float]) -> Array:
+        """Find the place of the leaf of each tree for one row, counted from 1."""
         if not self._columns:
-            return np.zeros(self._width, dtype=np.intp)
+            return np.ones(self._width, dtype=np.uint8)
         places = [column.place(row[column.feature]) for column in self._columns]
         return _lowest(np.bitwise_and.reduce(self._table.take(places, axis=0), axis=0))
 
-    def many(self, columns: Floats) -> Places:
-        """Find the rank of the leaf of each tree for each row."""
+    def many(self, columns: Floats) -> Array:
+        """Find the place of the leaf of each tree for each row, counted from 1."""
+        rows = columns.shape[1]
         if not self._columns:
-            return np.zeros((columns.shape[1], self._width), dtype=np.intp)
-        left: Array | None = None
-        for column in self._columns:
-            found = self._table.take(column.places(columns[column.feature]), axis=0)
-            if left is None:
-                left = found
-            else:
-                left &= found
+            return np.ones((rows, self._width), dtype=np.uint8)
+        places = np.empty((len(self._columns), rows), dtype=np.intp)
+        for line, column in zip(places, self._columns, strict=True):
+            line[:] = column.places(columns[column.feature])
+        if np.isnan(columns).any():
+            asked = [column.feature for column in self._columns]
+            gaps = np.array([[column.gap] for column in self._columns])
+            np.copyto(places, gaps, where=np.isnan(columns[asked]))
+        left = np.empty((rows, self._width), dtype=self._word)
+        for start in range(0, rows, self._chunk):
+            part = slice(start, start + self._chunk)
+            np.bitwise_and.reduce(self._table.take(places[:, part], axis=0), axis=0, out=left[part])
         return _lowest(left)
 
     def _intervals(self, trees: Trees, feature: int, mine: Places) -> tuple[Floats, Array]:
@@ -178,41 +188,39 @@ class Bits:
 class _Column:
     """Finds the row of a table for a value of one column."""
 
-    __slots__ = ("_bounds", "_gap", "_known", "_list", "_start", "feature")
+    __slots__ = ("_bounds", "_known", "_list", "_start", "feature", "gap")
 
     def __init__(
         self, feature: int, bounds: Floats, known: npt.NDArray[np.bool_] | None, start: int, gap: int
     ) -> None:
-        self.feature, self._start, self._gap = feature, start, gap
+        self.feature, self._start, self.gap = feature, start, gap
         self._bounds, self._list = bounds, bounds.tolist()
         self._known = None if known is None else known.copy()
 
     def place(self, value: float) -> int:
         if value != value:  # noqa: PLR0124 - NaN, quicker than math.isnan
-            return self._gap
+            return self.gap
         if self._known is None:
             return self._start + bisect_left(self._list, value)
         code = int(value) if abs(value) < len(self._known) else -1
-        return self._start + code if code >= 0 and self._known[code] else self._gap
+        return self._start + code if code >= 0 and self._known[code] else self.gap
 
     def places(self, values: Floats) -> Places:
-        gaps = np.isnan(values)
+        """Find the rows for values; where there is none, whoever asks has to say so."""
         if self._known is None:
-            found = np.searchsorted(self._bounds, values)
-        else:
-            codes = np.where(gaps | (np.abs(values) >= len(self._known)), -1, values).astype(np.intp)
-            gaps = (codes < 0) | ~self._known[codes]
-            found = codes
-        found += self._start
-        found[gaps] = self._gap
-        return found
+            found = self._bounds.searchsorted(values)
+            found += self._start
+            return found
+        away = np.isnan(values) | (np.abs(values) >= len(self._known))
+        codes = np.where(away, -1, values).astype(np.intp)
+        return np.where((codes >= 0) & self._known[codes], codes + self._start, self.gap)
 
 
-def _lowest(words: Any) -> Places:  # noqa: ANN401 - unsigned integers of any size
-    """Find the lowest bit that is set."""
-    lowest = words & (~words + words.dtype.type(1))
+def _lowest(words: Any) -> Array:  # noqa: ANN401 - unsigned integers of any size
+    """Find the lowest bit that is set, counted from 1."""
+    below = words ^ (words - _ONE[words.dtype.itemsize])  # that bit, and all below it
     if hasattr(np, "bitwise_count"):
-        found: Places = np.bitwise_count(lowest - words.dtype.type(1)).astype(np.intp)
+        found: Array = np.bitwise_count(below)
     else:  # before numpy 2; exact for powers of two
-        found = np.log2(lowest.astype(np.float64)).astype(np.intp)
+        found = np.log2((words & below).astype(np.float64)).astype(np.intp) + 1
     return found

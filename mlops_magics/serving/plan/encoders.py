@@ -80,6 +80,23 @@ class _Encoded:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Looks every cell up, where each column becomes one number."""
+
+    columns: tuple[tuple[dict[Any, float], float, float], ...]
+
+    def __call__(self, value: Value) -> Floats:
+        found = []
+        for (known, gap, other), cells in zip(self.columns, value, strict=True):
+            listed = cells.tolist()
+            if cells.dtype == object:
+                found.append([known.get(cell, other) for cell in listed])
+            else:
+                found.append([known.get(cell, other) if cell == cell else gap for cell in listed])  # noqa: PLR0124 - NaN
+        return np.array(found)
+
+
 def encoder(made: Any, shape: Shape) -> Piece:  # noqa: ANN401 - a fitted encoder
     """Make a part from a OneHotEncoder, an OrdinalEncoder or a TargetEncoder."""
     shape.only("number", "text", what=made)
@@ -95,7 +112,16 @@ def encoder(made: Any, shape: Shape) -> Piece:  # noqa: ANN401 - a fitted encode
         for place, (each, start, stop) in enumerate(zip(known, ends[:-1], ends[1:], strict=True))
     )
     refuses = any(_REFUSED in {one.gap, one.other, *one.rows.values()} for one in columns)
+    if not refuses and set(widths) == {1}:
+        return Piece(_Numbered(tuple(map(_numbered, columns))), numbers(ends[-1]))
     return Piece(_Encoded(columns, ends[-1], refuses), numbers(ends[-1]))
+
+
+def _numbered(column: _Known) -> tuple[dict[Any, float], float, float]:
+    """Read what a table says that has one number a row."""
+    told = column.table[:, 0].tolist()
+    known = {category: told[row] for category, row in column.rows.items()}
+    return known, told[column.gap], told[column.other]
 
 
 def _learned(categories: Array) -> list[Any]:

@@ -47,14 +47,19 @@ class Trees:
 
 
 class Kernel(Protocol):
-    """Finds leaves."""
+    """Finds leaves, by places of its own."""
+
+    @property
+    def nodes(self) -> Places:
+        """The node of each place."""
+        ...
 
     def one(self, row: Sequence[float]) -> Places:
-        """Find the leaf of each tree for one row."""
+        """Find the place of the leaf of each tree for one row."""
         ...
 
     def many(self, columns: Floats) -> Places:
-        """Find the leaf of each tree for each row: rows first."""
+        """Find the place of the leaf of each tree for each row: rows first."""
         ...
 
 

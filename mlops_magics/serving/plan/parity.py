@@ -12,11 +12,11 @@ import numpy as np
 
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.schema import Column
-from mlops_magics.serving.codec import Columns
 from mlops_magics.serving.example import is_gap, stored_columns, typed_cells
 from mlops_magics.serving.plan import Plan, compile_plan
 from mlops_magics.serving.plan.base import Array, UnsupportedError
 from mlops_magics.serving.plan.encoders import UNSEEN
+from mlops_magics.serving.rows import Columns
 
 _QUICK: Final = (64, 16, 4, 1)  # rows
 _STILL: Final = 0.002  # seconds

@@ -29,30 +29,30 @@ class Ensemble:
     """
 
     def __init__(self, trees: Trees) -> None:
-        self._value = np.ascontiguousarray(trees.value)
         self._single = trees.single
         self._kernel = _kernel(trees)
+        self._value = trees.value.take(self._kernel.nodes, axis=0)
         self.width = len(trees.roots)
 
-    def values(self, columns: Floats) -> Iterator[tuple[slice, Array]]:
+    def values(self, columns: Floats) -> Iterator[Array]:
         """Find what each tree answers.
 
         Args:
             columns: The rows, columns first.
 
         Yields:
-            Some rows, and the values of all trees for them: rows x trees x values.
+            The values of all trees for the next rows: rows x trees x values, an array of its own.
         """
         if self._single:
             columns = columns.astype(np.float32).astype(np.float64)
         rows = columns.shape[1]
         if rows == 1:
             found = self._kernel.one(columns[:, 0].tolist())
-            yield slice(0, 1), self._value.take(found, axis=0)[None]
+            yield self._value.take(found, axis=0)[None]
             return
         for start in range(0, rows, _ROWS):
-            part = slice(start, min(start + _ROWS, rows))
-            yield part, self._value.take(self._kernel.many(columns[:, part]), axis=0)
+            part = columns[:, start : start + _ROWS]
+            yield self._value.take(self._kernel.many(part), axis=0)
 
     def sums(self, columns: Floats, start: Array) -> Array:
         """Add the trees' values up one after the other, as their own libraries do.
@@ -66,15 +66,12 @@ class Ensemble:
         Returns:
             The sums: rows x sums.
         """
-        found = np.empty((columns.shape[1], len(start)), dtype=start.dtype)
-        for part, values in self.values(columns):
-            many = part.stop - part.start
-            rounds = values.reshape(many, -1, len(start))
-            line = np.empty((many, rounds.shape[1] + 1, len(start)), dtype=start.dtype)
-            line[:, 0] = start
-            line[:, 1:] = rounds
-            found[part] = np.add.accumulate(line, axis=1)[:, -1]
-        return found
+        found = [np.empty((0, len(start)), dtype=start.dtype)]
+        for values in self.values(columns):
+            rounds = values.reshape(len(values), -1, len(start)).astype(start.dtype, copy=False)
+            rounds[:, 0] += start
+            found.append(np.add.accumulate(rounds, axis=1)[:, -1])
+        return found[1] if len(found) == 2 else np.concatenate(found)  # noqa: PLR2004 - one part, mostly
 
 
 def _kernel(trees: Trees) -> Kernel:

@@ -22,12 +22,15 @@ class Walk:
     Args:
         trees: The trees.
         by_level: Their nodes by level, two children side by side.
+
+    Attributes:
+        nodes: The node of each place that is found.
     """
 
     def __init__(self, trees: Trees, by_level: Sequence[Places]) -> None:
         order = np.concatenate(by_level)
         leaf = trees.leaf[order]
-        self._node = order
+        self.nodes = order
         self._feature = np.where(leaf, 0, trees.feature[order])
         self._threshold = np.where(leaf, np.inf, trees.threshold[order])
         child = np.arange(len(order))
@@ -39,11 +42,11 @@ class Walk:
         self._steps = len(by_level) - 1
 
     def one(self, row: Sequence[float]) -> Places:
-        """Find the leaf of each tree for one row."""
+        """Find the place of the leaf of each tree for one row."""
         return self._down(np.asarray(row), self._roots, None)
 
     def many(self, columns: Floats) -> Places:
-        """Find the leaf of each tree for each row."""
+        """Find the place of the leaf of each tree for each row."""
         wide, rows = columns.shape
         flat = np.ascontiguousarray(columns.T).ravel()
         starts = np.repeat(np.arange(rows) * wide, len(self._roots))
@@ -65,4 +68,4 @@ class Walk:
             if step % _LOOK == _LOOK - 1 and np.array_equal(following, node):
                 break
             node = following
-        return self._node.take(node)
+        return node

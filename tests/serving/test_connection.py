@@ -1,0 +1,250 @@
+"""HTTP as clients really speak it: in pieces, ahead of the answers, wrongly, and then no more."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mlops_magics.serving.front import Front
+
+Message = dict[str, Any]
+LARGE = 1_000_000
+
+
+class Echo:
+    """Says what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+        self.seen: list[str] = []
+        self.answered = 0
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        if scope["type"] == "lifespan":
+            for word in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{word}.complete"})
+            return
+        path = scope["path"]
+        self.asked.set()
+        self.seen.append(f"{scope['method']} {path} {scope['query_string'].decode()}")
+        if path == "/fails":
+            raise RuntimeError("on purpose")
+        if path == "/nothing":
+            return
+        body = b"" if path in {"/early", "/large"} else await self.body(receive)
+        if body is None:
+            self.left.set()
+            return
+        body = b"x" * LARGE if path == "/large" else body
+        headers = [(b"content-length", b"%d" % len(body))]
+        if path == "/split":
+            headers.append((b"x-told", b"a\r\nset-cookie: b"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        self.answered += 1
+
+    async def body(self, receive: Callable[[], Awaitable[Any]]) -> bytes | None:
+        found: bytes = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            found += message["body"]
+            if not message["more_body"]:
+                return found
+
+
+class Client:
+    """One connection to it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def says(self, text: str) -> None:
+        self.writer.write(text.replace("\n", "\r\n").encode())
+
+    async def hears(self) -> tuple[int, dict[str, str], bytes]:
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)).decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in head[1:-2])
+        body = await asyncio.wait_for(self.reader.readexactly(int(headers["content-length"])), 5)
+        return int(head[0].split()[1]), headers, body
+
+    async def is_closed(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(), 5) == b""
+
+
+def play(scene: Callable[[Echo, Client], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        app = Echo()
+        front = Front(app)
+        await front.start()
+        listening = socket.create_server(("127.0.0.1", 0))
+        await front.accept(listening)
+        client = Client(*await asyncio.open_connection(*listening.getsockname()))
+        try:
+            await asyncio.wait_for(scene(app, client), 20)
+        finally:
+            client.writer.close()
+            await front.drain(linger=0, seconds=0.5)
+            listening.close()
+
+    asyncio.run(run())
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_their_order() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        asked = "".join(f"POST /a%20b?n={n} HTTP/1.1\nHost: x\nContent-Length: 1\n\n{n}" for n in range(5))
+        client.says(asked[:-1])
+        assert [(await client.hears())[2] for _ in range(4)] == [b"0", b"1", b"2", b"3"]
+        client.says(asked[-1])
+        assert (await client.hears())[2] == b"4"
+        assert app.seen == [f"POST /a b n={n}" for n in range(5)]
+
+    play(scene)
+
+
+def test_a_body_comes_in_pieces_once_it_was_asked_for() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        del app
+        client.says("POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\nExpect: 100-continue\n\n")
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for piece in ("3\nab", "c\n2\nde\n", "0\n", "\n"):
+            client.says(piece)
+            await asyncio.sleep(0.01)
+        status, headers, body = await client.hears()
+        assert (status, body) == (200, b"abcde")
+        assert "date" in headers
+        assert "connection" not in headers
+
+    play(scene)
+
+
+def test_a_large_body_is_not_kept_ahead_of_its_reader() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says(f"POST / HTTP/1.1\nHost: x\nContent-Length: {LARGE}\n\n" + "x" * LARGE)
+        assert (await client.hears())[2] == b"x" * LARGE
+        client.says(f"POST /early HTTP/1.1\nHost: x\nContent-Length: {LARGE}\n\n" + "x" * (LARGE - 1))
+        assert (await client.hears())[0] == 200  # before all of the body is there
+        client.says("xGET /next HTTP/1.1\nHost: x\n\n")
+        assert (await client.hears())[0] == 200
+        assert app.seen[-1] == "GET /next "
+
+    play(scene)
+
+
+@pytest.mark.parametrize("asked", ["GET / HTTP/1.1\nHost: x\nConnection: close\n\n", "GET / HTTP/1.0\n\n"])
+def test_the_last_answer_says_so(asked: str) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says(asked + asked)
+        assert (await client.hears())[1]["connection"] == "close"
+        assert await client.is_closed()
+        assert len(app.seen) == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "NOT HTTP\n\n",
+        "GET / HTTP/1.1\nHost : x\n\n",
+        "CONNECT other.example:443 HTTP/1.1\nHost: x\n\n",
+        "GET /\u00fc HTTP/1.1\nHost: x\n\n",
+        "POST / HTTP/1.1\nHost: x\nContent-Length: 1\nTransfer-Encoding: chunked\n\n1\nx\n0\n\n",
+    ],
+)
+def test_what_is_not_http_is_told_so_after_what_was(wrong: str) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /good HTTP/1.1\nHost: x\n\n" + wrong)
+        assert (await client.hears())[0] == 200
+        status, headers, _ = await client.hears()
+        assert (status, headers["connection"]) == (400, "close")
+        assert app.seen == ["GET /good "]
+
+    play(scene)
+
+
+def test_a_head_without_end_is_not_kept() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET / HTTP/1.1\nHost: x\nX-Long: " + "x" * 70_000)
+        assert (await client.hears())[0] == 400
+        assert not app.seen
+
+    play(scene)
+
+
+def test_a_body_that_breaks_off_ends_its_request() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n3\nabc\nwrong\n")
+        assert (await client.hears())[0] == 400
+        await asyncio.wait_for(app.left.wait(), 5)
+        assert app.answered == 0
+
+    play(scene)
+
+
+def test_an_application_hears_that_the_client_has_left() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("POST / HTTP/1.1\nHost: x\nContent-Length: 9\n\nabc")
+        await asyncio.wait_for(app.asked.wait(), 5)
+        client.writer.close()
+        await asyncio.wait_for(app.left.wait(), 5)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("body", ["", "GET /hidden HTTP/1.1\nHost: x\n\n"])
+def test_what_follows_a_wish_to_speak_otherwise_is_not_read(body: str) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        upgrade = f"Connection: Upgrade\nUpgrade: h2c\nContent-Length: {len(body) + body.count(chr(10))}\n"
+        client.says(f"POST / HTTP/1.1\nHost: x\n{upgrade}\n{body}")
+        status, headers, _ = await client.hears()
+        assert (status, headers["connection"]) == (200, "close")
+        assert await client.is_closed()
+        assert app.seen == ["POST / "]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("path", ["/split", "/fails", "/nothing"])
+def test_what_an_application_does_not_answer_is_a_500(path: str) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        del app
+        client.says(f"GET {path} HTTP/1.1\nHost: x\n\n")
+        status, headers, _ = await client.hears()
+        assert status == 500
+        assert "set-cookie" not in headers
+        assert await client.is_closed()
+
+    play(scene)
+
+
+def test_answers_wait_for_a_client_that_does_not_read() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /large HTTP/1.1\nHost: x\n\n" * 50)
+        await asyncio.sleep(0.5)
+        assert 0 < app.answered < 40, "more than 40 MB wait for a client that reads nothing"
+        for _ in range(50):
+            assert len((await client.hears())[2]) == LARGE
+
+    play(scene)
+
+
+def test_a_connection_that_only_rests_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_magics.serving.front._KEEP_ALIVE", 1.5)
+
+    async def scene(app: Echo, client: Client) -> None:
+        del app
+        client.says("GET / HTTP/1.1\nHost: x\n\nGET / HT")
+        assert (await client.hears())[0] == 200
+        assert await client.is_closed()
+
+    play(scene)
