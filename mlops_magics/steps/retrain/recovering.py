@@ -87,3 +87,5 @@ def _keep_notebooks(store: Store, attempt: Attempt) -> None:
     if folder.is_dir():
         retrainings.keep_files(store, attempt.record, {path.name: path for path in folder.glob("*.ipynb")})
         shutil.rmtree(folder, ignore_errors=True)
+    for path in folder.parent.glob("train-*.parquet"):  # the rows that it trained on
+        path.unlink(missing_ok=True)
