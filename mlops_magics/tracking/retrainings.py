@@ -176,10 +176,14 @@ def attempts(store: Store, model: str) -> tuple[Attempt, ...]:
     place = _place(store, model)
     if place is None:
         return ()
+    found = []
     with door(f"The retrainings of {model}"):
-        found = store.client.search_runs(
-            [place], max_results=_LOOKED_AT, order_by=["attributes.start_time DESC"]
-        )
+        # However often it was left out, that hides no retraining that counts.
+        for sign in ("=", "!="):
+            query = f"tags.`{_PREFIX}outcome` {sign} 'skipped'"
+            order = ["attributes.start_time DESC"]
+            found += store.client.search_runs([place], query, max_results=_LOOKED_AT, order_by=order)
+    found.sort(key=lambda run: run.info.start_time, reverse=True)
     read = (_read(run) for run in found)
     return tuple(one for one in read if one is not None and one.model == model)
 

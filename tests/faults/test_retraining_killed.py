@@ -160,8 +160,8 @@ def test_the_next_one_recovers_by_itself_and_goes_on(store: Store) -> None:
     assert told == [("promoted", "4"), ("killed", "3")]
 
 
-@pytest.mark.slow
-def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, project: Path) -> None:
+def notebook_ended_by(how: signal.Signals, project: Path) -> None:
+    """Retrain by a notebook in a process of its own, and end it while the notebook runs."""
     sign = project / "kernel.pid"
     notebook(
         project / "train.ipynb",
@@ -175,16 +175,42 @@ def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, proj
     )
     until(sign.exists)
     time.sleep(1.0)  # the cell's output is written down
-    os.kill(child.pid, signal.SIGKILL)
+    child.send_signal(how)
     child.wait()
     kernel = int(sign.read_text())
     until(lambda: not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.slow
+def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, project: Path) -> None:
+    notebook_ended_by(signal.SIGKILL, project)
     (ended,) = recover("flights").retrainings
     assert (ended.outcome, ended.why) == ("killed", "killed: no model was made")
     (attempt,) = retrainings.attempts(store, "flights")
     assert "here it was" in fetched_text(store, attempt.record, "1-train.ipynb")
     assert store.client.get_run(attempt.record).info.status == "KILLED"
     assert going().outcome == "promoted"
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_notebook_as_far_as_it_came(store: Store, project: Path) -> None:
+    notebook_ended_by(signal.SIGINT, project)
+    (attempt,) = retrainings.attempts(store, "flights")
+    assert (attempt.outcome, attempt.why) == ("killed", "interrupted")
+    assert "here it was" in fetched_text(store, attempt.record, "1-train.ipynb")
+    assert list((project / ".mlops" / "retrain" / "flights").glob("*-*.ipynb")) == []
+    assert recover("flights").retrainings == ()
+
+
+def test_what_was_left_out_hides_no_retraining(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = retrainings.begin(store, "flights", Beginning("asked for"))
+    retrainings.end(store, made, "failed", "by its notebook")
+    monkeypatch.setattr(retrainings, "_LOOKED_AT", 3)
+    for number in range(6):
+        retrainings.skip(store, "flights", Beginning("asked for"), f"reason {number}", "not now")
+    done = retrainings.attempts(store, "flights")
+    assert [one.kind for one in done] == ["reason 5", "reason 4", "reason 3", ""]
+    assert f"there was the retraining {made.id}" in in_the_way(Limits.of("1d", None), done, ())
 
 
 def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from mlops_magics.steps.monitor import monitor
 from mlops_magics.steps.predict import predict
 from mlops_magics.steps.retrain import retrain
 from mlops_magics.targets.local import LocalTarget
-from mlops_magics.tracking import alerts, registry, retrainings
+from mlops_magics.tracking import alerts, moves, registry, retrainings
 from mlops_magics.tracking.store import Store
 
 
@@ -153,23 +154,48 @@ def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) ->
     assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
 
 
-@pytest.mark.slow
-def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
-    answered(in_months(usual_rows(2400)))
+@contextlib.contextmanager
+def _crashing_once_it_answers(version: str, *, before: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Kill the endpoint as soon as it answers with a version."""
 
     def crash() -> None:
         until = time.monotonic() + 300
         while time.monotonic() < until:
             (endpoint,) = deploy().endpoints
-            if endpoint.version == "2":
+            if endpoint.version == version:
+                before()
                 os.kill(endpoint.pid, signal.SIGKILL)
                 return
             time.sleep(0.2)
 
     thread = threading.Thread(target=crash)
     thread.start()
-    found = looped(watch="60s")
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@pytest.mark.slow
+def test_what_somebody_else_has_promoted_meanwhile_is_not_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+
+    def by_hand() -> None:
+        moves.point(store, "flights", "champion", "1", reason="by hand", kind="promotion")
+
+    with _crashing_once_it_answers("2", before=by_hand):
+        found = looped(watch="60s")
+    assert (found.outcome, found.version) == ("promoted", "2"), found
+    assert "somebody has made version 1 the champion since, and it stays" in found.why
+    assert registry.moves_of(store, "flights")[-1].reason == "by hand"
+    assert registry.aliases_of(store, "flights")["champion"] == "1"
+
+
+@pytest.mark.slow
+def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+    with _crashing_once_it_answers("2"):
+        found = looped(watch="60s")
     assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
     assert "he endpoint flights is down" in found.why
     assert registry.aliases_of(store, "flights")["champion"] == "1"

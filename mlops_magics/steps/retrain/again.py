@@ -20,7 +20,7 @@ from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.platform import private_folder
 from mlops_magics.steps.retrain import source
-from mlops_magics.steps.retrain.marks import Table, digests_of
+from mlops_magics.steps.retrain.marks import Table, digests_of, saved
 from mlops_magics.tracking import retrainings
 from mlops_magics.tracking.recall import fetched, fetched_text
 from mlops_magics.tracking.store import Store
@@ -75,7 +75,7 @@ def written(folder: Path, rows: Table, data: object) -> tuple[Path, Origin, byte
     marks = digests_of(rows).tobytes()
     digest = hashlib.sha256(json.dumps(list(columns.items())).encode() + marks).hexdigest()
     path = private_folder(folder) / f"train-{digest[:16]}.parquet"
-    _save(rows, path)
+    saved(rows, path)
     text = str(data) if isinstance(data, str | Path) else ""
     told = masked(text)
     origin = Origin(str(path), told, str(Path.cwd()), told == text, columns, len(rows), digest)
@@ -163,7 +163,7 @@ def _made(store: Store, record: str, origin: Origin, path: Path) -> str:
     if lost:
         return f"Of the {origin.rows:,} rows that it was trained on {lost:,} are not in {shown} as they were."
     private_folder(path.parent)
-    _save(rows, path)
+    saved(rows, path)
     return ""
 
 
@@ -194,8 +194,3 @@ def _picked(frame: Table, origin: Origin, marks: bytes) -> tuple[Table, int]:
     by_name = {str(name): name for name in frame.columns}
     rows = frame[[by_name[name] for name in origin.columns]].iloc[places]
     return rows.astype({by_name[name]: kind for name, kind in origin.columns.items()}), 0
-
-
-def _save(rows: Table, path: Path) -> None:
-    rows.to_parquet(path, index=False)
-    path.chmod(0o600)

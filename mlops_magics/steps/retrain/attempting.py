@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlops_magics.foundation.durations import seconds
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.moments import Moment
 from mlops_magics.foundation.names import ModelAddress
@@ -128,7 +128,12 @@ def _gone(
     beginning: Beginning,
 ) -> Retraining:
     attempt = retrainings.begin(store, asked.model, beginning)
-    rows.keep(store, asked, found)
+    try:
+        rows.keep(store, asked, found)
+    except MLOpsError as error:
+        with contextlib.suppress(MLOpsError):  # the store is what fails
+            retrainings.end(store, attempt, "failed", error.what)
+        raise
     base, champion = versions
     flow = Flow(
         store=store,

@@ -52,6 +52,7 @@ class Flow:
         attempt: Its record.
         notes: What is to be said at the end.
         reused: The notebooks that were not executed again.
+        going: The version that the alias is moved to from where it was; "" before that.
     """
 
     store: Store
@@ -65,6 +66,7 @@ class Flow:
     attempt: Attempt
     notes: list[str] = field(default_factory=list)
     reused: tuple[str, ...] = ()
+    going: str = ""
 
     def go(self) -> Retraining:
         """Go all the way.
@@ -72,8 +74,9 @@ class Flow:
         Raises:
             MLOpsError: It failed; that is written down, and nothing was moved.
         """
-        folder = private_folder(self._home / self.attempt.id)
+        folder = self._home / self.attempt.id
         with self._written_down(folder), self._rows_file() as rows:
+            private_folder(folder)
             run_id = self._made(folder, rows)
             version = self._registered(run_id)
             return self._judged(run_id, version)
@@ -104,19 +107,25 @@ class Flow:
         try:
             yield
         except KeyboardInterrupt:
-            self._ended("killed", "interrupted")
+            self._broke_off(folder, "killed", "interrupted")
             raise
         except MLOpsError as error:
-            with contextlib.suppress(MLOpsError):  # the store is what fails
-                self._keep_notebooks(folder)
-                self._ended("failed", error.what)
+            self._broke_off(folder, "failed", error.what)
             raise
         except Exception as error:
-            with contextlib.suppress(MLOpsError):
-                self._ended("failed", f"{type(error).__name__}: {error}")
+            self._broke_off(folder, "failed", f"{type(error).__name__}: {error}")
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _broke_off(self, folder: Path, outcome: Outcome, why: str) -> None:
+        """Write down why it broke off; a version whose alias had moved by then was promoted all the same."""
+        with contextlib.suppress(MLOpsError):  # the store is what fails
+            self._keep_notebooks(folder)
+            alias = self.attempt.alias
+            if self.going and registry.aliases_of(self.store, self.asked.model).get(alias) == self.going:
+                outcome, why = "promoted", f"{alias} is version {self.going}, and then: {why}"
+            self._ended(outcome, why)
 
     def _made(self, folder: Path, rows: Path | None) -> str:
         """Make the model; return its run."""
@@ -195,6 +204,8 @@ class Flow:
         alias = self.asked.promote
         before = registry.aliases_of(self.store, self.asked.model).get(alias)
         self.held.check()
+        if before != item.version:
+            self.going = item.version
         self._now("promoting", before=before or "")
         desk = Desk(self.store, self.asked.model, alias)
         reason = f"retrained ({self.attempt.id}): {self.attempt.reason}"
@@ -223,7 +234,14 @@ class Flow:
             return self._came_to(
                 told, "promoted", f"it goes wrong and there is nothing to go back to: {wrong}"
             )
-        desk.back(_CHAMPION, f"retraining {self.attempt.id} went wrong: {wrong}")
+        try:
+            desk.back(_CHAMPION, f"retraining {self.attempt.id} went wrong: {wrong}", told.version)
+        except RefusedError:
+            holder = registry.aliases_of(self.store, self.asked.model).get(_CHAMPION)
+            if holder == told.version:
+                raise
+            since = f"somebody has made version {holder} the champion since, and it stays"
+            return self._came_to(told, "promoted", f"it goes wrong: {wrong}; {since}")
         return self._came_to(told, "rolled back", f"{wrong}; version {before} is the champion again")
 
     def _told(self, run_id: str, item: ModelVersion) -> Retraining:

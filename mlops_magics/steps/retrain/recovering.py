@@ -49,13 +49,15 @@ def _recovered(store: Store, model: str) -> Iterator[Ended]:
         return
     # A retraining holds its lease from before it is written down until after it has ended.
     living = {lease.id for lease in leases.holders(store, model, PURPOSE)}
-    for attempt in done:
-        if attempt.id in living:
-            continue
+    dead = [attempt for attempt in done if attempt.id not in living]
+    for attempt in dead:
         outcome, why = _came_to(store, attempt)
         _keep_notebooks(store, attempt)
         retrainings.end(store, attempt, outcome, why)
         yield Ended(model, attempt.id, outcome, why)
+    if len(dead) == len(done):  # else they may be those of the living one
+        for path in folder_of(store.settings, model).glob("train-*.parquet"):
+            path.unlink(missing_ok=True)
 
 
 def _came_to(store: Store, attempt: Attempt) -> tuple[Outcome, str]:
@@ -87,5 +89,3 @@ def _keep_notebooks(store: Store, attempt: Attempt) -> None:
     if folder.is_dir():
         retrainings.keep_files(store, attempt.record, {path.name: path for path in folder.glob("*.ipynb")})
         shutil.rmtree(folder, ignore_errors=True)
-    for path in folder.parent.glob("train-*.parquet"):  # the rows that it trained on
-        path.unlink(missing_ok=True)

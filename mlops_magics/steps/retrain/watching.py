@@ -44,7 +44,7 @@ def watched(
     following = [one for one in _endpoints(store) if one.model == model and one.follows == "champion"]
     if not following:
         return "", ("No endpoint of this machine follows the champion.",)
-    begun, names = time.time(), [one.name for one in following]
+    begun, names = time.monotonic(), [one.name for one in following]
     for name in names:
         if wrong := _not_taken(store, name, version):
             return wrong, ()
@@ -85,8 +85,8 @@ def _not_taken(store: Store, name: str, version: str) -> str:
 
 
 def _lines(endpoint: Endpoint, version: str, begun: float) -> Lines:
-    """Read what a version answered and refused since it became the champion, by the endpoint's journal."""
-    lines: Any = read(endpoint.name, endpoint.journal, max(1.0, time.time() - begun)).frame
+    """Read what a version answered and refused since then; a clock that is set meanwhile hides little."""
+    lines: Any = read(endpoint.name, endpoint.journal, max(1.0, time.monotonic() - begun)).frame
     return lines[(lines["version"].astype(str) == version) & (lines["role"] != "shadow")]
 
 
