@@ -272,6 +272,7 @@ def test_a_retraining_is_made_again_from_its_source(store: Store, project: Path)
     )
     Path("new.parquet").unlink()
     assert "cannot be had from new.parquet: There is no" in reproduce(found.run).because
+    notebook(project / "train.ipynb")
     of_a_table = again(data=kept)
     assert "were a table of a notebook, which nobody kept" in reproduce(of_a_table.run).because
     assert store.client.get_run(found.run).data.tags["mlops.reproduced"].startswith("no: The rows")

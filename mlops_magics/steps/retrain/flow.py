@@ -87,16 +87,16 @@ class Flow:
 
     @contextlib.contextmanager
     def _rows_file(self) -> Iterator[Path | None]:
-        """Let the rows to train on lie in a file, and keep what it takes to have them again."""
-        if self.fresh is None:
+        """Let the rows lie in a file where notebooks are given them; keep what it takes to have them again."""
+        if self.fresh is not None and self.fresh.mark is not None:
+            text = {WATERMARK_FILE: self.fresh.mark.to_json()}
+            retrainings.keep_texts(self.store, self.attempt.record, text)
+        if self.fresh is None or self.asked.update:
             yield None
             return
         path, origin, marks = again.written(self._home, self.fresh.train, self.asked.data)
         try:
             again.keep(self.store, self.attempt.record, origin, marks)
-            if self.fresh.mark is not None:
-                text = {WATERMARK_FILE: self.fresh.mark.to_json()}
-                retrainings.keep_texts(self.store, self.attempt.record, text)
             yield path
         finally:
             path.unlink(missing_ok=True)
