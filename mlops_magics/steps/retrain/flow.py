@@ -87,7 +87,7 @@ class Flow:
 
     @contextlib.contextmanager
     def _rows_file(self) -> Iterator[Path | None]:
-        """Let the rows lie in a file where notebooks are given them; keep what it takes to have them again."""
+        """Let the rows lie in a file where notebooks are given one; keep what it takes to have them again."""
         if self.fresh is not None and self.fresh.mark is not None:
             text = {WATERMARK_FILE: self.fresh.mark.to_json()}
             retrainings.keep_texts(self.store, self.attempt.record, text)
