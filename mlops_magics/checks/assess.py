@@ -62,6 +62,7 @@ class _Rival:
     given: Predictions | None = None
     measured: Measured | None = None
     trouble: str = ""
+    takes: Takes | None = None
 
 
 def assess(
@@ -123,7 +124,6 @@ def assess(
         champion=None if rival is None else rival.trouble,
         trained_on=trained_on,
         kept=kept,
-        rival=champion.takes if isinstance(champion, Holder) else None,
         groups=groups,
     )
     return _assessment(_sliced(_compared(facts, rival), table, slices), rival, started)
@@ -195,7 +195,7 @@ def _rival(
     if isinstance(champion, Unloadable):
         return _Rival(trouble=champion.why)
     if isinstance(champion, Holder):
-        champion = champion.estimator
+        return replace(_rival(champion.estimator, candidate, table, target, asked), takes=champion.takes)
     problem, truth, lists = asked
     own = hasattr(champion, "feature_names_in_")
     try:
@@ -209,6 +209,7 @@ def _rival(
 
 
 def _compared(facts: Facts, rival: _Rival | None) -> Facts:
+    facts = facts if rival is None else replace(facts, rival=rival.takes)
     if rival is None or rival.measured is None:
         return facts
     if facts.measured is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.retrain.asked import Alias, Asked, Engine
@@ -111,12 +113,16 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         RefusedError: The policy does not let a machine move the champion, or the cells are not your own.
         UsageError: An option is not understood.
     """
-    said = dict(locals())
+    return _done(dict(locals()))
+
+
+def _done(said: Mapping[str, Any]) -> Retraining | Backtest | Schedule:
+    """Do what the arguments of the verb, by name, ask for."""
     asked = Asked.of(said)
-    settings = settings or Settings.discover()
-    if schedule is not None:
+    settings = said["settings"] or Settings.discover()
+    if said["schedule"] is not None:
         return scheduled(settings, said)
     store = open_store(settings)
-    if backtest:
-        return tried(store, asked, backtest)
+    if said["backtest"]:
+        return tried(store, asked, said["backtest"])
     return alone(store, asked)
