@@ -57,7 +57,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rival:
-    """The champion on the same rows; ``trouble`` says why it could not be compared."""
+    """The champion on the same rows; ``trouble`` says why not, ``takes`` which rows it takes."""
 
     given: Predictions | None = None
     measured: Measured | None = None

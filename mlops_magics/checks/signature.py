@@ -18,6 +18,7 @@ _NUMBERS: Final[tuple[Kind, ...]] = ("integer", "long", "float", "double")
 _NAMED: Final = 4  # things that a sentence holds
 _ASKED: Final = 50  # texts of a column that the model is asked about
 _TRIED: Final = 20  # rows among which one is sought that the model answers
+_NO_TEXT: Final = "biufcmM"  # kinds of columns of numbers and times
 
 
 class Signature:
@@ -111,31 +112,29 @@ def _lost(rule: ColumnRule, before: ColumnRule) -> str:
 def _texts(facts: Facts, mine: Takes) -> Iterator[str]:
     """Ask the model about texts that the champion was fitted on and that are new to it."""
     theirs = {} if facts.rival is None else facts.rival.levels
-    row = None
-    for name in facts.model.features:
-        unknown = [text for text in theirs.get(str(name), ()) if text not in mine.levels.get(str(name), ())]
-        if not unknown or facts.rows[name].dtype.kind in "biufcmM":
+    for place, name in enumerate(map(str, facts.model.features)):
+        unknown = [text for text in theirs.get(name, ()) if text not in mine.levels.get(name, ())]
+        if not unknown or facts.rows.dtypes.iloc[place].kind in _NO_TEXT:
             continue
-        row = _answered(facts) if row is None else row
-        if row is None:
-            return
-        refused = [text for text in unknown[:_ASKED] if not _answers(facts, row, name, text)]
-        if refused:
-            yield f"{name} may not be {refused[0]!r}"
+        row = _answered(facts, place)
+        refused = (
+            text for text in unknown[:_ASKED] if row is not None and not _answers(facts, row, place, text)
+        )
+        if first := next(refused, ""):
+            yield f"{name} may not be {first!r}"
 
 
-def _answered(facts: Facts) -> Any:  # noqa: ANN401 - a pandas table
-    """Find a row that the model answers: what changes its mind then is the text alone."""
-    for place in range(min(_TRIED, len(facts.rows))):
-        row = facts.rows.iloc[place : place + 1]
-        if _holds(facts, row):
-            return row
-    return None
+def _answered(facts: Facts, place: int) -> Any:  # noqa: ANN401 - a pandas table
+    """Find a row that the model answers, the column free to hold any text: then it is the text that counts."""
+    rows = facts.rows.iloc[:_TRIED].copy()
+    rows.isetitem(place, rows.iloc[:, place].astype(object))
+    found = (rows.iloc[each : each + 1] for each in range(len(rows)))
+    return next((row for row in found if _holds(facts, row)), None)
 
 
-def _answers(facts: Facts, row: Any, name: Any, text: str) -> bool:  # noqa: ANN401 - a pandas table and label
-    changed = row.astype({name: object})
-    changed.iloc[0, changed.columns.get_loc(name)] = text
+def _answers(facts: Facts, row: Any, place: int, text: str) -> bool:  # noqa: ANN401 - a pandas table
+    changed = row.copy()
+    changed.iloc[0, place] = text
     return _holds(facts, changed)
 
 

@@ -55,8 +55,8 @@ def dying(*arguments, **options):
     return found
 
 setattr(held, name, dying)
-retrain("flights", data="new.parquet", cursor="number", target="late", update=True, promote=sys.argv[4],
-        watch="1s")
+how = {"notebook": tuple(sys.argv[5:])} if sys.argv[5:] else {"update": True}
+retrain("flights", data="new.parquet", cursor="number", target="late", promote=sys.argv[4], watch="1s", **how)
 """
 
 LEDGER = "mlops_magics.tracking.retrainings"
@@ -78,8 +78,8 @@ def store(shell: Any, run: Callable[..., Any], store_file: Path, project: Path, 
     return champion(version="2")
 
 
-def killed(module: str, name: str, last: int, promote: str) -> None:
-    words = [sys.executable, "-c", KILLED, module, name, str(last), promote]
+def killed(module: str, name: str, last: int, promote: str, *notebooks: str) -> None:
+    words = [sys.executable, "-c", KILLED, module, name, str(last), promote, *notebooks]
     done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -148,6 +148,25 @@ def test_a_killed_retraining_is_brought_to_its_end(  # noqa: PLR0917 - the colum
     if "version 3" in ended.why:
         assert tags(store, "3")["mlops.retraining"] == attempt.id
         assert json.loads(tags(store, "3")["mlops.watermark"])["value"] == "479"
+
+
+@pytest.mark.slow
+def test_the_rows_of_a_killed_retraining_do_not_stay(store: Store, project: Path) -> None:
+    notebook(project / "train.ipynb")
+    place = project / ".mlops" / "retrain" / "flights"
+    killed("mlops_magics.steps.retrain.again", "keep", 1, "challenger", "train.ipynb")
+    assert len(list(place.glob("train-*.parquet"))) == 1
+    (ended,) = recover("flights").retrainings
+    assert ended.why == "killed: no model was made"
+    assert list(place.glob("train-*")) == []
+    killed("mlops_magics.steps.retrain.making", "executed", 1, "challenger", "train.ipynb")
+    (ended,) = recover("flights").retrainings
+    assert ended.why.startswith("killed: the run")
+    assert ended.why.endswith("was made, and not registered")
+    names = {path.name.partition("-")[0] for path in place.iterdir()}
+    assert names == {"frozen", "notebooks.json", ".notebooks.json.lock"}
+    (attempt, _) = retrainings.attempts(store, "flights")
+    assert "injected-parameters" in fetched_text(store, attempt.record, "1-train.ipynb")
 
 
 @pytest.mark.slow
