@@ -125,7 +125,7 @@ def _texts(facts: Facts, mine: Takes) -> Iterator[str]:
 
 
 def _answered(facts: Facts, place: int) -> Any:  # noqa: ANN401 - a pandas table
-    """Find a row that the model answers, the column free to hold any text: then it is the text that counts."""
+    """Find a row that the model answers, the column free to hold any text: then the text counts."""
     rows = facts.rows.iloc[:_TRIED].copy()
     rows.isetitem(place, rows.iloc[:, place].astype(object))
     found = (rows.iloc[each : each + 1] for each in range(len(rows)))

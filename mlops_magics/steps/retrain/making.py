@@ -6,7 +6,7 @@ import ast
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -195,10 +195,9 @@ def executed(store: Store, asked: Asked, todo: tuple[Book, ...], place: Place) -
             f"{nearest(min(unknown), known)} Let that cell assign its default.".strip(),
         )
     stages = [Stage(name=book.name, job=_job(store, asked, book, place)) for book in todo]
-    with _engine(asked) as engine:
-        passed = run_pipeline(
-            stages, record=place.record, force=asked.force, execute=_Watch(store, asked, place, engine)
-        )
+    with contextlib.ExitStack() as stack:
+        watch = _Watch(store, asked, place, _engine(asked, stack))
+        passed = run_pipeline(stages, record=place.record, force=asked.force, execute=watch)
     for one in passed:
         if one.executed is not None and not one.executed.finished:
             raise _failed(one.name, one.executed)
@@ -225,14 +224,16 @@ class _Watch:
         return replace(done, touched=replace(done.touched, unknown="it makes the model"))
 
 
-@contextlib.contextmanager
-def _engine(asked: Asked) -> Iterator[Execute]:
-    """Have what executes notebooks: this machine, or one Ray cluster for all of them."""
+def _engine(asked: Asked, stack: contextlib.ExitStack) -> Execute:
+    """Have what executes notebooks: this machine, or one Ray cluster for all, begun where one is executed."""
     if asked.engine == "local":
-        yield run
-        return
-    with joined():
-        yield run_on_ray
+        return run
+
+    def there(job: Job) -> Executed:
+        stack.enter_context(joined())  # what is connected already stays as it is
+        return run_on_ray(job)
+
+    return there
 
 
 def _job(store: Store, asked: Asked, book: Book, place: Place) -> Job:
