@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mlops_magics.artifact.loadback import LoadBack
+from mlops_magics.artifact.takes import Takes
 
 SAFE: Final = "skops"
 
@@ -22,6 +23,7 @@ class Kept:
         loadback: How it answers its example, against when it was logged; None where that was not kept.
         ranges: Between which values each number was in the rows that it was fitted on, by column, where that
             was kept.
+        takes: Which rows it takes.
     """
 
     format: str
@@ -29,6 +31,7 @@ class Kept:
     code: tuple[str, ...] = ()
     loadback: LoadBack | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    takes: Takes | None = None
 
     @property
     def safe(self) -> bool:

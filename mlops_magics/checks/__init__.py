@@ -12,6 +12,7 @@ CHECKS: Room[Check] = Room(
         for name in (
             "quality",
             "champion",
+            "signature",
             "slices",
             "calibration",
             "robustness",

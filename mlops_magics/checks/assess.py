@@ -12,6 +12,7 @@ import numpy as np
 
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.rows import RowSample
+from mlops_magics.artifact.takes import Takes
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.base import judge_all
@@ -42,12 +43,26 @@ class Unloadable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Holder:
+    """A champion that was read back from its files.
+
+    Attributes:
+        estimator: The fitted model.
+        takes: Which rows it takes; None where nothing was kept of that.
+    """
+
+    estimator: Any
+    takes: Takes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Rival:
-    """The champion on the same rows; ``trouble`` says why it could not be compared."""
+    """The champion on the same rows; ``trouble`` says why not, ``takes`` which rows it takes."""
 
     given: Predictions | None = None
     measured: Measured | None = None
     trouble: str = ""
+    takes: Takes | None = None
 
 
 def assess(
@@ -69,7 +84,8 @@ def assess(
         estimator: Any fitted object with ``predict``.
         frame: Rows that it has not seen: a table or a path.
         target: The column that is predicted.
-        champion: A fitted model to compare with, on the same rows; :class:`Unloadable` where it is lost.
+        champion: A fitted model to compare with, on the same rows, or a :class:`Holder` of one;
+            :class:`Unloadable` where it is lost.
         gates: A policy, the path of a ``gates.toml``, or names of gates; None for all with defaults.
         thresholds: Bounds by metric, over those of the policy: ``{"roc_auc": 0.8}``.
         slices: Columns whose parts are looked at one by one.
@@ -178,6 +194,8 @@ def _rival(
     """Ask the champion. That it cannot answer is a verdict on the comparison, not on the whole."""
     if isinstance(champion, Unloadable):
         return _Rival(trouble=champion.why)
+    if isinstance(champion, Holder):
+        return replace(_rival(champion.estimator, candidate, table, target, asked), takes=champion.takes)
     problem, truth, lists = asked
     own = hasattr(champion, "feature_names_in_")
     try:
@@ -191,6 +209,7 @@ def _rival(
 
 
 def _compared(facts: Facts, rival: _Rival | None) -> Facts:
+    facts = facts if rival is None else replace(facts, rival=rival.takes)
     if rival is None or rival.measured is None:
         return facts
     if facts.measured is None:
@@ -238,7 +257,11 @@ def _searched(facts: Facts) -> Facts:
 
 
 def _assessment(facts: Facts, rival: _Rival | None, started: float) -> Assessment:
-    names = facts.policy.gates or tuple(filter(facts.policy.asks, CHECKS.table))
+    names = facts.policy.gates or tuple(
+        name
+        for name in filter(facts.policy.asks, CHECKS.table)
+        if name != "signature" or facts.champion is not None  # nothing is to be said of it without a champion
+    )
     verdicts = judge_all([CHECKS.get(name) for name in names], facts)
     return Assessment(
         kind=facts.problem.kind,

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.rows import RowSample
+from mlops_magics.artifact.takes import Takes
 from mlops_magics.checks.discovery import Search
 from mlops_magics.checks.metrics import Measured, Metric
 from mlops_magics.checks.model import Model, Numbers, Predictions
@@ -46,6 +47,7 @@ class Facts:
         search: The portions that nobody named and in which it is worse; None where none were looked for.
         trained_on: The rows that the model was fitted on; None where they are not known.
         kept: How its files hold it, and how it answers, read back from them; None where it was never logged.
+        rival: Which rows the champion takes; None without one, and where that was not kept.
     """
 
     model: Model
@@ -64,6 +66,7 @@ class Facts:
     search: Search | None = None
     trained_on: RowSample | None = None
     kept: Kept | None = None
+    rival: Takes | None = None
 
     @property
     def primary(self) -> str:

@@ -75,7 +75,9 @@ def _begin(ray: Any, cluster: str | None, folder: str) -> None:  # noqa: ANN401 
     try:
         _knock(cluster)
         ray.init(address=cluster or "local", configure_logging=False, log_to_driver=False, **more)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # where a node does not start in time Ray raises an Exception and no more
+        with contextlib.suppress(Exception):
+            ray.shutdown()  # what it began to start
         where = f"There is no Ray cluster to join at {cluster}" if cluster else "Ray does not start here"
         remedy = f"Start it, or unset {ADDRESS} to start one here." if cluster else "Leave --engine ray out."
         raise UnavailableError(f"{where}: {str(error).strip().partition(chr(10))[0]}", remedy) from error

@@ -13,13 +13,23 @@ from queue import Empty
 from typing import Any, Final
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from nbclient.util import ensure_async, run_sync
 
+from mlops_magics.runner.tied import tied
+
 MOST_OUTPUT: Final = 10_000_000  # characters that a cell's outputs may have
 _SOCKET: Final = 100  # characters of a socket's path: systems take 104 to 108
 _TOLD: Final = "\n[Output beyond {most:,} characters was cut.]\n"
+
+
+class _Kernels(AsyncKernelManager):
+    """Starts kernels that do not outlive this process, whatever they are in the middle of."""
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        return tied(super().format_kernel_cmd(extra_arguments))
 
 
 class Client(NotebookClient):
@@ -34,7 +44,11 @@ class Client(NotebookClient):
     def __init__(self, node: Mapping[str, Any], kernel: str, seconds: Callable[[], float]) -> None:
         made = nbformat.from_dict(dict(node))  # type: ignore[no-untyped-call]
         super().__init__(
-            made, kernel_name=kernel, timeout_func=lambda _: max(seconds(), 0.05), coalesce_streams=False
+            made,
+            kernel_name=kernel,
+            kernel_manager_class=_Kernels,
+            timeout_func=lambda _: max(seconds(), 0.05),
+            coalesce_streams=False,
         )
         self._room: dict[int, int] = {}
 

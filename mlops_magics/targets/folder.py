@@ -45,9 +45,11 @@ class Folder:
 
     Attributes:
         path: Where it is.
+        verb: What writes it, as a refusal names it.
     """
 
     path: Path
+    verb: str = "%mlops_deploy"
 
     def record(self) -> Record | None:
         """Read what was written into it; None where nothing was.
@@ -149,7 +151,7 @@ class Folder:
         if record is None:
             if self.path.is_symlink() or (self.path.exists() and (not self.path.is_dir() or _any(self.path))):
                 raise RefusedError(
-                    f"{self.path} holds what %mlops_deploy did not write.", "Choose an empty or a new folder."
+                    f"{self.path} holds what {self.verb} did not write.", "Choose an empty or a new folder."
                 )
             return
         for name in {*record.files, *files}:
@@ -158,7 +160,7 @@ class Folder:
             if there not in {None, record.files.get(name), None if new is None else _digest(new)}:
                 raise RefusedError(
                     f"{self.path / name} was changed by hand since it was written.",
-                    "Keep your change in a file of your own, delete this one, and deploy again.",
+                    f"Keep your change in a file of your own, delete this one, and say {self.verb} again.",
                 )
 
     def _inside(self, name: str) -> str:

@@ -62,6 +62,9 @@ class Attempt:
         times: How often the same was left out for the same kind of reason.
         kind: What kind of reason that is.
         seen: When a record from the future was first looked at; None where it never was.
+        condition: The condition that asked for it; "" where somebody did.
+        since: Since when that condition holds, where it must hold for a while; None elsewhere.
+        reused: The notebooks that were not executed again, with commas between them.
     """
 
     record: str
@@ -81,6 +84,9 @@ class Attempt:
     times: int = 1
     kind: str = ""
     seen: Moment | None = None
+    condition: str = ""
+    since: Moment | None = None
+    reused: str = ""
 
     @property
     def over(self) -> bool:
@@ -102,11 +108,13 @@ class Beginning:
         reason: Why it begins.
         answers: The keys of the alerts that it answers.
         alias: The alias that it is to move.
+        condition: The condition that asks for it; "" where somebody does.
     """
 
     reason: str
     answers: tuple[str, ...] = ()
     alias: str = ""
+    condition: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
@@ -115,7 +123,9 @@ def begin(store: Store, model: str, beginning: Beginning) -> Attempt:
     return _written(store, model, beginning, state="begun", outcome="", why="")
 
 
-def skip(store: Store, model: str, beginning: Beginning, kind: str, why: str) -> Attempt:
+def skip(
+    store: Store, model: str, beginning: Beginning, kind: str, why: str, *, since: Moment | None = None
+) -> Attempt:
     """Write down that a retraining is left out.
 
     One after another for the same kind of reason is one record, with a count and the newest words.
@@ -126,14 +136,17 @@ def skip(store: Store, model: str, beginning: Beginning, kind: str, why: str) ->
         beginning: What asked for it.
         kind: What kind of reason it is.
         why: The reason.
+        since: Since when its condition holds, where that is the reason.
     """
+    told = {} if since is None else {"since": json.dumps(asdict(since))}
     newest = next(iter(attempts(store, model)), None)
-    if newest is not None and (newest.outcome, newest.kind) == ("skipped", kind):
+    same = ("skipped", kind, masked(beginning.condition))
+    if newest is not None and (newest.outcome, newest.kind, newest.condition) == same:
         last = json.dumps(asdict(Moment.now()))
-        advance(store, newest, times=str(newest.times + 1), last=last, why=why)
+        advance(store, newest, times=str(newest.times + 1), last=last, why=why, **told)
         return newest
     made = _written(store, model, beginning, state="ended", outcome="skipped", why=why)
-    advance(store, made, kind=kind)
+    advance(store, made, kind=kind, **told)
     return made
 
 
@@ -163,10 +176,14 @@ def attempts(store: Store, model: str) -> tuple[Attempt, ...]:
     place = _place(store, model)
     if place is None:
         return ()
+    found = []
     with door(f"The retrainings of {model}"):
-        found = store.client.search_runs(
-            [place], max_results=_LOOKED_AT, order_by=["attributes.start_time DESC"]
-        )
+        # However often it was left out, that hides no retraining that counts.
+        for sign in ("=", "!="):
+            query = f"tags.`{_PREFIX}outcome` {sign} 'skipped'"
+            order = ["attributes.start_time DESC"]
+            found += store.client.search_runs([place], query, max_results=_LOOKED_AT, order_by=order)
+    found.sort(key=lambda run: run.info.start_time, reverse=True)
     read = (_read(run) for run in found)
     return tuple(one for one in read if one is not None and one.model == model)
 
@@ -181,6 +198,19 @@ def keep_files(store: Store, run_id: str, paths: Mapping[str, Path]) -> None:
 def keep_texts(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
     """Keep short texts with a run, as files by name."""
     runs.log_files(store, run_id, dict(texts))
+
+
+def keep_content(store: Store, run_id: str, files: Mapping[str, str | bytes]) -> None:
+    """Keep files with a run, by path: text without its secrets, bytes as they are."""
+    runs.log_files(store, run_id, files)
+
+
+def record_of(store: Store, identifier: str) -> str | None:
+    """Find the run that a retraining is written in; None where there is none."""
+    with door("The retrainings"):
+        places = [item.experiment_id for item in registry.paged(store.client.search_experiments)]
+        found = store.client.search_runs(places, f"tags.`{_PREFIX}id` = '{identifier}'", max_results=1)
+    return next((str(run.info.run_id) for run in found), None)
 
 
 def experiment_of(store: Store, run_id: str | None, model: str) -> str:
@@ -246,6 +276,7 @@ def _written(
         "answers": json.dumps(beginning.answers),
         "process": json.dumps(asdict(process)),
         "alias": beginning.alias,
+        "condition": beginning.condition,
     }
     tags = {f"{_PREFIX}{name}": text for name, text in said.items()}
     tags |= {"mlflow.user": user(), "mlflow.note.content": why or beginning.reason}
@@ -264,6 +295,7 @@ def _written(
         beginning.answers,
         process,
         alias=beginning.alias,
+        condition=masked(beginning.condition),
     )
 
 
@@ -290,7 +322,7 @@ def _place(store: Store, model: str) -> str | None:
 def _read(run: Any) -> Attempt | None:  # noqa: ANN401 - MLflow's Run
     said = {key.removeprefix(_PREFIX): text for key, text in run.data.tags.items() if key.startswith(_PREFIX)}
     try:
-        seen = said.get("seen")
+        seen, since = said.get("seen"), said.get("since")
         return Attempt(
             run.info.run_id,
             said["id"],
@@ -309,6 +341,9 @@ def _read(run: Any) -> Attempt | None:  # noqa: ANN401 - MLflow's Run
             int(said.get("times", "1")),
             said.get("kind", ""),
             None if seen is None else Moment.of_fields(json.loads(seen)),
+            said.get("condition", ""),
+            None if since is None else Moment.of_fields(json.loads(since)),
+            said.get("reused", ""),
         )
     except (KeyError, ValueError, TypeError):
         return None  # not written by us

@@ -14,6 +14,7 @@ from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
 from mlops_magics.artifact.rows import RowSample
+from mlops_magics.artifact.takes import Takes
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
@@ -179,7 +180,13 @@ def _kept(folder: Path, model: LoadedModel) -> Kept:
     code = () if brought is None else brought.names
     fitted_on = reference.read(folder)
     ranges = {} if fitted_on is None else fitted_on.ranges
-    kept = Kept(form, code=code, loadback=loadback.compare(folder, model), ranges=ranges)
+    kept = Kept(
+        form,
+        code=code,
+        loadback=loadback.compare(folder, model),
+        ranges=ranges,
+        takes=Takes.of(model.schema, fitted_on),
+    )
     return kept if kept.safe else replace(kept, foreign=unsafe(model.estimator))
 
 

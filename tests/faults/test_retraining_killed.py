@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -56,8 +55,8 @@ def dying(*arguments, **options):
     return found
 
 setattr(held, name, dying)
-retrain("flights", data="new.parquet", cursor="number", target="late", update=True, promote=sys.argv[4],
-        watch="1s")
+how = {"notebook": tuple(sys.argv[5:])} if sys.argv[5:] else {"update": True}
+retrain("flights", data="new.parquet", cursor="number", target="late", promote=sys.argv[4], watch="1s", **how)
 """
 
 LEDGER = "mlops_magics.tracking.retrainings"
@@ -79,8 +78,8 @@ def store(shell: Any, run: Callable[..., Any], store_file: Path, project: Path, 
     return champion(version="2")
 
 
-def killed(module: str, name: str, last: int, promote: str) -> None:
-    words = [sys.executable, "-c", KILLED, module, name, str(last), promote]
+def killed(module: str, name: str, last: int, promote: str, *notebooks: str) -> None:
+    words = [sys.executable, "-c", KILLED, module, name, str(last), promote, *notebooks]
     done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -151,12 +150,30 @@ def test_a_killed_retraining_is_brought_to_its_end(  # noqa: PLR0917 - the colum
     (attempt,) = retrainings.attempts(store, "flights")
     assert (attempt.state, attempt.outcome) == ("ended", outcome)
     assert leases.holders(store, "flights", "retraining") == ()
-    assert {path.suffix for path in (project / ".mlops" / "retrain").rglob("*") if path.is_file()} <= {
-        ".parquet"
-    }
+    files = [path.name for path in (project / ".mlops" / "retrain").rglob("*") if path.is_file()]
+    assert all(name.startswith("frozen-") for name in files), files
     if "version 3" in ended.why:
         assert tags(store, "3")["mlops.retraining"] == attempt.id
         assert json.loads(tags(store, "3")["mlops.watermark"])["value"] == "479"
+
+
+@pytest.mark.slow
+def test_the_rows_of_a_killed_retraining_do_not_stay(store: Store, project: Path) -> None:
+    notebook(project / "train.ipynb")
+    place = project / ".mlops" / "retrain" / "flights"
+    killed("mlops_magics.steps.retrain.again", "keep", 1, "challenger", "train.ipynb")
+    assert len(list(place.glob("train-*.parquet"))) == 1
+    (ended,) = recover("flights").retrainings
+    assert ended.why == "killed: no model was made"
+    assert list(place.glob("train-*")) == []
+    killed("mlops_magics.steps.retrain.making", "executed", 1, "challenger", "train.ipynb")
+    (ended,) = recover("flights").retrainings
+    assert ended.why.startswith("killed: the run")
+    assert ended.why.endswith("was made, and not registered")
+    names = {path.name.partition("-")[0] for path in place.iterdir()}
+    assert names == {"frozen", "notebooks.json", ".notebooks.json.lock"}
+    (attempt, _) = retrainings.attempts(store, "flights")
+    assert "injected-parameters" in fetched_text(store, attempt.record, "1-train.ipynb")
 
 
 @pytest.mark.slow
@@ -168,8 +185,8 @@ def test_the_next_one_recovers_by_itself_and_goes_on(store: Store) -> None:
     assert told == [("promoted", "4"), ("killed", "3")]
 
 
-@pytest.mark.slow
-def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, project: Path) -> None:
+def notebook_ended_by(how: signal.Signals, project: Path) -> None:
+    """Retrain by a notebook in a process of its own, and end it while the notebook runs."""
     sign = project / "kernel.pid"
     notebook(
         project / "train.ipynb",
@@ -183,16 +200,42 @@ def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, proj
     )
     until(sign.exists)
     time.sleep(1.0)  # the cell's output is written down
-    os.kill(child.pid, signal.SIGKILL)
+    child.send_signal(how)
     child.wait()
     kernel = int(sign.read_text())
     until(lambda: not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.slow
+def test_kill_9_while_the_notebook_runs_leaves_nothing_behind(store: Store, project: Path) -> None:
+    notebook_ended_by(signal.SIGKILL, project)
     (ended,) = recover("flights").retrainings
     assert (ended.outcome, ended.why) == ("killed", "killed: no model was made")
     (attempt,) = retrainings.attempts(store, "flights")
     assert "here it was" in fetched_text(store, attempt.record, "1-train.ipynb")
     assert store.client.get_run(attempt.record).info.status == "KILLED"
     assert going().outcome == "promoted"
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_notebook_as_far_as_it_came(store: Store, project: Path) -> None:
+    notebook_ended_by(signal.SIGINT, project)
+    (attempt,) = retrainings.attempts(store, "flights")
+    assert (attempt.outcome, attempt.why) == ("killed", "interrupted")
+    assert "here it was" in fetched_text(store, attempt.record, "1-train.ipynb")
+    assert list((project / ".mlops" / "retrain" / "flights").glob("*-*.ipynb")) == []
+    assert recover("flights").retrainings == ()
+
+
+def test_what_was_left_out_hides_no_retraining(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = retrainings.begin(store, "flights", Beginning("asked for"))
+    retrainings.end(store, made, "failed", "by its notebook")
+    monkeypatch.setattr(retrainings, "_LOOKED_AT", 3)
+    for number in range(6):
+        retrainings.skip(store, "flights", Beginning("asked for"), f"reason {number}", "not now")
+    done = retrainings.attempts(store, "flights")
+    assert [one.kind for one in done] == ["reason 5", "reason 4", "reason 3", ""]
+    assert f"there was the retraining {made.id}" in in_the_way(Limits.of("1d", None), done, ())
 
 
 def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:

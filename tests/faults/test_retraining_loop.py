@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import Any, Self
 import pandas as pd
 import pytest
 from prepared import Prepared, begin
-from retrained import COLUMNS, champion, notebook, rows_of
+from retrained import COLUMNS, champion, notebook, rows_of, with_gaps
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import deploy
@@ -23,16 +24,8 @@ from mlops_magics.steps.monitor import monitor
 from mlops_magics.steps.predict import predict
 from mlops_magics.steps.retrain import retrain
 from mlops_magics.targets.local import LocalTarget
-from mlops_magics.tracking import alerts, registry, retrainings
+from mlops_magics.tracking import alerts, moves, registry, retrainings
 from mlops_magics.tracking.store import Store
-
-
-def with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what is left out in the rows that the champion was fitted on."""
-    made = rows.copy()
-    made.loc[::7, "town"] = None
-    made.loc[::5, "size"] = None
-    return made
 
 
 def usual_rows(count: int) -> pd.DataFrame:
@@ -161,26 +154,77 @@ def test_where_the_gate_refuses_the_endpoint_keeps_the_champion(store: Store) ->
     assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
 
 
-@pytest.mark.slow
-def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
-    answered(in_months(usual_rows(2400)))
+@contextlib.contextmanager
+def _crashing_once_it_answers(version: str, *, before: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Kill the endpoint as soon as it answers with a version."""
 
     def crash() -> None:
         until = time.monotonic() + 300
         while time.monotonic() < until:
             (endpoint,) = deploy().endpoints
-            if endpoint.version == "2":
+            if endpoint.version == version:
+                before()
                 os.kill(endpoint.pid, signal.SIGKILL)
                 return
             time.sleep(0.2)
 
     thread = threading.Thread(target=crash)
     thread.start()
-    found = looped(watch="60s")
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@pytest.mark.slow
+def test_what_somebody_else_has_promoted_meanwhile_is_not_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+
+    def by_hand() -> None:
+        moves.point(store, "flights", "champion", "1", reason="by hand", kind="promotion")
+
+    with _crashing_once_it_answers("2", before=by_hand):
+        found = looped(watch="60s")
+    assert (found.outcome, found.version) == ("promoted", "2"), found
+    assert "somebody has made version 1 the champion since, and it stays" in found.why
+    assert registry.moves_of(store, "flights")[-1].reason == "by hand"
+    assert registry.aliases_of(store, "flights")["champion"] == "1"
+
+
+@pytest.mark.slow
+def test_where_the_endpoint_goes_down_with_the_new_version_it_is_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+    with _crashing_once_it_answers("2"):
+        found = looped(watch="60s")
     assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
     assert "he endpoint flights is down" in found.why
     assert registry.aliases_of(store, "flights")["champion"] == "1"
     last = registry.moves_of(store, "flights")[-1]
     assert (last.kind, last.new) == ("rollback", "1")
     assert "went wrong: the endpoint flights is down" in last.reason
+
+
+@pytest.mark.slow
+def test_where_other_rows_come_than_it_was_fitted_on_it_is_rolled_back(store: Store) -> None:
+    answered(in_months(usual_rows(2400)))
+    with Traffic(usual_rows(800)) as traffic:  # who wrote months does so no more: 50 rows a second
+        found = looped(watch="30s")
+    assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
+    assert "flights drifts in age" in found.why
+    assert traffic.versions.count("2") > 200
+    assert traffic.failures == []
+    assert registry.aliases_of(store, "flights")["champion"] == "1"
+    assert "drifts in age" in registry.moves_of(store, "flights")[-1].reason
+
+
+@pytest.mark.slow
+def test_where_it_breaks_a_rule_of_service_it_is_rolled_back(store: Store, project: Path) -> None:
+    rows = in_months(usual_rows(2400))
+    answered(rows)
+    (project / "pyproject.toml").write_text('[tool.mlops_magics.slo]\np99 = "0.001ms"\n')
+    with Traffic(rows) as traffic:
+        found = looped(watch="5s")
+    assert (found.outcome, found.before) == ("rolled back", "1"), found
+    assert "requests to flights took more than 0.001 ms; the project asks for 99 of 100" in found.why
+    assert traffic.failures == []
+    assert registry.aliases_of(store, "flights")["champion"] == "1"

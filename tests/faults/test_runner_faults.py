@@ -228,6 +228,28 @@ def test_both_killed_leave_no_kernel(tmp_path: Path) -> None:
     assert printed(into) == "first\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system ends a process with its parent")
+def test_a_kernel_that_lets_no_thread_run_does_not_outlive_its_parents(tmp_path: Path) -> None:
+    # This call of C holds the lock that each thread waits for, also the one that looks for parents.
+    stuck = f"import ctypes, os; kin = [os.getpid()]; {TELL}; ctypes.PyDLL(None).sleep(600)"
+    source, into = saved(tmp_path, stuck), tmp_path / "executed.ipynb"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(source), str(into)], stderr=subprocess.DEVNULL
+    )
+    _until((tmp_path / "kin").exists)
+    (kernel,) = _kin(tmp_path)
+    try:
+        supervisor = _supervisor(kernel)
+        time.sleep(0.5)  # from the file to the call
+        parent.kill()
+        supervisor.kill()
+        parent.wait()
+        assert _gone([kernel], seconds=10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(kernel, signal.SIGKILL)
+
+
 @pytest.mark.slow
 def test_a_notebook_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
     found = executed(tmp_path, "print('small')", "x = bytearray(900_000_000); import time; time.sleep(60)",

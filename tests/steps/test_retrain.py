@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
-from retrained import PARAMETERS, champion, notebook, rows_of, tags
+from retrained import PARAMETERS, champion, notebook, rows_of, tags, with_gaps
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
 from mlops_magics.foundation.moments import Moment
 from mlops_magics.frontends.cli.command import main
 from mlops_magics.steps.promote import promote
+from mlops_magics.steps.reproduce import reproduce
 from mlops_magics.steps.retrain import retrain
-from mlops_magics.steps.retrain.ledger import Limits, in_the_way
+from mlops_magics.steps.retrain.ledger import Limits, in_the_way, waiting
 from mlops_magics.tracking import registry, retrainings
 from mlops_magics.tracking.recall import fetched_text
 from mlops_magics.tracking.records import ModelVersion
@@ -29,7 +33,7 @@ def store(registered: ModelVersion, project: Path) -> Store:
     """A champion, the notebook ``train.ipynb``, and rows that came since in ``new.parquet``."""
     assert registered.version == "1"
     notebook(project / "train.ipynb")
-    rows_of().to_parquet(project / "new.parquet")
+    with_gaps(rows_of()).to_parquet(project / "new.parquet")
     return champion()
 
 
@@ -59,7 +63,8 @@ def test_a_better_successor_becomes_the_challenger(store: Store, project: Path) 
         assert "injected-parameters" in fetched_text(store, run_id, name)
     (attempt,) = retrainings.attempts(store, "flights")
     assert (attempt.outcome, attempt.version, attempt.run) == ("promoted", "2", found.run)
-    assert [path.suffix for path in (project / ".mlops" / "retrain" / "flights").iterdir()] == [".parquet"]
+    left = {path.name.split("-")[0] for path in (project / ".mlops" / "retrain" / "flights").iterdir()}
+    assert left == {"frozen", "notebooks.json", ".notebooks.json.lock"}
     html = found.to_html()
     assert "1,200 new of 1,200" in html
     assert "better" in html
@@ -133,7 +138,7 @@ def test_the_cells_that_made_the_champion_are_executed_where_no_notebook_is_name
     assert (found.outcome, found.version, found.trained) == ("promoted", "3", found.trained), found
     assert found.trained < 960
     kept = json.loads(fetched_text(store, found.record, "slice.ipynb"))
-    assert "train.parquet" in str([cell["source"] for cell in kept["cells"]])
+    assert "flights/train-" in str([cell["source"] for cell in kept["cells"]])
     run = store.client.get_run(found.run)
     assert run.info.run_name == "sliced"
     # Whoever did not write these cells is asked first.
@@ -177,8 +182,12 @@ def test_the_champion_is_moved_only_where_the_policy_lets_a_machine(store: Store
     assert (found.outcome, found.before) == ("promoted", "1"), found
     assert registry.aliases_of(store, "flights")["champion"] == "2"
     # It goes on from there: what was trained on is not new any more, and the holdout is the same.
-    rows_of(1500).to_parquet(project / "new.parquet")
+    # The old rows are as they were: a gap in one of them would make it another.
+    more = with_gaps(rows_of(1500)).iloc[1200:]
+    pd.concat([with_gaps(rows_of()), more]).to_parquet(project / "new.parquet")
     frozen = retrainings.frozen(store, "flights")
+    (file,) = (project / ".mlops" / "retrain" / "flights").glob("frozen-*")
+    file.write_bytes(file.read_bytes()[:100])  # torn: the rule that drew it has it again
     found = again(promote="champion")
     assert 1500 - 960 <= found.counts.new <= 1500 - 950
     assert found.judged[0].rows == json.loads(frozen)["rows"]
@@ -213,6 +222,91 @@ def test_several_notebooks_are_executed_in_their_order(store: Store, project: Pa
         assert "injected-parameters" in fetched_text(store, found.record, name)
 
 
+@pytest.mark.slow
+def test_a_notebook_of_which_nothing_has_changed_is_not_executed_again(store: Store, project: Path) -> None:
+    cells = (
+        "%load_ext mlops_magics",
+        "import pandas as pd",
+        "pd.read_csv('towns.csv').drop_duplicates().to_csv('known.csv', index=False)",
+    )
+    about = {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+    made = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, cells)], metadata=about)
+    nbformat.write(made, project / "prepare.ipynb")
+    notebook(project / "train.ipynb", "import pathlib\nassert pathlib.Path('known.csv').exists()")
+    (project / "towns.csv").write_text("town\nOslo\nRome\nRome\n")
+    both = {"notebook": ("prepare.ipynb", "train.ipynb"), "promote": "candidate"}
+    assert again(**both).reused == ()
+    for _ in range(2):  # the same rows; then others
+        found = again(**both)
+        assert (found.outcome, found.reused) == ("registered", ("1-prepare.ipynb",)), found
+        assert "1-prepare.ipynb was not executed again: nothing that it depends on" in found.to_html()
+        assert retrainings.attempts(store, "flights")[0].reused == "1-prepare.ipynb"
+        assert fetched_text(store, found.record, "1-prepare.ipynb") == ""
+        assert "injected-parameters" in fetched_text(store, found.record, "2-train.ipynb")
+        with_gaps(rows_of(seed=3)).to_parquet(project / "new.parquet")
+    assert {one.version for one in registry.versions(store, "flights")} == {"1", "2", "3", "4"}
+    assert again(**both, force=True).reused == ()
+    (project / "towns.csv").write_text("town\nOslo\nLima\n")
+    assert again(**both).reused == ()
+
+
+@pytest.mark.slow
+def test_a_retraining_is_made_again_from_its_source(store: Store, project: Path) -> None:
+    found = again()
+    (project / "train.ipynb").unlink()  # its cells are kept with the run
+    rows = project / ".mlops" / "retrain" / "flights"
+    assert not list(rows.glob("train-*"))
+    told = reproduce(found.run)
+    assert (told.reproduced, told.cells) == (True, 3), told
+    assert not list(rows.glob("train-*"))
+    # What came since, and in whichever order: the rows that it was trained on are told by their content.
+    kept = pd.read_parquet("new.parquet")
+    more = rows_of(300, begin=5_000, seed=9)
+    pd.concat([more, kept.sample(frac=1.0, random_state=0)]).to_parquet("new.parquet")
+    assert reproduce(found.run).reproduced
+    kept.assign(age=kept["age"].where(kept["number"] > 40, 7.0)).to_parquet("new.parquet")
+    told = reproduce(found.run)
+    assert not told.reproduced
+    assert re.fullmatch(
+        r"Of the \d+ rows that it was trained on \d\d are not in new.parquet as they were.", told.because
+    )
+    Path("new.parquet").unlink()
+    assert "cannot be had from new.parquet: There is no" in reproduce(found.run).because
+    notebook(project / "train.ipynb")
+    of_a_table = again(data=kept)
+    assert "were a table of a notebook, which nobody kept" in reproduce(of_a_table.run).because
+    assert store.client.get_run(found.run).data.tags["mlops.reproduced"].startswith("no: The rows")
+
+
+def test_what_refuses_rows_that_the_champion_takes_is_refused(store: Store, project: Path) -> None:
+    rows_of().to_parquet(project / "new.parquet")  # without the gaps that the champion knows
+    found = again()
+    assert (found.outcome, found.exit_code) == ("refused", 3), found
+    assert "flights/2 fails the gate signature (It refuses rows that the champion takes: " in found.why
+    assert "town may not be missing any more; size may not be missing any more" in found.why
+    with pytest.raises(RefusedError, match="the gate signature"):
+        promote("flights", to="champion", reason="all the same")
+    assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
+
+
+def test_a_condition_must_hold_for_as_long_as_is_asked(store: Store) -> None:
+    asked = {"when": "rows > 500", "promote": "candidate"}
+    found = again(**asked, debounce="1h")
+    assert (found.outcome, found.exit_code) == ("skipped", 0)
+    assert found.why == "Rows 1200 > 500: it has just begun to hold, and must for 1 h."
+    again(**asked, debounce="1h")
+    (waiting,) = retrainings.attempts(store, "flights")
+    assert (waiting.kind, waiting.times, waiting.condition) == ("waiting", 2, "rows > 500")
+    assert "it holds for" in waiting.why
+    # Another condition has looks of its own, and one that does not hold begins it anew.
+    assert "just begun" in again(when="rows > 600", debounce="1h").why
+    assert "it holds for" in again(**asked, debounce="1h").why
+    time.sleep(1.1)
+    assert again(**asked, debounce="1s").outcome == "registered"
+    with pytest.raises(UsageError, match="--debounce is about a condition"):
+        again(debounce="1h")
+
+
 def test_a_schedule_runs_the_very_same_line(project: Path) -> None:
     found = again(when="drift or age > 7d", all_rows=True, watch="10m", schedule="crontab", every="6h")
     words = ["--notebook", "train.ipynb", "--data", "new.parquet", "--cursor", "number", "--all-rows"]
@@ -235,6 +329,8 @@ def test_a_schedule_runs_the_very_same_line(project: Path) -> None:
         ({"parameters": ("depth",)}, "cannot read 'depth'"),
         ({"after": "3", "cursor": None}, "--after is a value of a cursor"),
         ({"update": True}, "--update goes on from the champion"),
+        ({"update": True, "notebook": (), "force": True}, "--update executes no notebook"),
+        ({"engine": "spark"}, "There is no engine 'spark'"),
         ({"data": None}, "are about fresh rows"),
         ({"data": None, "cursor": None}, "no rows to judge the new version by"),
     ],
@@ -270,3 +366,23 @@ def test_the_budget_and_the_alerts_that_were_answered_hold_it_back() -> None:
     assert "has answered" not in in_the_way(limits, [answered], ("x", "z"), now)
     promoted = made(0.5 * day, outcome="promoted")
     assert "was made by the retraining a itself" in in_the_way(limits, [promoted], ("z",), now)
+
+
+def test_a_clock_that_is_set_does_not_begin_a_wait_anew_on_one_machine() -> None:
+    now = Moment(1_000_000.0, "boot", 500_000.0)
+
+    def left(ago: float, **said: Any) -> Attempt:
+        since = Moment(now.wall - ago + said.pop("set", 0.0), said.pop("boot", "boot"), now.ticks - ago)
+        told = {"kind": "waiting", "condition": "drift", **said}
+        return Attempt("r", "a", "flights", since, "ended", "skipped", "", since=since, **told)
+
+    assert waiting(900.0, [left(1000.0)], "drift", now)[1] == ""
+    assert waiting(900.0, [left(800.0)], "drift", now)[1] == "it holds for 13.3 m, and must for 15 m"
+    assert waiting(900.0, [left(1000.0, set=5_000.0)], "drift", now)[1] == ""
+    # Of another machine whose clock is ahead nothing is known: it begins now.
+    since, why = waiting(900.0, [left(1000.0, set=5_000.0, boot="another")], "drift", now)
+    assert (since, "just begun" in why) == (now, True)
+    other = [left(10.0, kind="busy"), left(20.0, condition="age > 7d", kind="not due"), left(1000.0)]
+    assert waiting(900.0, other, "drift", now)[1] == ""
+    for kind in ("not due", "limits", "rows"):
+        assert "just begun" in waiting(900.0, [left(10.0, kind=kind), left(1000.0)], "drift", now)[1]

@@ -416,8 +416,11 @@ def test_they_are_written_compared_kept_from_hands_and_removed(tmp_path: Path, k
     other = wanted(when="1d") if kind != "kubeflow" else wanted(image="b:2")
     assert {item.what for item in schedule.differences(kind, other, project)} == {"changed"}
     (done.folder / min(done.files)).write_text("by hand")
-    with pytest.raises(RefusedError, match="changed by hand"):
+    with pytest.raises(RefusedError, match="changed by hand") as refused:
         schedule.write(kind, other, project)
+    assert "say %mlops_retrain again" in refused.value.remedy
+    with pytest.raises(RefusedError, match="holds what %mlops_retrain did not write"):
+        schedule.write(kind, other, project, into=tmp_path)
     assert set(schedule.remove(kind, "retrain-flights", project)) == set(done.files)
     assert (done.folder / min(done.files)).read_text() == "by hand"
     with pytest.raises(NotFoundError, match="No schedule named"):

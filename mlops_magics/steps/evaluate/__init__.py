@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from mlops_magics.artifact.contract import Contract
+from mlops_magics.artifact.kept import Kept
 from mlops_magics.checks import CHECKS
-from mlops_magics.checks.assess import Unloadable, assess, policy_of
+from mlops_magics.checks.assess import Holder, Unloadable, assess, policy_of
 from mlops_magics.checks.assessment import Assessment
 from mlops_magics.checks.policy import Policy
 from mlops_magics.checks.show import blocks
@@ -21,11 +22,13 @@ from mlops_magics.foundation.html import page
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.evaluate.card import renew
-from mlops_magics.tracking import evaluations, policies, subject
+from mlops_magics.tracking import belongings, evaluations, policies, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, open_store
 from mlops_magics.tracking.subject import Subject
+
+_CONTRACT = "contract.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def evaluate(
         gates=policy,
         slices=slices,
         trained_on=opened.rows,
-        kept=opened.kept,
+        kept=_with_contract(store, found, opened.kept),
     )
     evaluation = Evaluation(
         model=found.shown,
@@ -163,14 +166,26 @@ def _asked(store: Store, found: Subject, rival: Subject | None) -> Policy:
     return Policy() if asked is None else Policy.of(asked.gates, CHECKS)
 
 
-def _champion(store: Store, rival: Subject | None, **consent: bool) -> Any:  # noqa: ANN401 - any estimator
+def _champion(store: Store, rival: Subject | None, **consent: bool) -> Holder | Unloadable | None:
     """Load the version to compare with: that it is lost is a verdict, as what it stands for is in use."""
     if rival is None:
         return None
     try:
-        return subject.loaded(store, rival, **consent)
+        opened = subject.opened(store, rival, **consent)
+        kept = _with_contract(store, rival, opened.kept)
     except MLOpsError as error:
         return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
+    return Holder(opened.estimator, None if kept is None else kept.takes)
+
+
+def _with_contract(store: Store, found: Subject, kept: Kept | None) -> Kept | None:
+    """Add the contract of a version to what is known of its model."""
+    version = found.version
+    if version is None or kept is None or kept.takes is None or _CONTRACT not in belongings.names(version):
+        return kept
+    shown = f"The contract of {found.shown}"
+    contract = Contract.from_json(belongings.get(store, version, _CONTRACT), shown)
+    return replace(kept, takes=replace(kept.takes, contract=contract))
 
 
 def _kept(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> Summary | None:

@@ -136,16 +136,23 @@ class Desk:
         history.write(self.store, self.model, said)
         return Remark(self.model, item.version, said.reason, who.name, who.verified)
 
-    def back(self, alias: str, reason: str) -> Promotion:
+    def back(self, alias: str, reason: str, only: str | None = None) -> Promotion:
         """Bring an alias's previous version back.
+
+        Args:
+            alias: The alias.
+            reason: Why.
+            only: Do so only where the alias points to this version; wherever it points by default.
 
         Raises:
             NotFoundError: It has none.
-            RefusedError: Another one moved the alias at the same moment.
+            RefusedError: Another one moved the alias, at the same moment or since.
         """
         checked(alias, reason)
         self._recover()
         review = Desk(self.store, self.model, alias).review()
+        if only is not None and review.holders.get(alias) != only:
+            raise moves.overtaken(self.model, alias, review.holders.get(alias))
         if (lacking := not_allowed(review.rules, self.model)) is not None:
             raise RefusedError(lacking.what, lacking.remedy)
         if review.previous is None:

@@ -18,11 +18,13 @@ from mlops_magics.steps.reproduce.packages import Packages
 from mlops_magics.steps.reproduce.result import Compared, Reproduction
 from mlops_magics.steps.reproduce.running import Told
 from mlops_magics.steps.reproduce.running import run as executed
+from mlops_magics.steps.retrain.again import had_again
 from mlops_magics.steps.track.origin import RECIPE, SEAL, VERIFIED
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import OFFLINE
 from mlops_magics.tracking.recall import Recalled, recall
 from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.retrainings import MADE_BY
 from mlops_magics.tracking.store import Store, open_store
 
 __all__ = ["Reproduction", "reproduce", "verify", "worth_verifying"]
@@ -50,7 +52,8 @@ def reproduce(
 
     The cells that made the run's model (rather one too many than one too few) are executed in the order in
     which they ran: in the folder of then, with the packages of then, on the files of then. Where a file
-    has changed since, nothing is executed and the file is named. Packages that differ from the run's are
+    has changed since, nothing is executed and the file is named. The rows that a retraining trained on are
+    had from their source again, each as it was. Packages that differ from the run's are
     installed by uv into an environment of their own, which is kept for the next time. What the cells log
     goes into a store that is thrown away; the run gets a tag that says what came of it.
 
@@ -93,13 +96,29 @@ def reproduce(
     if recipe.effect and not effects:
         raise RefusedError(recipe.effect, "Add --effects to let the cells do so.")
     folder = Path(recipe.folder) if Path(recipe.folder).is_dir() else Path.cwd()
-    changed = _changed(recipe, folder)
-    if changed:
-        return _kept(store, Reproduction(known.run_id, known.name, reproduced=False, because=changed))
+    needed = {folder / item.path for item in recipe.files}
+    with had_again(store, known.tags.get(MADE_BY, ""), needed) as again:
+        changed = again.missing or _changed(recipe, folder, again.file)
+        if changed:
+            return _kept(store, Reproduction(known.run_id, known.name, reproduced=False, because=changed))
+        return _made_again(store, known, recipe, folder, tolerance=tolerance, here=here, timeout=timeout)
+
+
+def _made_again(
+    store: Store,
+    known: Recalled,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    tolerance: float,
+    here: bool,
+    timeout: float,
+) -> Reproduction:
+    """Execute the cells with the packages of then, and compare."""
     packages = Packages.of(known.files.get("environment.txt", ""))
     differences = packages.differences()
     built = bool(differences) and not here
-    python = packages.built(settings.state / "environments") if built else Path(sys.executable)
+    python = packages.built(store.settings.state / "environments") if built else Path(sys.executable)
     told = executed(recipe, folder=folder, python=python, timeout=timeout)
     return _kept(store, _compared(known, recipe, told, tolerance, differences, built=built))
 
@@ -174,9 +193,10 @@ def _recipe(known: Recalled) -> Recipe:
     return recipe
 
 
-def _changed(recipe: Recipe, folder: Path) -> str:
-    """Name the first file that is not what it was, or ""."""
-    return next(filter(None, (item.differs(folder) for item in recipe.files)), "")
+def _changed(recipe: Recipe, folder: Path, same: Path | None) -> str:
+    """Name the first file that is not what it was, or ""; one that was made again was compared row by row."""
+    files = [item for item in recipe.files if folder / item.path != same]
+    return next(filter(None, (item.differs(folder) for item in files)), "")
 
 
 def _compared(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.retrain.asked import Alias, Asked
+from mlops_magics.steps.retrain.asked import Alias, Asked, Engine
 from mlops_magics.steps.retrain.attempting import alone, tried
 from mlops_magics.steps.retrain.backtest import Backtest
 from mlops_magics.steps.retrain.result import Retraining
@@ -32,10 +34,13 @@ def retrain(  # noqa: PLR0913 - one verb and its options
     promote: Alias = "challenger",
     cooldown: str | None = None,
     budget: str | None = None,
+    debounce: str | None = None,
     timeout: str | None = None,
     watch: str | None = None,
     parameters: tuple[str, ...] = (),
     allow_env: tuple[str, ...] = (),
+    engine: Engine = "local",
+    force: bool = False,
     update: bool = False,
     allow_pickle: bool = False,
     allow_code: bool = False,
@@ -73,13 +78,17 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         promote: The alias that the new version is for. The champion takes a policy with ``machine = true``.
         cooldown: The least time between two retrainings; 1d by default where ``--when`` is said, else none.
         budget: The most retrainings in a span; 4/week by default where ``--when`` is said, else any.
+        debounce: How long the condition must hold, at each look, before a retraining starts: ``15m``.
         timeout: The most time for the notebooks; 2h by default.
         watch: How long a new champion is watched at the endpoints that follow it; it is rolled back where it
-            goes wrong. Not at all by default.
+            fails, breaks a rule of service or drifts. Not at all by default.
         parameters: Parameters of the notebook, ``depth=3,rate=0.1``; its cell tagged ``parameters`` must
             assign them.
         allow_env: Variables of the environment that the notebook is given beside the harmless ones, by
             name or as ``AWS_*``.
+        engine: Where notebooks are executed: here, or as tasks of a Ray cluster (``RAY_ADDRESS``, or Ray on
+            this machine).
+        force: Execute all notebooks, also those of which nothing has changed since the last retraining.
         update: Go on from the champion's own model with the new rows (``partial_fit``), and execute no
             notebook.
         allow_pickle: Load and register models that are kept in pickle, which executes code.
@@ -98,17 +107,22 @@ def retrain(  # noqa: PLR0913 - one verb and its options
         or it was rolled back, with 1 where it failed.
 
     Raises:
+        MissingExtraError: ``engine`` is "ray", and Ray is not installed.
         MLOpsError: It failed, or the notebook did: the error's name, words and cell are in the message.
         NotFoundError: There is no such model, or no rows.
         RefusedError: The policy does not let a machine move the champion, or the cells are not your own.
         UsageError: An option is not understood.
     """
-    said = dict(locals())
+    return _done(dict(locals()))
+
+
+def _done(said: Mapping[str, Any]) -> Retraining | Backtest | Schedule:
+    """Do what the arguments of the verb, by name, ask for."""
     asked = Asked.of(said)
-    settings = settings or Settings.discover()
-    if schedule is not None:
+    settings = said["settings"] or Settings.discover()
+    if said["schedule"] is not None:
         return scheduled(settings, said)
     store = open_store(settings)
-    if backtest:
-        return tried(store, asked, backtest)
+    if said["backtest"]:
+        return tried(store, asked, said["backtest"])
     return alone(store, asked)

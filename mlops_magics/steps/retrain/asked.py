@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mlops_magics.foundation.durations import seconds
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import UsageError, nearest
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.steps.retrain.ledger import Limits
 from mlops_magics.steps.retrain.when import Condition, parse
 
 Alias = Literal["candidate", "challenger", "champion"]
+Engine = Literal["local", "ray"]
 
 _COOLDOWN, _BUDGET = "1d", "4/week"  # where nobody is there who asks
 
@@ -39,6 +40,9 @@ class Asked:
         alarm: How many false alarms the user bears there.
         promote: The alias that the new version is for.
         limits: How often there may be a retraining.
+        debounce: How many seconds the condition must hold before it starts one.
+        engine: Where notebooks are executed.
+        force: All notebooks are executed, also those of which nothing has changed.
         timeout: The most seconds for all notebooks together.
         watch: How many seconds the new version is watched at its endpoints.
         parameters: Parameters of the notebooks, by name.
@@ -64,6 +68,9 @@ class Asked:
     alarm: str = "1/month"
     promote: Alias = "challenger"
     limits: Limits = field(default_factory=Limits)
+    debounce: float = 0.0
+    engine: Engine = "local"
+    force: bool = False
     timeout: float = 7_200.0
     watch: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +91,7 @@ class Asked:
             "when",
             "timeout",
             "watch",
+            "debounce",
             "parameters",
         }
         return cls(
@@ -96,6 +104,7 @@ class Asked:
             limits=_limits(said["cooldown"], said["budget"], unattended=said["when"] is not None),
             timeout=_length(said["timeout"], "--timeout", 7_200.0),
             watch=_length(said["watch"], "--watch", 0.0),
+            debounce=_length(said["debounce"], "--debounce", 0.0),
             parameters=_parameters(said["parameters"]),
             trying=bool(said["backtest"]),
         )
@@ -115,8 +124,19 @@ class Asked:
             )
         if self.after is not None and self.cursor is None:
             raise UsageError("--after is a value of a cursor.", "Name that column: --cursor COLUMN.")
+        if self.debounce and self.when is None:
+            raise UsageError("--debounce is about a condition.", "Say which one: --when CONDITION.")
+        self._check_making()
+
+    def _check_making(self) -> None:
+        if self.engine not in get_args(Engine):
+            raise UsageError(f"There is no engine {self.engine!r}.", nearest(self.engine, get_args(Engine)))
         if self.update and self.notebooks:
             raise UsageError("--update goes on from the champion's model.", "Leave --notebook out.")
+        if self.update and (self.force or self.engine != "local"):
+            raise UsageError(
+                "--update executes no notebook.", "Leave --force and --engine out, or leave --update out."
+            )
 
 
 def _limits(cooldown: str | None, budget: str | None, *, unattended: bool) -> Limits:

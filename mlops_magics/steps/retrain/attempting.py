@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlops_magics.foundation.durations import seconds
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.moments import Moment
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.steps.retrain import recovering, rows, source
@@ -15,7 +18,7 @@ from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.backtest import Backtest, Replay, backtested, windows_of
 from mlops_magics.steps.retrain.flow import Flow
 from mlops_magics.steps.retrain.judging import FEWEST, may_be_moved, target_of
-from mlops_magics.steps.retrain.ledger import in_the_way, note_future
+from mlops_magics.steps.retrain.ledger import BUSY, WAITING, in_the_way, note_future, waiting
 from mlops_magics.steps.retrain.looking import looker, open_alerts
 from mlops_magics.steps.retrain.result import Retraining, sentence
 from mlops_magics.steps.retrain.trigger import due
@@ -60,7 +63,7 @@ def alone(store: Store, asked: Asked) -> Retraining:
         RefusedError: The model's policy does not let a machine move the champion.
     """
     may_be_moved(store, asked)
-    beginning = Beginning(asked.condition or "asked for")
+    beginning = Beginning(asked.condition or "asked for", condition=asked.condition)
     try:
         with (
             _locked(store, asked.model),
@@ -69,7 +72,7 @@ def alone(store: Store, asked: Asked) -> Retraining:
             recovering.recover(store, asked.model)
             return _begun(store, asked, held, beginning)
     except BusyError as error:
-        return _left_out(store, asked, beginning, ("busy", error.what))
+        return _left_out(store, asked, beginning, (BUSY, error.what))
 
 
 @contextlib.contextmanager
@@ -94,9 +97,15 @@ def _begun(store: Store, asked: Asked, held: Held, beginning: Beginning) -> Retr
     target = target_of(store, asked, base)
     found = rows.gathered(store, asked, base, target)
     told = due(asked, base, found, looker(store, asked, base, found, target))
-    beginning = Beginning(told.because, open_alerts(store, asked.model), asked.promote, beginning.id)
+    answers = open_alerts(store, asked.model)
+    beginning = replace(beginning, reason=told.because, answers=answers, alias=asked.promote)
     if why := _too_few(asked, found) if told.due else told.because:
         return _left_out(store, asked, beginning, ("rows" if told.due else "not due", why), found)
+    if asked.debounce:
+        since, why = waiting(asked.debounce, done, masked(asked.condition))
+        if why:
+            why = f"{told.because}: {why}"
+            return _left_out(store, asked, beginning, (WAITING, why), found, since=since)
     return _gone(
         store,
         asked,
@@ -119,7 +128,12 @@ def _gone(
     beginning: Beginning,
 ) -> Retraining:
     attempt = retrainings.begin(store, asked.model, beginning)
-    rows.keep(store, asked, found)
+    try:
+        rows.keep(store, asked, found)
+    except MLOpsError as error:
+        with contextlib.suppress(MLOpsError):  # the store is what fails
+            retrainings.end(store, attempt, "failed", error.what)
+        raise
     base, champion = versions
     flow = Flow(
         store=store,
@@ -158,10 +172,12 @@ def _left_out(
     beginning: Beginning,
     because: tuple[str, str],
     found: rows.Rows | None = None,
+    *,
+    since: Moment | None = None,
 ) -> Retraining:
     """Write down that it was left out, and why: which kind of reason it is, and its words."""
     kind, why = because
-    attempt = retrainings.skip(store, asked.model, beginning, kind, why)
+    attempt = retrainings.skip(store, asked.model, beginning, kind, why, since=since)
     return Retraining(
         asked.model,
         "skipped",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlops_magics.foundation.platform import private_folder
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
 from mlops_magics.steps.register import register
-from mlops_magics.steps.retrain import making, updating, watching
+from mlops_magics.steps.retrain import again, alarms, making, updating, watching
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.fresh import Fresh
 from mlops_magics.steps.retrain.judging import Holdout, Sentence, judge
@@ -26,6 +27,7 @@ from mlops_magics.tracking.retrainings import MADE_BY, WATERMARK, Attempt, Outco
 from mlops_magics.tracking.store import Store
 
 WATERMARK_FILE = "watermark.json"
+PIPELINE_FILE = "notebooks.json"
 _CHAMPION = "champion"
 
 
@@ -49,6 +51,8 @@ class Flow:
         held: The lease.
         attempt: Its record.
         notes: What is to be said at the end.
+        reused: The notebooks that were not executed again.
+        going: The version that the alias is moved to from where it was; "" before that.
     """
 
     store: Store
@@ -61,6 +65,8 @@ class Flow:
     held: Held
     attempt: Attempt
     notes: list[str] = field(default_factory=list)
+    reused: tuple[str, ...] = ()
+    going: str = ""
 
     def go(self) -> Retraining:
         """Go all the way.
@@ -68,11 +74,32 @@ class Flow:
         Raises:
             MLOpsError: It failed; that is written down, and nothing was moved.
         """
-        folder = private_folder(folder_of(self.store.settings, self.asked.model) / self.attempt.id)
-        with self._written_down(folder):
-            run_id = self._made(folder)
+        folder = self._home / self.attempt.id
+        with self._written_down(folder), self._rows_file() as rows:
+            private_folder(folder)
+            run_id = self._made(folder, rows)
             version = self._registered(run_id)
             return self._judged(run_id, version)
+
+    @property
+    def _home(self) -> Path:
+        return folder_of(self.store.settings, self.asked.model)
+
+    @contextlib.contextmanager
+    def _rows_file(self) -> Iterator[Path | None]:
+        """Let the rows lie in a file where notebooks are given one; keep what it takes to have them again."""
+        if self.fresh is not None and self.fresh.mark is not None:
+            text = {WATERMARK_FILE: self.fresh.mark.to_json()}
+            retrainings.keep_texts(self.store, self.attempt.record, text)
+        if self.fresh is None or self.asked.update:
+            yield None
+            return
+        path, origin, marks = again.written(self._home, self.fresh.train, self.asked.data)
+        try:
+            again.keep(self.store, self.attempt.record, origin, marks)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _written_down(self, folder: Path) -> Iterator[None]:
@@ -80,43 +107,52 @@ class Flow:
         try:
             yield
         except KeyboardInterrupt:
-            self._ended("killed", "interrupted")
+            self._broke_off(folder, "killed", "interrupted")
             raise
         except MLOpsError as error:
-            with contextlib.suppress(MLOpsError):  # the store is what fails
-                self._keep_notebooks(folder)
-                self._ended("failed", error.what)
+            self._broke_off(folder, "failed", error.what)
             raise
         except Exception as error:
-            with contextlib.suppress(MLOpsError):
-                self._ended("failed", f"{type(error).__name__}: {error}")
+            self._broke_off(folder, "failed", f"{type(error).__name__}: {error}")
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _made(self, folder: Path) -> str:
+    def _broke_off(self, folder: Path, outcome: Outcome, why: str) -> None:
+        """Write down why it broke off; a version whose alias had moved by then was promoted all the same."""
+        with contextlib.suppress(MLOpsError):  # the store is what fails
+            self._keep_notebooks(folder)
+            alias = self.attempt.alias
+            if self.going and registry.aliases_of(self.store, self.asked.model).get(alias) == self.going:
+                outcome, why = "promoted", f"{alias} is version {self.going}, and then: {why}"
+            self._ended(outcome, why)
+
+    def _made(self, folder: Path, rows: Path | None) -> str:
         """Make the model; return its run."""
-        rows = None
-        if self.fresh is not None:
-            rows = folder / "train.parquet"
-            self.fresh.train.to_parquet(rows, index=False)
-            if self.fresh.mark is not None:
-                text = {WATERMARK_FILE: self.fresh.mark.to_json()}
-                retrainings.keep_texts(self.store, self.attempt.record, text)
         experiment = retrainings.experiment_of(self.store, self.base.run_id, self.asked.model)
-        place = making.Place(self.attempt.id, folder, experiment, rows)
+        record = self._home / PIPELINE_FILE
+        place = making.Place(self.attempt.id, folder, experiment, rows, record)
         if self.asked.update:
             run_id = updating.updated(
                 self.store, self.asked, self.base, self._rows(), target=self.target, place=place
             )
         else:
             todo = making.books(self.store, self.asked, self.base, experiment)
-            making.executed(self.store, self.asked, todo, place)
+            self._reused(making.executed(self.store, self.asked, todo, place))
             run_id = making.made(self.store, self.asked.model, self.attempt.id)
             retrainings.keep_files(self.store, run_id, _named(place.executed(), "mlops/retrain"))
         self._keep_notebooks(folder)
         self._now("executed", run=run_id)
         return run_id
+
+    def _reused(self, names: tuple[str, ...]) -> None:
+        """Say which notebooks were not executed again."""
+        if not names:
+            return
+        self.reused = names
+        retrainings.advance(self.store, self.attempt, reused=", ".join(names))
+        word = "was not executed again: nothing that it depends on has changed."
+        self.notes += [f"{name} {word}" for name in names]
 
     def _rows(self) -> Any:  # noqa: ANN401 - a pandas frame
         if self.fresh is None:
@@ -168,6 +204,8 @@ class Flow:
         alias = self.asked.promote
         before = registry.aliases_of(self.store, self.asked.model).get(alias)
         self.held.check()
+        if before != item.version:
+            self.going = item.version
         self._now("promoting", before=before or "")
         desk = Desk(self.store, self.asked.model, alias)
         reason = f"retrained ({self.attempt.id}): {self.attempt.reason}"
@@ -178,7 +216,13 @@ class Flow:
         told = replace(told, before=before)
         if alias == _CHAMPION and self.asked.watch:
             self._now("watching")
-            wrong, notes = watching.watched(self.store, self.asked.model, item.version, self.asked.watch)
+            wrong, notes = watching.watched(
+                self.store,
+                self.asked.model,
+                item.version,
+                self.asked.watch,
+                look=alarms.looker(self.store, self.asked, item, time.time()),
+            )
             self.notes += notes
             if wrong:
                 return self._back(told, desk, before, wrong)
@@ -190,7 +234,14 @@ class Flow:
             return self._came_to(
                 told, "promoted", f"it goes wrong and there is nothing to go back to: {wrong}"
             )
-        desk.back(_CHAMPION, f"retraining {self.attempt.id} went wrong: {wrong}")
+        try:
+            desk.back(_CHAMPION, f"retraining {self.attempt.id} went wrong: {wrong}", told.version)
+        except RefusedError:
+            holder = registry.aliases_of(self.store, self.asked.model).get(_CHAMPION)
+            if holder == told.version:
+                raise
+            since = f"somebody has made version {holder} the champion since, and it stays"
+            return self._came_to(told, "promoted", f"it goes wrong: {wrong}; {since}")
         return self._came_to(told, "rolled back", f"{wrong}; version {before} is the champion again")
 
     def _told(self, run_id: str, item: ModelVersion) -> Retraining:
@@ -207,6 +258,7 @@ class Flow:
             alias=alias,
             counts=None if self.fresh is None else self.fresh.counts,
             trained=None if self.fresh is None else len(self.fresh.train),
+            reused=self.reused,
         )
 
     def _came_to(self, told: Retraining, outcome: Outcome, why: str) -> Retraining:

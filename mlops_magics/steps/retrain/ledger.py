@@ -16,6 +16,9 @@ from mlops_magics.tracking import retrainings
 from mlops_magics.tracking.retrainings import Attempt
 from mlops_magics.tracking.store import Store
 
+BUSY: Final = "busy"
+"""The kind of reason of what is left out because another one is under way."""
+
 _BUDGET: Final = re.compile(r"(\d{1,4})\s*/\s*(hour|day|week|month)")
 _SPANS: Final = {"hour": 3_600.0, "day": 86_400.0, "week": 604_800.0, "month": 2_592_000.0}
 
@@ -96,6 +99,45 @@ def _age(attempt: Attempt, now: Moment) -> float:
     if passed is None and attempt.seen is not None:
         passed = attempt.seen.until(now)
     return 0.0 if passed is None else passed
+
+
+WAITING: Final = "waiting"
+"""The kind of reason of what is left out because its condition does not hold for long enough yet."""
+
+
+def waiting(
+    seconds_: float, done: Sequence[Attempt], condition: str, now: Moment | None = None
+) -> tuple[Moment, str]:
+    """Say since when a condition that holds now has held at each look, and that it is too short, or "".
+
+    Only looks count: what it was between two of them nobody knows. A look at which it did not hold, or that
+    could not tell, a retraining in between, and a clock that was set back on another machine begin it anew.
+
+    Args:
+        seconds_: How long it must hold.
+        done: The retrainings so far, those that were left out too, the newest first.
+        condition: The condition.
+        now: The moment that counts; this one by default.
+    """
+    now = now or Moment.now()
+    since = _held_since(done, condition) or now
+    passed = since.until(now)
+    if passed is None:
+        since, passed = now, 0.0
+    if passed >= seconds_:
+        return since, ""
+    held = f"it holds for {length(passed)}" if passed else "it has just begun to hold"
+    return since, f"{held}, and must for {length(seconds_)}"
+
+
+def _held_since(done: Sequence[Attempt], condition: str) -> Moment | None:
+    for one in done:
+        if one.counts:
+            return None
+        # Who found another at work has not looked; other conditions have looks of their own.
+        if one.condition == condition and one.kind != BUSY:
+            return one.since if one.kind == WAITING else None
+    return None
 
 
 def note_future(store: Store, done: Iterable[Attempt], now: Moment | None = None) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from mlops_magics.foundation.cluster import joined
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError, UsageError, nearest
 from mlops_magics.foundation.seal import sealed
 from mlops_magics.lineage.recipe import Recipe
 from mlops_magics.runner import Executed, Job, run
 from mlops_magics.runner.book import read
 from mlops_magics.runner.parameters import TAG, assigned
+from mlops_magics.runner.pipeline import Stage, run_pipeline
+from mlops_magics.runner.ray import run_on_ray
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.track.origin import RECIPE, SEAL
 from mlops_magics.tracking import retrainings
@@ -157,39 +162,81 @@ class Place:
         folder: Its own folder.
         experiment: The experiment that its runs go to.
         rows: The file of the rows to train on; None where the notebook finds them by itself.
+        record: The file in which is kept what each notebook read and wrote.
     """
 
     id: str
     folder: Path
     experiment: str
     rows: Path | None
+    record: Path
 
     def executed(self) -> dict[str, Path]:
         """List the executed notebooks by name, whole or as far as they came."""
         return {path.name: path for path in sorted(self.folder.glob("*.ipynb"))}
 
 
-def executed(store: Store, asked: Asked, todo: tuple[Book, ...], place: Place) -> None:
-    """Execute notebooks one after another.
+def executed(store: Store, asked: Asked, todo: tuple[Book, ...], place: Place) -> tuple[str, ...]:
+    """Execute notebooks one after another; one of which nothing has changed since the last time is reused.
+
+    Whichever makes a run with a model is executed each time: the run is this retraining's.
+
+    Returns:
+        The names of those that were not executed again.
 
     Raises:
         MLOpsError: One of them did not finish; what it did is in its executed copy.
         UsageError: None of them knows a parameter.
     """
-    left, known = asked.timeout, set[str]().union(*(_known(path) for path in asked.notebooks))
+    known = set[str]().union(*(_known(path) for path in asked.notebooks))
     if asked.notebooks and (unknown := _all_parameters(asked, place).keys() - known):
         raise UsageError(
             f"No notebook has a cell tagged 'parameters' that assigns {min(unknown)}.",
             f"{nearest(min(unknown), known)} Let that cell assign its default.".strip(),
         )
-    for book in todo:
-        done = run(_job(store, asked, book, place, left))
-        left = max(1.0, left - done.seconds)
-        if not done.finished:
-            raise _failed(book, done)
+    stages = [Stage(name=book.name, job=_job(store, asked, book, place)) for book in todo]
+    with contextlib.ExitStack() as stack:
+        watch = _Watch(store, asked, place, _engine(asked, stack))
+        passed = run_pipeline(stages, record=place.record, force=asked.force, execute=watch)
+    for one in passed:
+        if one.executed is not None and not one.executed.finished:
+            raise _failed(one.name, one.executed)
+    return tuple(one.name for one in passed if one.reused)
 
 
-def _job(store: Store, asked: Asked, book: Book, place: Place, left: float) -> Job:
+Execute = Callable[[Job], Executed]
+
+
+class _Watch:
+    """Executes jobs in the time that is left for all, and sees which of them make a model."""
+
+    def __init__(self, store: Store, asked: Asked, place: Place, engine: Execute) -> None:
+        self._store, self._id, self._engine = store, place.id, engine
+        self._until = time.monotonic() + asked.timeout
+        self._made: tuple[str, ...] = ()
+
+    def __call__(self, job: Job) -> Executed:
+        """Execute one."""
+        done = self._engine(replace(job, timeout=max(1.0, self._until - time.monotonic())))
+        before, self._made = self._made, retrainings.made_by(self._store, self._id)
+        if done.touched is None or self._made == before:
+            return done
+        return replace(done, touched=replace(done.touched, unknown="it makes the model"))
+
+
+def _engine(asked: Asked, stack: contextlib.ExitStack) -> Execute:
+    """Have what executes notebooks: this machine, or one Ray cluster for all, begun where one is executed."""
+    if asked.engine == "local":
+        return run
+
+    def there(job: Job) -> Executed:
+        stack.enter_context(joined())  # what is connected already stays as it is
+        return run_on_ray(job)
+
+    return there
+
+
+def _job(store: Store, asked: Asked, book: Book, place: Place) -> Job:
     settings, given = store.settings, _all_parameters(asked, place)
     if len(asked.notebooks) > 1 and isinstance(book.content, Path):  # each is given what it knows
         given = {name: value for name, value in given.items() if name in _known(book.content)}
@@ -206,7 +253,7 @@ def _job(store: Store, asked: Asked, book: Book, place: Place, left: float) -> J
         notebook=book.content,
         into=place.folder / book.name,
         parameters=given,
-        timeout=left,
+        timeout=asked.timeout,
         environment=asked.allow_env,
         variables=variables,
         folder=book.folder,
@@ -225,12 +272,12 @@ def _known(path: Path) -> set[str]:
     return {name for cell in tagged for name in assigned(cell["source"], book.name)}
 
 
-def _failed(book: Book, done: Executed) -> MLOpsError:
+def _failed(name: str, done: Executed) -> MLOpsError:
     failure = done.failure
     where = "" if failure is None or failure.cell is None else f" in cell {failure.cell}"
     said = "" if failure is None else f" {failure.name}: {failure.words}"
     return MLOpsError(
-        f"The notebook {book.name} {done.status}{where}.{said}"[:2_000],
+        f"The notebook {name} {done.status}{where}.{said}"[:2_000],
         "Its executed copy, as far as it came, is kept with the retraining's run.",
     )
 

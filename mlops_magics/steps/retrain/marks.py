@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.platform import write_atomic
 
 Table: TypeAlias = Any
 """A pandas frame, or a column of one; pandas ships no types."""
@@ -90,6 +93,21 @@ class Frozen:
             return cls(**(content | {"columns": tuple(content["columns"])}))
         except (ValueError, TypeError, KeyError):
             return None
+
+
+def saved(rows: Table, path: Path) -> None:
+    """Write rows as a parquet file that only this user may read, whole or not at all.
+
+    Args:
+        rows: A pandas frame.
+        path: The file; its folder must be there.
+
+    Raises:
+        UnavailableError: It cannot be written.
+    """
+    held = io.BytesIO()
+    rows.to_parquet(held, index=False)
+    write_atomic(path, held.getvalue(), private=True)
 
 
 def digests_of(frame: Table, columns: tuple[str, ...] | None = None) -> Array:

@@ -49,13 +49,15 @@ def _recovered(store: Store, model: str) -> Iterator[Ended]:
         return
     # A retraining holds its lease from before it is written down until after it has ended.
     living = {lease.id for lease in leases.holders(store, model, PURPOSE)}
-    for attempt in done:
-        if attempt.id in living:
-            continue
+    dead = [attempt for attempt in done if attempt.id not in living]
+    for attempt in dead:
         outcome, why = _came_to(store, attempt)
         _keep_notebooks(store, attempt)
         retrainings.end(store, attempt, outcome, why)
         yield Ended(model, attempt.id, outcome, why)
+    if len(dead) == len(done):  # else they may be those of the living one
+        for path in folder_of(store.settings, model).glob("train-*.parquet"):
+            path.unlink(missing_ok=True)
 
 
 def _came_to(store: Store, attempt: Attempt) -> tuple[Outcome, str]:

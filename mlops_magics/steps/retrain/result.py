@@ -64,6 +64,7 @@ class Retraining(Result):
         counts: What became of the rows of the source; None where there was none.
         trained: How many rows it was trained on; None where that is not known.
         notes: What else is to be known.
+        reused: The notebooks that were not executed again, since nothing of them has changed.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Retraining(Result):
     counts: Counts | None = None
     trained: int | None = None
     notes: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
 
     volatile: ClassVar[bool] = True
 

@@ -12,7 +12,7 @@ from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.flow import folder_of
 from mlops_magics.steps.retrain.fresh import Fresh, Holding, as_facts, gather
 from mlops_magics.steps.retrain.judging import Holdout
-from mlops_magics.steps.retrain.marks import Frozen, Table, Watermark, after, content
+from mlops_magics.steps.retrain.marks import Frozen, Table, Watermark, after, content, saved
 from mlops_magics.steps.retrain.when import Facts
 from mlops_magics.tracking import registry, retrainings
 from mlops_magics.tracking.records import ModelVersion
@@ -82,9 +82,7 @@ def keep(store: Store, asked: Asked, rows: Rows) -> None:
     """Keep a frozen holdout that was drawn just now: what it is with the model, its rows on this machine."""
     if rows.frozen is None or rows.fresh is None:
         return
-    path = _path(store, asked, rows.frozen.digest)
-    rows.fresh.frozen.to_parquet(path, index=False)
-    path.chmod(0o600)
+    saved(rows.fresh.frozen, _path(store, asked, rows.frozen.digest))
     retrainings.freeze(store, asked.model, rows.frozen.to_json())
 
 
@@ -114,8 +112,10 @@ def _path(store: Store, asked: Asked, digest: str) -> Path:
 def _kept(store: Store, asked: Asked, frozen: Frozen) -> Table:
     import pandas as pd
 
-    path = _path(store, asked, frozen.digest)
-    return pd.read_parquet(path) if path.is_file() else None
+    try:
+        return pd.read_parquet(_path(store, asked, frozen.digest))
+    except (OSError, ValueError):  # not there, or torn: the rule that drew it has it again
+        return None
 
 
 def _given(store: Store, asked: Asked) -> Table:

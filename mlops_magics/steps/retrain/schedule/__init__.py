@@ -27,6 +27,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 _FOLDER: Final = "schedule"
+_VERB: Final = "%mlops_retrain"
 _LOCK: Final = 60.0
 _TIMEOUT: Final = 4 * 3_600
 _IN_IMAGE: Final = PurePosixPath("/app")
@@ -102,7 +103,7 @@ def differences(
 ) -> tuple[Difference, ...]:
     """Say what :func:`write` would change, and change nothing; its arguments are those of `write`."""
     place = _place(kind, wanted.name, settings, into)
-    return Folder(place).differences(files(kind, wanted, settings, into=into))
+    return Folder(place, _VERB).differences(files(kind, wanted, settings, into=into))
 
 
 def write(kind: str, wanted: Wanted, settings: Settings, *, into: Path | None = None) -> Scheduled:
@@ -124,7 +125,7 @@ def write(kind: str, wanted: Wanted, settings: Settings, *, into: Path | None = 
     """
     plan = _plan(kind, wanted, settings, into)
     made = _kind(kind).files(plan)
-    folder = Folder(Path(plan.place))
+    folder = Folder(Path(plan.place), _VERB)
     with locked(settings.state / "schedule.lock", seconds=_LOCK):
         folder.replace(made, {"name": plan.name, "schedule": kind, "cron": plan.cadence.cron})
     shown = _shown(folder.path, settings.root)
@@ -150,7 +151,7 @@ def remove(kind: str, name: str, settings: Settings, *, into: Path | None = None
         NotFoundError: Nothing of this name was written for it.
     """
     _kind(kind)
-    folder = Folder(_place(kind, name, settings, into))
+    folder = Folder(_place(kind, name, settings, into), _VERB)
     with locked(settings.state / "schedule.lock", seconds=_LOCK):
         record = folder.record()
         if record is None or record.about.get("schedule") != kind or record.about.get("name") != name:
