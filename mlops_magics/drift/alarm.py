@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation import forms
 from mlops_magics.stats.windows import Answers
 
 Season = Literal["", "hour", "weekday", "hour of the week"]
@@ -72,18 +72,9 @@ class Alarm:
         Raises:
             MLOpsError: It is damaged, or of a version that this release does not read.
         """
-        try:
-            told = orjson.loads(content)
-            if told.pop("version") != VERSION:
-                raise MLOpsError(
-                    "The alarm's thresholds are of a version that this release does not read.", _REMEDY
-                )
+        with forms.told(content, VERSION, "The alarm", _REMEDY) as told:
             answers = told.pop("answers")
             return cls(**told, answers=None if answers is None else Answers.from_dict(answers))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MLOpsError(
-                f"The alarm's thresholds are damaged ({type(error).__name__}).", _REMEDY
-            ) from error
 
 
 def slot(moment: datetime | None, season: Season) -> str:
