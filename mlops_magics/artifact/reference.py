@@ -147,7 +147,8 @@ class Reference:
         left_out: How many more there were.
         predictions: What the model answered; None where it does not answer, or in many outputs.
         importance: How much the model uses each column, as shares of 1; empty where it does not say.
-        measured: What these shares are: "feature_importances_", "coef_" or "".
+        measured: What these shares were taken from: "feature_importances_"; "coef_", by how much each
+            column moves the answer; "shuffling" of each column among some rows; "" where there are none.
         periods: The same rows by stretches of time; None where no column tells the time.
         version: The version of this form.
     """
