@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -72,8 +73,8 @@ def kept_of(data: object, estimator: Any, *, rows: int = 0) -> dict[str, bytes]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = reference_of(data, estimator)
-            frame = _framed(data)
-            some = coded(found, frame, rows).to_bytes() if found and frame and rows > 0 else b""
+            frame = framed(data)
+            some = coded(found, frame, rows) if found and frame and rows > 0 else None
     except Exception:  # noqa: BLE001 - a stranger's estimator and data
         return {}
     finally:  # an estimator may draw when it is asked
@@ -81,7 +82,9 @@ def kept_of(data: object, estimator: Any, *, rows: int = 0) -> dict[str, bytes]:
         np.random.set_state(numbers)  # noqa: NPY002 - same
     if found is None:
         return {}
-    return {NAME: found.to_json(), **({ROWS_NAME: some} if some else {})}
+    if some is None:
+        return {NAME: found.to_json()}
+    return {NAME: replace(found, kept_rows=len(some.table)).to_json(), ROWS_NAME: some.to_bytes()}
 
 
 def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN401 - any fitted estimator
@@ -94,7 +97,7 @@ def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN
     Returns:
         The reference; None of what is no table.
     """
-    frame = _framed(data)
+    frame = framed(data)
     if frame is None:
         return None
     names = labels(frame.names)
@@ -116,7 +119,8 @@ def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN
     )
 
 
-def _framed(data: object) -> Frame | None:
+def framed(data: object) -> Frame | None:
+    """Take what a model was fitted on as a table; None of what is none."""
     if kind_of(data) is not None:
         return Frame.of(data)
     if isinstance(data, np.ndarray) and data.ndim == 2:  # noqa: PLR2004 - rows and columns
