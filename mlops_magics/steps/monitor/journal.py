@@ -14,7 +14,8 @@ from mlops_magics.steps.monitor.counting import Lines, counted_lines
 from mlops_magics.steps.monitor.kept import Shelf
 from mlops_magics.steps.monitor.spans import Span
 
-_WRITTEN: Final = 60.0  # seconds after which all that came in a window lies in the journal
+WRITTEN: Final = 60.0
+"""Seconds after which all that came in a window lies in the journal."""
 _TRIES: Final = 20
 _NUMBER: Final = " window"  # no column of a journal begins with a blank
 
@@ -53,7 +54,7 @@ def read(source: Source, *, seconds: float, since: float, now: float) -> tuple[S
     missing = [number for number in range(first, end) if number not in kept]
     if missing:
         found = again(lambda: _counted(source, seconds, missing))
-        over = int((now - _WRITTEN) // seconds)
+        over = int((now - WRITTEN) // seconds)
         shelf.put((number, found[number]) for number in missing if number < over)
         kept |= found
     return tuple(kept[number] for number in range(first, end))
