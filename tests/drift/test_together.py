@@ -99,6 +99,16 @@ def test_a_fifth_of_the_budget_is_for_columns_together() -> None:
     assert Alarm.from_json(orjson.dumps(old)) == alone
 
 
+def test_numbers_of_single_precision_are_those_of_json() -> None:
+    random = np.random.default_rng(0)
+    tenths = pd.DataFrame({"a": random.integers(-50, 50, 2_000) / 30, "b": random.normal(size=2_000)})
+    made = reference(tenths.astype(np.float32))
+    then, now = coded(made, tenths.astype(np.float32), 2_000), coded(made, tenths, 2_000)
+    assert np.array_equal(then.table, now.table)
+    assert np.allclose(now.table, tenths, rtol=1e-5, atol=0)
+    assert set(np.unique(coded(made, tenths * 0, 2_000).table)) == {0.0}
+
+
 def test_rows_below_rows_have_the_columns_that_both_have() -> None:
     one = CodedRows(("a", "b"), np.array([[1.0, 2.0]]))
     two = CodedRows(("b", "c"), np.array([[3.0, 4.0]]))

@@ -78,7 +78,9 @@ def quick(budget: str, seconds: float | None) -> Alarm:
 
 def told(alarm: Alarm, usual: BackTest | None) -> str:
     """Say what an alarm asks for, and what it would have said of the windows that count as usual."""
-    words = f"{alarm.budget}, {alarm.rate:.2g} a window: adjusted p below {alarm.alpha:.2g}. {alarm.basis}"
+    joint = f", of columns together below {alarm.together:.2g}" if alarm.together else ""
+    asked = f"adjusted p below {alarm.alpha:.2g}{joint}"
+    words = f"{alarm.budget}, {alarm.rate:.2g} a window: {asked}. {alarm.basis}"
     return words if usual is None else f"{words} {usual.words}"
 
 
