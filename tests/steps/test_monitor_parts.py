@@ -82,6 +82,30 @@ def test_windows_are_the_same_whichever_way_a_journal_lies(source: journal.Sourc
     assert plain(journal.read(source, **asked)) == plain(first)
 
 
+def test_a_large_file_is_read_in_pieces_with_the_same_windows(
+    source: journal.Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = lines_of(5_000, DAY + 10 * HOUR, 1)
+    failed = frame.filter(pl.int_range(5_000) % 50 == 0).with_columns(
+        status=pl.lit(500, pl.Int16), error=pl.lit("INTERNAL"), version=pl.lit("2")
+    )  # a canary that could not answer; the live version did, in the same second
+    put(source.folder, 1, pl.concat([frame, failed.select(frame.columns)]).sort("time"))
+    asked = {"seconds": 600.0, "since": DAY + 10 * HOUR, "now": DAY + 12 * HOUR}
+    counted = [(part.height, part["time"].min()) for part in journal.lines(source.folder, DAY)]
+    assert [count for count, _ in counted] == [5_100]
+    whole = journal.read(source, **asked)
+    for path in (source.folder / ".monitor").rglob("*.json"):
+        path.unlink()
+    monkeypatch.setattr(journal, "_MOST", 700)
+    heights = [part.height for part in journal.lines(source.folder, DAY)]
+    assert sum(heights) == 5_100
+    assert max(heights) <= 702
+    assert plain(journal.read(source, **asked)) == plain(whole)
+    assert total(whole).saved == {"2": 100}
+    newest = [part["time"].max() for part in journal.lines(source.folder, DAY, newest_first=True)]
+    assert newest == sorted(newest, reverse=True)
+
+
 def test_a_second_look_reads_only_what_came_since(
     source: journal.Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
