@@ -147,12 +147,7 @@ def judge(
         UsageError: A window was counted in the bins of another reference.
     """
     alarm = Alarm() if alarm is None else alarm
-    for each in (window, *before):
-        if each.reference != reference.digest:
-            raise UsageError(
-                "The window was counted in the bins of another reference.",
-                "Count its rows against the reference of the version that is judged.",
-            )
+    _fitting(reference, (window, *before))
     notes: list[str] = []
     if window.rows < alarm.minimum:
         few = f"{window.rows:,} rows are too few to judge by: {alarm.minimum:,} are asked for."
@@ -182,6 +177,15 @@ def judge(
         began=window.began,
         ended=window.ended,
     )
+
+
+def _fitting(reference: Reference, windows: Sequence[Window]) -> None:
+    digest = reference.digest
+    if any(each.reference != digest for each in windows):
+        raise UsageError(
+            "The window was counted in the bins of another reference.",
+            "Count its rows against the reference of the version that is judged.",
+        )
 
 
 def _scored(

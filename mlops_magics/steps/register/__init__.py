@@ -125,13 +125,9 @@ def register(
         proved = _proved(private, example, found.shown, consents)
         known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
-    contract = None if known.contract is None else known.contract[0]
     rows = rows_of(model, known.reference, reference_rows)
-    kept = belongings.put(store, found, {**files_of(store, run, written, contract), **rows})
-    if rows:
-        kept[ROWS_TAG] = str(reference_rows)
-    if contract is not None:
-        kept["mlops.contract"] = contract.name
+    kept = _beside(store, found, known, written, rows)
+    kept |= {ROWS_TAG: str(reference_rows)} if rows else {}
     tags = {**proved.tags, **kept, **({} if summary is None else evaluations.as_tags(summary))}
     version = _written(store, found, name, tags)
     _described(store, version, written)
@@ -140,6 +136,15 @@ def register(
     return replace(
         version, checks=(*known.checks, ("card", "recorded facts only, as the version's description"))
     )
+
+
+def _beside(
+    store: Store, found: Subject, known: Known, written: Card, rows: Mapping[str, bytes]
+) -> dict[str, str]:
+    """Write what belongs to a version beside its model, and return the tags that lead there."""
+    contract = None if known.contract is None else known.contract[0]
+    kept = belongings.put(store, found, {**files_of(store, known.run, written, contract), **rows})
+    return kept if contract is None else kept | {"mlops.contract": contract.name}
 
 
 def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:
