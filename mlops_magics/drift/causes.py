@@ -127,7 +127,8 @@ def _unit(
     if bins is None or reference.kind == "date" or not window.quantiles:
         return None
     del best, by_test
-    change = conversion_of(bins, window.quantiles, max(sum(window.counts), 1))
+    whole = reference.kind in {"integer", "boolean"}
+    change = conversion_of(bins, window.quantiles, max(sum(window.counts), 1), whole=whole)
     if change is None:
         return None
     by = [f"{_TIMES}{change.factor:.6g}"] if change.factor != 1 else []
@@ -154,6 +155,8 @@ def _range(
     reference: ColumnReference, window: ColumnWindow, best: Score, by_test: dict[str, Score]
 ) -> Suspicion | None:
     del by_test
+    if reference.kind == "date":  # they go on by nature
+        return None
     beyond = (window.below + window.above) / max(held(window), 1)
     if reference.bins is None or (best.test != "outside" and beyond < _BEYOND):
         return None

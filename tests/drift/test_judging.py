@@ -218,7 +218,7 @@ def test_a_shift_of_levels_is_found_in_a_small_window_of_a_large_reference() -> 
         table.loc[table.index % 8 == 0, "town"] = "Bern"
         found = _of(known, table, "town")
         assert (found.alarmed, found.test, found.level) == (True, "chi2", "strong"), rows
-        assert found.effect == pytest.approx(0.15, abs=0.03)
+        assert found.effect == pytest.approx(0.19, abs=0.05)
 
 
 def test_a_history_that_drifts_for_long_is_judged_window_by_window(

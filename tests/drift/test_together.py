@@ -89,7 +89,8 @@ def test_a_judgement_says_it_of_all_columns_where_none_moved_by_itself() -> None
 def test_a_fifth_of_the_budget_is_for_columns_together() -> None:
     made = reference(plain(0))
     alone, both = (solve(made, "1/50", rows=500, draws=100, together=each) for each in (False, True))
-    assert (alone.together, both.together) == (0.0, pytest.approx(0.004))
+    assert alone.together == 0
+    assert both.together == pytest.approx(0.004)
     assert both.alpha < alone.alpha
     assert alone.rate == both.rate == 0.02
     assert both.expected <= 0.02
@@ -104,7 +105,8 @@ def test_numbers_of_single_precision_are_those_of_json() -> None:
     tenths = pd.DataFrame({"a": random.integers(-50, 50, 2_000) / 30, "b": random.normal(size=2_000)})
     made = reference(tenths.astype(np.float32))
     then, now = coded(made, tenths.astype(np.float32), 2_000), coded(made, tenths, 2_000)
-    assert np.array_equal(then.table, now.table)
+    assert np.array_equal(then.table[:, 0], now.table[:, 0])  # of few values, by which trees would tell them
+    assert np.allclose(then.table, now.table, rtol=1e-5, atol=0)
     assert np.allclose(now.table, tenths, rtol=1e-5, atol=0)
     assert set(np.unique(coded(made, tenths * 0, 2_000).table)) == {0.0}
 

@@ -60,8 +60,8 @@ def test_many_levels_do_not_outweigh_a_number_that_tells_more(rows: pd.DataFrame
         found = _kept(rows, fitted)
         assert found.measured == "coef_"
         assert found.importance["temp"] > found.importance["dest"] > 5 * found.importance["noise"]
-        # temp moves the answer by 1, the levels by 0.5: 2 to 1, as it was drawn
-        assert found.importance["temp"] / found.importance["dest"] == pytest.approx(2, rel=0.25)
+        # temp moves the answer by 1, the levels by 0.5: 2 to 1, as it was drawn, and more where it is shrunk
+        assert 1.7 < found.importance["temp"] / found.importance["dest"] < 4
 
 
 def test_units_change_nothing(rows: pd.DataFrame, truth: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from mlops_magics.drift.together import TOGETHER
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.platform import machine
@@ -49,6 +50,8 @@ def _looked(watched: Watched, seen: Monitoring, alert: Alert) -> bool:
     """Tell whether a look can say that an alert is over: without labels it says nothing of performance."""
     if alert.version != watched.version.version:
         return True
+    if alert.kind == "drift" and alert.subject == TOGETHER:
+        return seen.drift is not None and seen.drift.together is not None
     looked = {
         "performance": seen.labelled.given > 0,
         "labels": seen.labelled.given > 0,
