@@ -147,8 +147,10 @@ class Reference:
         left_out: How many more there were.
         predictions: What the model answered; None where it does not answer, or in many outputs.
         importance: How much the model uses each column, as shares of 1; empty where it does not say.
-        measured: What these shares are: "feature_importances_", "coef_" or "".
+        measured: What these shares were taken from: "feature_importances_"; "coef_", by how much each
+            column moves the answer; "shuffling" of each column among some rows; "" where there are none.
         periods: The same rows by stretches of time; None where no column tells the time.
+        kept_rows: How many of the rows are kept beside it, as numbers only.
         version: The version of this form.
     """
 
@@ -159,6 +161,7 @@ class Reference:
     importance: Mapping[str, float] = field(default_factory=dict)
     measured: str = ""
     periods: Periods | None = None
+    kept_rows: int = 0
     version: int = VERSION
 
     @property
@@ -241,6 +244,7 @@ def _reference(told: dict[str, Any]) -> Reference:
         importance={str(name): float(share) for name, share in told.get("importance", {}).items()},
         measured=str(told.get("measured", "")),
         periods=None if periods is None else Periods.from_dict(periods),
+        kept_rows=int(told.get("kept_rows", 0)),
         version=int(told["version"]),
     )
 

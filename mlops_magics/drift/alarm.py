@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation import forms
 from mlops_magics.stats.windows import Answers
 
 Season = Literal["", "hour", "weekday", "hour of the week"]
@@ -37,6 +37,8 @@ class Alarm:
         minimum: Rows that a window must have to be judged.
         persistence: How many windows in a row must have drifted.
         answers: How the model usually answers.
+        together: How likely chance may tell the rows of a window from those of before by all columns
+            together; 0 where they are not compared so.
         basis: How the thresholds were found, in words.
         expected: The rate of false alarms that is expected with them: the rate asked for, or less where
             floors keep chance down.
@@ -51,12 +53,18 @@ class Alarm:
     minimum: int = 200
     persistence: int = 1
     answers: Answers | None = None
+    together: float = 0.0
     basis: str = "Rows are taken as independent of each other; nothing was solved."
     expected: float = 0.01
 
     def floors_at(self, moment: datetime | None) -> Floors:
         """Return the floors of a window that began at a moment."""
         return self.seasons.get(slot(moment, self.season), self.floors)
+
+    @property
+    def varying(self) -> frozenset[str]:
+        """The columns that usually differ by more than chance."""
+        return frozenset(self.floors).union(*self.seasons.values())
 
     def to_json(self) -> bytes:
         """Write it as JSON."""
@@ -72,18 +80,9 @@ class Alarm:
         Raises:
             MLOpsError: It is damaged, or of a version that this release does not read.
         """
-        try:
-            told = orjson.loads(content)
-            if told.pop("version") != VERSION:
-                raise MLOpsError(
-                    "The alarm's thresholds are of a version that this release does not read.", _REMEDY
-                )
+        with forms.told(content, VERSION, "The alarm", _REMEDY) as told:
             answers = told.pop("answers")
             return cls(**told, answers=None if answers is None else Answers.from_dict(answers))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MLOpsError(
-                f"The alarm's thresholds are damaged ({type(error).__name__}).", _REMEDY
-            ) from error
 
 
 def slot(moment: datetime | None, season: Season) -> str:

@@ -73,10 +73,11 @@ def backtest(alarm: Alarm, reference: Reference, history: Sequence[Window]) -> B
         history: The windows, in order.
     """
     found: list[WouldAlarm] = []
+    drifted: dict[int, frozenset[str]] = {}
     judged = 0
     for place, window in enumerate(history):
         earlier = history[max(0, place - alarm.persistence + 1) : place]
-        drift = judge(reference, window, alarm=alarm, before=earlier)
+        drift = judge(reference, window, alarm=alarm, before=earlier, drifted=drifted)
         judged += drift.judged
         if drift.alarmed:
             first = not found or found[-1].place != place - 1

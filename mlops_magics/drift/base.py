@@ -30,6 +30,18 @@ class Score:
     words: str
 
 
+def nothing(test: str, column: str, what: str = "values", *, p: float | None = 1.0) -> Score:
+    """Say that there is nothing to compare: no drift, however likely.
+
+    Args:
+        test: The test.
+        column: The column.
+        what: What there is none of.
+        p: None of a test that only describes.
+    """
+    return Score(test, column, 0.0, 0.0, p, f"There are no {what} to compare.")
+
+
 class DriftTest(Protocol):
     """A test: it compares the counts of a column in a window with those of the reference."""
 

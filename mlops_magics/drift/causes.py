@@ -8,14 +8,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from mlops_magics.artifact.reference import Bins, ColumnReference
-from mlops_magics.artifact.rules import PROBABILITIES
+from mlops_magics.artifact.reference import ColumnReference
 from mlops_magics.drift.alarm import Alarm
 from mlops_magics.drift.base import Score
 from mlops_magics.drift.cells import held, levels_of
-from mlops_magics.drift.chance import shares
+from mlops_magics.drift.chance import chi_square, shares
 from mlops_magics.drift.unseen import new_names
-from mlops_magics.stats.units import conversion
+from mlops_magics.stats.units import conversion_of
 from mlops_magics.stats.windows import ColumnWindow
 
 Cause = Literal["", "pipeline fault", "unit change", "new category", "season", "range", "shift"]
@@ -24,6 +23,8 @@ _GAPS: Final = 0.2  # more missing than before, from which on values were rather
 _ALL: Final = 0.98  # rows that hold one value, of a column that held many
 _NEW: Final = 0.5  # of the rows that went elsewhere, those that are new
 _BEYOND: Final = 0.05  # rows outside the range
+_TIMES: Final = "\N{MULTIPLICATION SIGN}"
+_TIMES_NEARER: Final = 3.0  # that hours come to those of before once they are moved, to blame the clock
 
 Suspicion = tuple[Cause, str]
 
@@ -36,6 +37,7 @@ def guess(
     best: Score,
     alarm: Alarm,
     began: datetime | None,
+    swapped: str = "",
 ) -> Suspicion:
     """Suspect a cause.
 
@@ -46,20 +48,28 @@ def guess(
         best: The one that decided.
         alarm: Its floors tell which hours and days usually differ.
         began: When the window began.
+        swapped: The column that it seems to have changed places with; "" for none.
 
     Returns:
-        The cause and why it is suspected.
+        The cause and why it is suspected; of a change of unit first by what.
     """
     if reference is None or window is None:
         return "shift", "The model answers otherwise than it did; the columns say what moved it."
+    if swapped:
+        told = f"Its values look like those of '{swapped}', and those of '{swapped}' like its own"
+        return "pipeline fault", f"{told}: the two may be swapped."
     by_test = {score.test: score for score in scores}
     for suspect in (_fault, _unit, _category, _range):
         found = suspect(reference, window, best, by_test)
         if found is not None:
             return found
-    return _season(best, alarm, began) or (
-        "shift",
-        "Values moved within their range; no single cause stands out.",
+    return (
+        _clock(reference, window, best)
+        or _season(best, alarm, began)
+        or (
+            "shift",
+            "Values moved within their range; no single cause stands out.",
+        )
     )
 
 
@@ -75,7 +85,7 @@ def _fault(
             "So many gaps at once are rarely the world's doing: a source may be gone.",
         ),
         (
-            _constant(_window_counts(window)) and not _constant(_reference_counts(reference)),
+            _holds_one(window) and not _constant(_reference_counts(reference)),
             "Nearly all rows hold one and the same value: a default may stand in for it.",
         ),
         (
@@ -90,10 +100,13 @@ def _fault(
     return next((("pipeline fault", words) for so, words in signs if so), None)
 
 
-def _window_counts(window: ColumnWindow) -> tuple[int, ...]:
+def _holds_one(window: ColumnWindow) -> bool:
+    """Tell whether nearly all rows hold one value; numbers in one bin may be many, which quantiles tell."""
+    if window.quantiles:
+        return window.quantiles[0] == window.quantiles[-1]
     if window.below + window.above:  # beyond the bins all numbers look alike
-        return ()
-    return window.counts or (*window.named.values(), *window.tail)
+        return False
+    return _constant(window.counts or (*window.named.values(), *window.tail))
 
 
 def _reference_counts(reference: ColumnReference) -> tuple[int, ...]:
@@ -114,23 +127,13 @@ def _unit(
     if bins is None or reference.kind == "date" or not window.quantiles:
         return None
     del best, by_test
-    rows = sum(bins.counts)
-    change = conversion(
-        quantiles_of(bins), rows, window.quantiles, max(sum(window.counts), 1), coarse=window.coarse
-    )
+    whole = reference.kind in {"integer", "boolean"}
+    change = conversion_of(bins, window.quantiles, max(sum(window.counts), 1), whole=whole)
     if change is None:
         return None
-    by = f"times {change.factor:g}" if change.factor != 1 else f"plus {change.offset:g}"
-    if change.factor != 1 and change.offset:
-        by += f" plus {change.offset:g}"
-    return "unit change", f"The values are those of before {by}: {change.words}."
-
-
-def quantiles_of(bins: Bins) -> tuple[float, ...]:
-    """Read quantiles at ``PROBABILITIES`` from counts in bins."""
-    ends = np.asarray((bins.minimum, *bins.edges, bins.maximum))
-    reached = np.concatenate([[0.0], np.cumsum(bins.counts)]) / max(sum(bins.counts), 1)
-    return tuple(np.interp(PROBABILITIES, reached, ends).tolist())
+    by = [f"{_TIMES}{change.factor:.6g}"] if change.factor != 1 else []
+    by += [f"{change.offset:+.6g}"] if change.offset else []
+    return "unit change", f"{' '.join(by)}: {change.words}."
 
 
 def _category(
@@ -152,12 +155,29 @@ def _range(
     reference: ColumnReference, window: ColumnWindow, best: Score, by_test: dict[str, Score]
 ) -> Suspicion | None:
     del by_test
+    if reference.kind == "date":  # they go on by nature
+        return None
     beyond = (window.below + window.above) / max(held(window), 1)
     if reference.bins is None or (best.test != "outside" and beyond < _BEYOND):
         return None
     side = "below" if window.below > window.above else "above"
     end = reference.bins.minimum if side == "below" else reference.bins.maximum
     return "range", f"{beyond:.1%} of the rows lie beyond what the model has seen, mostly {side} {end:g}."
+
+
+def _clock(reference: ColumnReference, window: ColumnWindow, best: Score) -> Suspicion | None:
+    """Tell whether dates lie on the hours of before, all of them later or earlier by as many."""
+    if best.test != "dates" or not reference.hours or len(window.hours) != len(reference.hours):
+        return None
+    before = chi_square(reference.hours, window.hours).effect
+    found = {by: chi_square(np.roll(reference.hours, by), window.hours).effect for by in range(-11, 13) if by}
+    by = min(found, key=lambda each: (found[each], abs(each)))
+    if found[by] >= before / _TIMES_NEARER:
+        return None
+    told = f"The hours are those of before, {abs(by)} {'later' if by > 0 else 'earlier'}"
+    if abs(by) == 1:
+        return "season", f"{told}: summer time began or ended, where dates are not written in local time."
+    return "pipeline fault", f"{told}: dates may be written in another time zone."
 
 
 def _season(best: Score, alarm: Alarm, began: datetime | None) -> Suspicion | None:

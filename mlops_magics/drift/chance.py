@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,48 @@ _EXPECTED: Final = 5.0  # rows in a cell, below which it is put together with ot
 _MANY: Final = 10.0  # rows expected of either kind, from which on a proportion is nearly normal
 
 Counts = Sequence[int] | npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
-def chi_square(one: Counts, two: Counts) -> tuple[float, int, float]:
-    """Compare two tables of counts; cells in which few rows are expected are put together.
+class ChiSquare(NamedTuple):
+    """Two tables of counts, compared.
 
-    Returns:
-        Pearson's statistic, its degrees of freedom, and the p-value.
+    Attributes:
+        statistic: Pearson's.
+        freedom: Its degrees of freedom.
+        p: How likely chance alone makes it as large.
+        effect: How far the shares are apart, from 0 to 1: Cramer's V, less what chance adds, as it would be
+            of two tables with as many rows each. It grows neither with cells nor with rows, and is the same
+            for a small window as for one as large as the reference.
     """
+
+    statistic: float = 0.0
+    freedom: int = 0
+    p: float = 1.0
+    effect: float = 0.0
+
+
+def chi_square(one: Counts, two: Counts) -> ChiSquare:
+    """Compare two tables of counts; cells in which few rows are expected are put together."""
     from scipy.special import chdtrc
 
-    a, b = np.asarray(one, np.float64), np.asarray(two, np.float64)
+    a, b = _joined(np.asarray(one, np.float64), np.asarray(two, np.float64))
+    all_a, all_b = a.sum(), b.sum()
+    if a.size <= 1 or not all_a or not all_b:
+        return ChiSquare()
+    root, freedom = math.sqrt(all_b / all_a), a.size - 1
+    statistic = float(((root * a - b / root) ** 2 / (a + b)).sum())
+    p, q = a / all_a, b / all_b
+    apart = float(((p - q) ** 2 / (p + q)).sum()) / 2 - freedom / 4 * float(1 / all_a + 1 / all_b)
+    effect = math.sqrt(min(1.0, max(0.0, apart)))
+    return ChiSquare(statistic, freedom, float(chdtrc(freedom, statistic)), effect)
+
+
+def _joined(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Put cells in which few rows are expected together; those without any row go."""
     all_a, all_b = a.sum(), b.sum()
     if not all_a or not all_b:
-        return 0.0, 0, 1.0
+        return a, b
     small = (a + b) * min(all_a, all_b) / (all_a + all_b) < _EXPECTED
     if small.any():
         a, b = np.append(a[~small], a[small].sum()), np.append(b[~small], b[small].sum())
@@ -35,19 +63,7 @@ def chi_square(one: Counts, two: Counts) -> tuple[float, int, float]:
             a[least], b[least] = a[least] + a[-1], b[least] + b[-1]
             a, b = a[:-1], b[:-1]
     held = (a + b) > 0
-    a, b = a[held], b[held]
-    if a.size <= 1:
-        return 0.0, 0, 1.0
-    root = math.sqrt(all_b / all_a)
-    statistic = float(((root * a - b / root) ** 2 / (a + b)).sum())
-    return statistic, a.size - 1, float(chdtrc(a.size - 1, statistic))
-
-
-def cramers_v(statistic: float, freedom: int, rows: float) -> float:
-    """Turn the statistic into an effect from 0 to 1 that does not grow with the number of cells or rows."""
-    if not freedom or rows <= 1:
-        return 0.0
-    return math.sqrt(min(1.0, max(0.0, statistic / rows - freedom / (rows - 1))))
+    return a[held], b[held]
 
 
 def proportion(held: int, rows: int, now_held: int, now_rows: int) -> float:
@@ -66,7 +82,7 @@ def proportion(held: int, rows: int, now_held: int, now_rows: int) -> float:
         held, now_held, total = rows - held, now_rows - now_held, both - total
     share = now_rows / both
     if total * min(share, 1 - share) >= _MANY:
-        return chi_square((held, rows - held), (now_held, now_rows - now_held))[2]
+        return chi_square((held, rows - held), (now_held, now_rows - now_held)).p
     return min(1.0, 2 * min(at_least(now_held, total, share), at_most(now_held, total, share)))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mlops_magics.artifact.reference import ColumnReference
 from mlops_magics.drift.base import Score
 from mlops_magics.drift.cells import Counts, is_listed, levels_of
-from mlops_magics.drift.chance import chi_square, cramers_v, shares
+from mlops_magics.drift.chance import chi_square, shares
 from mlops_magics.stats.windows import ColumnWindow
 
 
@@ -23,9 +23,9 @@ class _ChiSquare:
         if not is_listed(reference):
             return None
         then, now = levels_of(reference, window)
-        statistic, freedom, p = chi_square(then, now)
-        effect = cramers_v(statistic, freedom, float(then.sum() + now.sum()))
-        return Score(self.name, reference.name, statistic, effect, p, _words(reference, then, now))
+        found = chi_square(then, now)
+        words = _words(reference, then, now)
+        return Score(self.name, reference.name, found.statistic, found.effect, found.p, words)
 
 
 def _words(reference: ColumnReference, then: Counts, now: Counts) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_magics.artifact.reference import ColumnReference
-from mlops_magics.drift.base import Score
-from mlops_magics.drift.chance import chi_square, cramers_v
+from mlops_magics.drift.base import Score, nothing
+from mlops_magics.drift.chance import chi_square
 from mlops_magics.stats.windows import ColumnWindow
 
 _DAY: Final = 86_400e6
@@ -27,7 +27,7 @@ class _Dates:
             return None
         rows = sum(window.counts)
         if not rows:
-            return Score(self.name, reference.name, 0.0, 0.0, 1.0, "There are no dates to compare.")
+            return nothing(self.name, reference.name, "dates")
         share = rows / (rows + sum(bins.counts))
         span = min(bins.maximum - bins.minimum, _span(window))
         back = window.below / rows
@@ -54,9 +54,9 @@ def _clock(then: tuple[int, ...], now: tuple[int, ...], what: str) -> tuple[floa
     """Compare a profile of days or hours, where both have one."""
     if not then or len(then) != len(now):
         return 1.0, 0.0, f"The {what} are as before."
-    statistic, freedom, p = chi_square(then, now)
-    effect = cramers_v(statistic, freedom, sum(then) + sum(now))
-    return p, effect, f"The dates lie on other {what} than before (an effect of {effect:.3f})."
+    found = chi_square(then, now)
+    words = f"The dates lie on other {what} than before (an effect of {found.effect:.3f})."
+    return found.p, found.effect, words
 
 
 TEST = _Dates()

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlops_magics.artifact.periods import starts
 from mlops_magics.artifact.reference import ColumnReference
-from mlops_magics.drift.base import Score
-from mlops_magics.drift.cells import cells_of, is_ordered
+from mlops_magics.drift.base import Score, nothing
+from mlops_magics.drift.cells import few_cells_of
 from mlops_magics.drift.chance import shares
 from mlops_magics.stats.windows import ColumnWindow
 
@@ -23,15 +22,12 @@ class _JensenShannon:
     floor: float = 0.1
 
     def score(self, reference: ColumnReference, window: ColumnWindow) -> Score | None:
-        cells = cells_of(reference, window)
+        cells = few_cells_of(reference, window)
         if cells is None:
             return None
         then, now = cells
         if not then.sum() or not now.sum():
-            return Score(self.name, reference.name, 0.0, 0.0, None, "There are no values to compare.")
-        if is_ordered(reference):  # in few groups: over many bins chance alone makes a distance
-            at = list(starts(then.size))
-            then, now = np.add.reduceat(then, at), np.add.reduceat(now, at)
+            return nothing(self.name, reference.name, p=None)
         before, after = shares(then), shares(now)
         middle = (before + after) / 2
         distance = math.sqrt(max(0.0, (_bits(before, middle) + _bits(after, middle)) / 2))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlops_magics.artifact.reference import ColumnReference
-from mlops_magics.drift.base import Score
+from mlops_magics.drift.base import Score, nothing
 from mlops_magics.drift.cells import is_listed
 from mlops_magics.drift.chance import kolmogorov_smirnov
 from mlops_magics.stats.windows import ColumnWindow
@@ -25,7 +25,7 @@ class _Lengths:
             return None
         now = np.asarray(window.lengths, np.int64)
         if now.size != len(known.counts) or not now.sum():
-            return Score(self.name, reference.name, 0.0, 0.0, 1.0, "There are no texts to compare.")
+            return nothing(self.name, reference.name, "texts")
         distance, p = kolmogorov_smirnov(known.counts, now)
         words = f"The shares of texts up to a length differ by up to {distance:.3f}."
         return Score(self.name, reference.name, distance, distance, p, words)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlops_magics.artifact.reference import ColumnReference, Reference
 from mlops_magics.drift.cells import is_listed, is_ordered
-from mlops_magics.drift.chance import chi_square, cramers_v, kolmogorov_smirnov, proportion
+from mlops_magics.drift.chance import chi_square, kolmogorov_smirnov, proportion
 
 _SURE: Final = 0.01  # over all stretches of a column, for them to differ by more than chance
 _FEWEST: Final = 100  # rows of a stretch
@@ -65,13 +65,8 @@ def _apart(test: str, rest: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) 
     noise = 0.5 / math.sqrt(max(1, int(part.sum())))
     if test == "ks":
         return *kolmogorov_smirnov(rest, part), noise
-    statistic, freedom, p = chi_square(rest, part)
-    # As between two samples of one size: a stretch against many would look nearer than a window will.
-    both = 2 * min(int(rest.sum()), int(part.sum()))
-    scaled = (
-        statistic * both / max(4 * int(rest.sum()) * int(part.sum()) / max(int((rest + part).sum()), 1), 1)
-    )
-    return cramers_v(scaled, freedom, both), p, noise
+    found = chi_square(rest, part)
+    return found.effect, found.p, noise
 
 
 def _greatest(test: str, pairs: Sequence[tuple[float, float, float]]) -> dict[str, float]:

@@ -8,10 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from mlops_magics.artifact.periods import starts
 from mlops_magics.artifact.reference import ColumnReference
-from mlops_magics.drift.base import Score
-from mlops_magics.drift.cells import cells_of, is_ordered
+from mlops_magics.drift.base import Score, nothing
+from mlops_magics.drift.cells import few_cells_of
 from mlops_magics.drift.chance import shares
 from mlops_magics.stats.windows import ColumnWindow
 
@@ -25,15 +24,12 @@ class _PopulationStability:
     floor: float = 0.1
 
     def score(self, reference: ColumnReference, window: ColumnWindow) -> Score | None:
-        cells = cells_of(reference, window)
+        cells = few_cells_of(reference, window)
         if cells is None:
             return None
         then, now = cells
         if not then.sum() or not now.sum():
-            return Score(self.name, reference.name, 0.0, 0.0, None, "There are no values to compare.")
-        if is_ordered(reference):
-            at = list(starts(then.size))
-            then, now = np.add.reduceat(then, at), np.add.reduceat(now, at)
+            return nothing(self.name, reference.name, p=None)
         before, after = np.maximum(shares(then), _LEAST), np.maximum(shares(now), _LEAST)
         index = float(((after - before) * np.log(after / before)).sum())
         words = f"The population stability index is {index:.3f}."

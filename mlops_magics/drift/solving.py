@@ -24,6 +24,7 @@ _SEEN: Final = 5  # alarms in the history, from which on a rate is counted, not 
 _UNLIKELY: Final = 0.01  # a p-value that one window in a hundred has by chance
 _EDGE: Final = 1e-4  # nearer to 1 effects are not told apart
 _OFTEN_SO: Final = 0.8  # of the windows: what the others do beyond it tells how an effect's tail goes
+_TOGETHER: Final = 0.2  # of the budget is for all columns together, where they are compared so
 _EULER: Final = 0.5772156649
 _LEAST: Final = 1e-4  # that a stretched effect varies by
 
@@ -41,6 +42,7 @@ def solve(
     persistence: int = 1,
     minimum: int = 200,
     draws: int = 800,
+    together: bool = False,
 ) -> Alarm:
     """Solve for the thresholds that keep false alarms to a budget.
 
@@ -59,11 +61,14 @@ def solve(
         persistence: How many windows in a row must drift.
         minimum: Rows that a window must have to be judged.
         draws: How many windows are drawn.
+        together: Whether columns are also compared together; a fifth of the budget is for that.
 
     Raises:
         UsageError: The budget cannot be read or kept.
     """
-    rate = rate_of(budget, seconds)
+    whole = rate_of(budget, seconds)
+    joint = whole * _TOGETHER if together else 0.0
+    rate = whole - joint
     usual = [window for window in history if window.rows >= minimum]
     stable = usual_effects(reference) if len(usual) < _FEWEST else {}
     alpha, expected = chance_of(
@@ -77,10 +82,13 @@ def solve(
         minimum=minimum,
         persistence=persistence,
         answers=_answers(usual),
+        together=joint,
         basis=_basis(reference, usual, stable),
         expected=expected,
     )
-    return _from_history(reference, alarm, usual, seconds) if len(usual) >= _FEWEST else alarm
+    if len(usual) >= _FEWEST:
+        alarm = _from_history(reference, alarm, usual, seconds)
+    return replace(alarm, rate=whole, expected=alarm.expected + joint)
 
 
 def _answers(usual: Sequence[Window]) -> Answers | None:

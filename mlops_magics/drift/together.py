@@ -11,21 +11,35 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from mlops_magics.drift.base import Score
-from mlops_magics.stats.coded import CodedRows
+from mlops_magics.stats.coded import FEWEST, MOST, CodedRows
 
 FLOOR: Final = 0.05
 """The effect up to which rows that can be told apart are too alike to matter."""
 NOT_APPLICABLE: Final = (
-    "Columns together are not compared: no rows of the reference were kept with the version."
+    "Columns together are not compared: no rows that the version was fitted on were kept with it. "
+    "%%mlops_track --reference-rows 2000 keeps some, as numbers only."
 )
+TOGETHER: Final = "columns together"
+"""What they are called where a column has its name."""
 
 _SEED: Final = 20
-_FEWEST: Final = 200  # rows of either side
-_MOST: Final = 10_000
 _SHOWN: Final = 3
 _REPEATS: Final = 3  # times that a column is permuted
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows on both sides.
+
+    Attributes:
+        then: Some of those that the model was fitted on.
+        now: Some of a window.
+    """
+
+    then: CodedRows
+    now: CodedRows
 
 
 def together(reference: CodedRows | None, window: CodedRows) -> Score | None:
@@ -40,7 +54,7 @@ def together(reference: CodedRows | None, window: CodedRows) -> Score | None:
         not seen, its effect twice what that lies above a half, its p-value that of Mann and Whitney. None
         where no rows were kept, or too few are there.
     """
-    if reference is None or min(len(reference.table), len(window.table)) < _FEWEST:
+    if reference is None or min(len(reference.table), len(window.table)) < FEWEST:
         return None
     names = tuple(name for name in reference.names if name in window.names)
     if not names:
@@ -79,7 +93,7 @@ def _picked(rows: CodedRows, names: tuple[str, ...]) -> Floats:
 
 
 def _halves(values: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
-    order = random.permutation(len(values))[:_MOST]
+    order = random.permutation(len(values))[:MOST]
     half = len(order) // 2
     return values[order[:half]], values[order[half:]]
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mlops_magics.artifact.reference import TAIL, ColumnReference, bucket
-from mlops_magics.drift.base import Score
+from mlops_magics.drift.base import Score, nothing
 from mlops_magics.drift.cells import Counts, levels_of
 from mlops_magics.drift.chance import at_least
 from mlops_magics.stats.windows import ColumnWindow
@@ -31,7 +31,7 @@ class _Unseen:
         then, now = levels_of(reference, window)
         now_rows = int(now.sum())
         if not then.sum() or not now_rows:
-            return Score(self.name, reference.name, 0.0, 0.0, 1.0, "There are no values to compare.")
+            return nothing(self.name, reference.name)
         chances = _chances(then, now)
         new = sum(int(now[-TAIL:][place]) for place, chance in chances.items() if chance < _SURE)
         p = min(1.0, min(chances.values(), default=1.0))

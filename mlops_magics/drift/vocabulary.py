@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops_magics.artifact.reference import TAIL, ColumnReference
-from mlops_magics.drift.base import Score
+from mlops_magics.drift.base import Score, nothing
 from mlops_magics.drift.chance import proportion
 from mlops_magics.stats.windows import ColumnWindow
 
@@ -20,7 +20,7 @@ class _Vocabulary:
         if not reference.worded or len(reference.words) != TAIL:
             return None
         if not window.worded or len(window.words) != TAIL:
-            return Score(self.name, reference.name, 0.0, 0.0, 1.0, "There are no texts to compare.")
+            return nothing(self.name, reference.name, "texts")
         then, now = reference.worded, window.worded
         pairs = list(zip(reference.words, window.words, strict=True))
         p = min(1.0, TAIL * min(proportion(before, then, after, now) for before, after in pairs))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlops_magics.artifact.reference import ColumnReference
-from mlops_magics.drift.base import Score
+from mlops_magics.drift.base import Score, nothing
 from mlops_magics.drift.cells import bins_of, is_measured
 from mlops_magics.drift.chance import shares
 from mlops_magics.stats.windows import ColumnWindow
@@ -26,7 +26,7 @@ class _Wasserstein:
             return None
         then, now = bins_of(reference, window)
         if not now.sum() or not bins.std or not math.isfinite(bins.std):
-            return Score(self.name, reference.name, 0.0, 0.0, None, "There are no numbers to compare.")
+            return nothing(self.name, reference.name, "numbers", p=None)
         ends = np.asarray((bins.minimum, *bins.edges, bins.maximum)) / bins.std
         middles = ends[:-1] / 2 + ends[1:] / 2
         apart = np.abs(np.cumsum(shares(then)) - np.cumsum(shares(now)))[:-1]

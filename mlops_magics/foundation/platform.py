@@ -215,15 +215,13 @@ class ProcessId:
         Raises:
             UnavailableError: No such process runs.
         """
-        import platform
-
         import psutil
 
         try:
             started = float(psutil.Process(pid).create_time())
         except psutil.Error as error:
             raise UnavailableError(f"No process {pid} runs.", "It has ended; start it again.") from error
-        return cls(pid, started, platform.node(), _birth(pid))
+        return cls(pid, started, machine(), _birth(pid))
 
     def alive(self) -> bool | None:
         """Tell whether it still runs.
@@ -231,11 +229,9 @@ class ProcessId:
         Returns:
             Whether it runs, or None where it belongs to another machine and nothing can be said.
         """
-        import platform
-
         import psutil
 
-        if self.host != platform.node():
+        if self.host != machine():
             return None
         try:
             process = psutil.Process(self.pid)
@@ -276,6 +272,13 @@ def _birth(pid: int) -> str:
         return f"{_boot()}:{int(behind[_STARTTIME])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def machine() -> str:
+    """Name this machine."""
+    import platform
+
+    return platform.node()
 
 
 def boot() -> str:

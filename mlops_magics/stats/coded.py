@@ -1,13 +1,14 @@
 """Rows as numbers alone, coded by a reference: of texts only which frequent value, or which bucket, each was.
 
 A few such rows may be kept with a model, so that columns can be compared together. No text is in them, and
-nothing of columns that look personal; numbers are in them as they are.
+nothing of columns that look personal; numbers are in them with six digits: a model that was fitted on numbers
+of single precision, and requests in JSON, must not be told apart by the seventh.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +17,9 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_magics.artifact.reference import ColumnReference, Reference, bucket
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.frames import Frame
+from mlops_magics.foundation.secrecy import secret_name
 from mlops_magics.stats.columns import Column
 from mlops_magics.stats.fingerprints import decoded
 from mlops_magics.stats.naming import labels
@@ -25,6 +27,12 @@ from mlops_magics.stats.naming import labels
 NAME: Final = "mlops/reference_rows.npz"
 """Where they lie in a model's folder."""
 
+FEWEST: Final = 200
+"""Rows of which one can tell whether columns go together as they did."""
+MOST: Final = 10_000
+"""More would say the same, later."""
+
+_DIGITS: Final = 6
 _OWN: Final = 0.98  # different whole numbers a row: an id tells any two tables apart
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +49,17 @@ class CodedRows:
 
     names: tuple[str, ...]
     table: Floats
+
+    def without(self, names: Collection[str]) -> CodedRows:
+        """Leave columns out."""
+        held = [place for place, name in enumerate(self.names) if name not in names]
+        return CodedRows(tuple(self.names[place] for place in held), self.table[:, held])
+
+    def __add__(self, other: CodedRows) -> CodedRows:
+        """Put rows below rows: of the columns that both have."""
+        names = tuple(name for name in self.names if name in other.names)
+        places = [[each.names.index(name) for name in names] for each in (self, other)]
+        return CodedRows(names, np.concatenate([self.table[:, places[0]], other.table[:, places[1]]]))
 
     def to_bytes(self) -> bytes:
         """Write them as a compressed archive of numpy's, which holds no code."""
@@ -69,6 +88,20 @@ class CodedRows:
         return cls(tuple(names.tolist()), np.asarray(values, np.float64))
 
 
+def checked_count(count: int) -> int:
+    """Accept how many rows are asked to be kept; 0 for none.
+
+    Raises:
+        UsageError: It is no number of rows that would be of use.
+    """
+    if count and not FEWEST <= count <= MOST:
+        raise UsageError(
+            f"--reference-rows cannot be {count:,}.",
+            f"From {FEWEST} to {MOST:,} rows are of use; 2000 are usual.",
+        )
+    return count
+
+
 def coded(reference: Reference, data: object, most: int) -> CodedRows:
     """Code some rows of a table, from all over it.
 
@@ -78,8 +111,8 @@ def coded(reference: Reference, data: object, most: int) -> CodedRows:
         most: How many rows to take.
 
     Returns:
-        The rows, with all columns that can be compared together: none that look personal, no dates, no ids
-        and no free texts.
+        The rows, with all columns that can be compared together: none that look personal or are named as a
+        secret is, no dates, no ids and no free texts.
     """
     frame = Frame.of(data)
     if frame.rows > most:
@@ -94,7 +127,7 @@ def coded(reference: Reference, data: object, most: int) -> CodedRows:
 
 
 def _compared(column: ColumnReference) -> bool:
-    if column.personal or column.kind in {"date", "empty"}:
+    if column.personal or column.kind in {"date", "empty"} or secret_name(column.name):
         return False
     if column.bins is not None:
         held = column.rows - column.missing - column.infinite
@@ -114,7 +147,14 @@ def _numbers(known: ColumnReference, column: Column) -> Floats:
     elif column.texts is not None:
         found = column.texts.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
     found[~np.isfinite(found)] = np.nan
-    return found
+    return _six_digits(found)
+
+
+def _six_digits(values: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        unit = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(np.abs(values))))
+        rounded = np.round(values * unit) / unit
+    return np.where(np.isfinite(rounded), rounded, values)
 
 
 def _codes(named: Sequence[str], texts: pl.Series) -> Floats:

@@ -14,7 +14,7 @@ from mlops_magics.artifact.reference import TAIL, Bins, ColumnReference, Levels,
 from mlops_magics.foundation.masking import masked
 from mlops_magics.stats import dates
 from mlops_magics.stats.columns import Column
-from mlops_magics.stats.units import is_coarse, quantiles
+from mlops_magics.stats.units import quantiles
 from mlops_magics.stats.window_columns import FRESH, Answers, ColumnWindow
 
 _NUMBERS: Final = frozenset({"integer", "float", "decimal", "boolean"})
@@ -77,7 +77,6 @@ def _number_column(known: ColumnReference, column: Column, rows: int) -> ColumnW
         told |= clock(sorted_)
     if not known.personal and sorted_.size:
         told["quantiles"] = quantiles(sorted_) or ()
-        told["coarse"] = is_coarse(values)
     return ColumnWindow(known.name, **told)
 
 

@@ -16,6 +16,7 @@ FORMATS: Final[tuple[str, ...]] = (
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
     "%Y/%m/%d",
     "%Y%m%d",
     "%d/%m/%Y",
@@ -33,6 +34,8 @@ FORMATS: Final[tuple[str, ...]] = (
 )
 """Ways to write a date, the surest first; ``%d/%m`` and ``%m/%d`` are told apart by days above 12."""
 
+_ZONED: Final = r"^(.*\d:\d.*?)\s*([Zz]|[+-]\d{2}:?\d{2})$"
+"""A moment of a day, and the time zone behind it."""
 _EXAMPLE: Final = datetime(2024, 12, 31, 23, 59, 58, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKED_AT: Final = 1000
@@ -77,20 +80,33 @@ def parsed(texts: pl.Series) -> npt.NDArray[np.float64]:
     """Read texts as dates, each in the first way that reads it, the most frequent way first.
 
     Args:
-        texts: The texts, without gaps.
+        texts: The texts, without gaps. One that ends with a time zone, ``Z`` or ``+02:00``, is heeded.
 
     Returns:
-        Microseconds since 1970; NaN where a text is no date.
+        Microseconds since 1970, UTC where a zone is told; NaN where a text is no date.
     """
-    few = texts.head(_LOOKED_AT)
+    zones = texts.str.extract(_ZONED, 2)
+    bare = texts.zip_with(zones.is_null(), texts.str.extract(_ZONED, 1))
+    few = bare.head(_LOOKED_AT)
     order = sorted(FORMATS, key=lambda form: int(np.isnan(written(few, form)).sum()))
-    found = np.full(len(texts), np.nan)
+    found = np.full(len(bare), np.nan)
     for form in order:
         left = np.flatnonzero(np.isnan(found))
         if not left.size:
             break
-        found[left] = written(texts.gather(left), form)
-    return found
+        found[left] = written(bare.gather(left), form)
+    return found - _ahead(zones)
+
+
+def _ahead(zones: pl.Series) -> npt.NDArray[np.float64]:
+    """Say by how many microseconds zones are ahead of UTC; where there is none by nothing."""
+    digits = zones.str.replace(":", "", literal=True)
+    hours, minutes = (
+        digits.str.slice(first, 2).cast(pl.Float64, strict=False).fill_null(0.0).to_numpy()
+        for first in (1, 3)
+    )
+    sign = np.where(zones.str.starts_with("-").fill_null(value=False).to_numpy(), -1.0, 1.0)
+    return np.asarray(sign * (hours * 3_600e6 + minutes * 60e6))
 
 
 def example(form: str) -> str:

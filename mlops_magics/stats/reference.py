@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,7 @@ from mlops_magics.stats.meaning import Evidence, meaning, personal
 from mlops_magics.stats.naming import labels
 from mlops_magics.stats.periods import periods_of
 from mlops_magics.stats.summary import Kind, Lengths, Personal
+from mlops_magics.stats.using import importance_of
 
 _ROWS: Final = 100_000  # looked at; more would say the same, later
 _TIMED: Final = 20_000  # of these, counted by stretches of time
@@ -71,8 +73,8 @@ def kept_of(data: object, estimator: Any, *, rows: int = 0) -> dict[str, bytes]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = reference_of(data, estimator)
-            frame = _framed(data)
-            some = coded(found, frame, rows).to_bytes() if found and frame and rows > 0 else b""
+            frame = framed(data)
+            some = coded(found, frame, rows) if found and frame and rows > 0 else None
     except Exception:  # noqa: BLE001 - a stranger's estimator and data
         return {}
     finally:  # an estimator may draw when it is asked
@@ -80,7 +82,9 @@ def kept_of(data: object, estimator: Any, *, rows: int = 0) -> dict[str, bytes]:
         np.random.set_state(numbers)  # noqa: NPY002 - same
     if found is None:
         return {}
-    return {NAME: found.to_json(), **({ROWS_NAME: some} if some else {})}
+    if some is None:
+        return {NAME: found.to_json()}
+    return {NAME: replace(found, kept_rows=len(some.table)).to_json(), ROWS_NAME: some.to_bytes()}
 
 
 def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN401 - any fitted estimator
@@ -93,7 +97,7 @@ def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN
     Returns:
         The reference; None of what is no table.
     """
-    frame = _framed(data)
+    frame = framed(data)
     if frame is None:
         return None
     names = labels(frame.names)
@@ -102,19 +106,21 @@ def reference_of(data: object, estimator: Any) -> Reference | None:  # noqa: ANN
     scale = min(1.0, _WIDE / max(len(places), 1))
     digests = column_digests(frame.select(places))
     columns = tuple(_column(names[place], decoded(part, place), digests[place], scale) for place in places)
-    importance, measured = _importance(estimator, names)
+    asked = _asked(frame, data)
+    importance, measured = ({}, "") if frame.rows == 0 else importance_of(estimator, names, asked)
     return Reference(
         rows=frame.rows,
         columns=columns,
         left_out=len(names) - len(places),
-        predictions=_predictions(estimator, frame, data),
+        predictions=_predictions(estimator, asked) if frame.rows else None,
         importance=importance,
         measured=measured,
         periods=periods_of(_spread(part, _TIMED), columns),
     )
 
 
-def _framed(data: object) -> Frame | None:
+def framed(data: object) -> Frame | None:
+    """Take what a model was fitted on as a table; None of what is none."""
     if kind_of(data) is not None:
         return Frame.of(data)
     if isinstance(data, np.ndarray) and data.ndim == 2:  # noqa: PLR2004 - rows and columns
@@ -283,11 +289,13 @@ def _personal_text(name: str, column: Column, held: pl.Series, lengths: Floats) 
     return personal(found, meaning(found))
 
 
-def _predictions(estimator: Any, frame: Frame, data: Any) -> Predictions | None:  # noqa: ANN401 - same
-    if not frame.rows:
-        return None
+def _asked(frame: Frame, data: Any) -> Any:  # noqa: ANN401 - a frame or an array, as the model takes it
+    """Take some rows to ask the model."""
     array = isinstance(data, np.ndarray)
-    rows = data[_taken(frame.rows, _ASKED)] if array else _spread(frame, _ASKED).to_pandas()
+    return data[_taken(frame.rows, _ASKED)] if array else _spread(frame, _ASKED).to_pandas()
+
+
+def _predictions(estimator: Any, rows: Any) -> Predictions | None:  # noqa: ANN401 - same
     if hasattr(estimator, "predict_proba") and hasattr(estimator, "classes_"):
         return _classes(np.asarray(estimator.predict_proba(rows)), estimator.classes_)
     found = np.asarray(estimator.predict(rows))
@@ -313,34 +321,3 @@ def _classes(found: Floats, classes: Sequence[Any]) -> Predictions | None:
         labels={name: count for name, count in zip(names, counts, strict=True) if count},
         probabilities={name: each for name, each in bins.items() if each is not None},
     )
-
-
-def _importance(estimator: Any, names: Sequence[str]) -> tuple[dict[str, float], str]:  # noqa: ANN401 - same
-    """Read what the model itself says of its columns, added up by raw column."""
-    steps = getattr(estimator, "steps", None)
-    last = steps[-1][1] if steps else estimator
-    measured = next((name for name in ("feature_importances_", "coef_") if hasattr(last, name)), "")
-    if not measured:
-        return {}, ""
-    weights = np.abs(np.asarray(getattr(last, measured), np.float64))
-    weights = weights.mean(axis=0) if weights.ndim > 1 else weights
-    made = list(names)
-    if steps and len(steps) > 1:
-        made = [str(name) for name in estimator[:-1].get_feature_names_out()]
-    total = float(weights.sum())
-    if len(made) != len(weights) or not total:
-        return {}, ""
-    found: dict[str, float] = {}
-    for name, weight in zip(made, weights.tolist(), strict=True):
-        source = _source(name, names)
-        if source is None:
-            return {}, ""
-        found[source] = found.get(source, 0.0) + weight / total
-    return {name: _rounded(share) for name, share in found.items()}, measured
-
-
-def _source(made: str, names: Sequence[str]) -> str | None:
-    """Find the raw column that a feature was made of: ``onehot__town_Oslo`` of ``town``."""
-    ends = {made, made.partition("__")[2]}
-    likely = [name for name in names if any(end == name or end.startswith(f"{name}_") for end in ends if end)]
-    return max(likely, key=len, default=None)

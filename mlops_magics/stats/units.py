@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.artifact.reference import Bins
 from mlops_magics.artifact.rules import PROBABILITIES
 
 _FACTORS: Final[tuple[tuple[float, str, str], ...]] = (
@@ -28,6 +29,10 @@ _FACTORS: Final[tuple[tuple[float, str, str], ...]] = (
     (1e9, "seconds to nanoseconds", "nanoseconds to seconds"),
     (12.0, "years to months, or feet to inches", "months to years, or inches to feet"),
     (7.0, "weeks to days", "days to weeks"),
+    (365.0, "years to days", "days to years"),
+    (1440.0, "days to minutes", "minutes to days"),
+    (52.0, "years to weeks", "weeks to years"),
+    (16.0, "pounds to ounces", "ounces to pounds"),
     (1.852, "knots to kilometres an hour", "kilometres an hour to knots"),
     (1.852 / 3.6, "knots to metres a second", "metres a second to knots"),
     (3.6, "metres a second to kilometres an hour", "kilometres an hour to metres a second"),
@@ -58,8 +63,17 @@ _APART = 0.08  # how far apart distributions are before a reason is looked for
 _SURE = 2.5  # times the error of chance: exceeded once in 100,000 equal tables
 _FITS = 0.03  # how near the distribution must come to the old one once it is converted
 _LIKELY = 1.6  # times the error of chance: what 99 of 100 equal tables keep within
+_NEARER = 1.2  # times that error, by a factor near 1, by which a column may as well have grown
+_SMALL = 2.0  # what is near
 _ALIKE = 1.5  # times the error of chance: what tells two conversions apart
+_CLOSE = 1.0  # the same where the old values are known by their bins
 _BETTER = 3.0  # and how much nearer than without converting it
+_FEW = 2  # quantiles that must differ where the old values are known by their bins
+_HEAVY = 0.5  # of the rows in one bin: most are zero, and the others alone tell the unit
+_FAR = 5.0  # a factor from which on values of the same shape were rather converted than grew
+_UNKNOWN = "a factor that no usual unit has, but all values went by it"
+_WHOLE = 1e-6  # by which a number may miss a whole one
+_NEAR = 1e-9  # relative error of a number that was converted and back
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +148,147 @@ def conversion(
     if min(len(set(old)), len(set(new))) < _LEVELS or min(rows, count) < _FEWEST:
         return None
     chance = math.sqrt(1 / max(rows, 1) + 1 / count)
-    before = _apart(old, new, coarse=coarse)
+    return _found(
+        lambda factor, offset: _apart(_converted(old, factor, offset), new, coarse=coarse),
+        chance,
+        tuple(_conversions()),
+        alike=_ALIKE,
+    )
+
+
+def conversion_of(bins: Bins, new: Sequence[float], count: int, *, whole: bool = False) -> UnitChange | None:
+    """Find the conversion between a column that is known by its bins, and quantiles of now.
+
+    A value may lie anywhere in its bin, which is never wider than it must be: so numbers of few values, and
+    of few bins, are converted as surely as others. Where most rows hold one value, the others are looked at.
+    Of few such values a factor near 1 says nothing. Where no conversion that is known fits, any one factor
+    does that is far from 1.
+
+    Args:
+        bins: The values of before.
+        new: The quantiles of now.
+        count: How many values these were taken from.
+        whole: Whether the values of before were whole numbers, by which conversions are told apart.
+
+    Returns:
+        The conversion; None where nothing changed, or in another way.
+    """
+    rows = sum(bins.counts)
+    if len(set(new)) < _FEW or min(rows, count) < _FEWEST:
+        return None
+    reached = np.concatenate([[0.0], np.cumsum(bins.counts) / rows])
+    heavy = max(bins.counts) / rows
+    share = 1 - heavy if heavy >= _HEAVY else 1.0
+    if share * rows < 1:
+        return None
+    known = [each for each in _conversions() if share == 1 or not 1 / _SMALL < each[0] < _SMALL]
+    for conversions in (known, _unknown(bins, reached, new)):
+        found = _found(
+            lambda factor, offset: _off_bins(bins, reached, new, factor, offset) / share,
+            math.sqrt((1 / rows + 1 / count) / share),
+            conversions,
+            _whole(new) if whole else None,
+        )
+        if found is not None:
+            return found
+    return None
+
+
+def _unknown(
+    bins: Bins, reached: npt.NDArray[np.float64], new: Sequence[float]
+) -> list[tuple[float, float, str]]:
+    """Take the one factor by which a value in the middle went, where it is far from 1."""
+    place, then = _middle(bins, reached, new)
+    factor = new[place] / then if then else 1.0
+    if factor <= 0 or 1 / _FAR < factor < _FAR or not math.isfinite(factor):
+        return []
+    return [(factor, 0.0, _UNKNOWN)]
+
+
+def _whole(new: Sequence[float]) -> Callable[[UnitChange], bool]:
+    """Make what tells whether values, converted back, are whole numbers."""
+
+    def fits(change: UnitChange) -> bool:
+        back = (np.asarray(new) - change.offset) / change.factor
+        return bool((np.abs(back - np.round(back)) <= _WHOLE * np.maximum(1.0, np.abs(back))).all())
+
+    return fits
+
+
+def _middle(bins: Bins, reached: npt.NDArray[np.float64], new: Sequence[float]) -> tuple[int, float]:
+    """Choose the quantile in the middle of those that differ, and say where it was."""
+    held = [place for place, value in enumerate(new) if new.count(value) == 1] or [len(new) // 2]
+    place = min(held, key=lambda each: abs(PROBABILITIES[each] - 0.5))
+    ends = np.asarray((bins.minimum, *bins.edges, bins.maximum))
+    return place, float(np.interp(PROBABILITIES[place], reached, ends))
+
+
+def off_bins(bins: Bins, new: Sequence[float]) -> float:
+    """Measure how far quantiles lie from the bins in which they would be if nothing had changed, at most.
+
+    Args:
+        bins: The values of before.
+        new: The quantiles of now.
+    """
+    reached = np.concatenate([[0.0], np.cumsum(bins.counts) / max(sum(bins.counts), 1)])
+    return _off_bins(bins, reached, new, 1.0, 0.0)
+
+
+def _off_bins(
+    bins: Bins, reached: npt.NDArray[np.float64], new: Sequence[float], factor: float, offset: float
+) -> float:
+    """Do so of quantiles that are converted back."""
+    values, places = (np.asarray(new) - offset) / factor, np.asarray(PROBABILITIES)
+    if factor < 0:
+        places = 1 - places
+    slack = np.abs(values) * _NEAR
+    low, high = (_reached(bins, reached, each) for each in (values - slack, values + slack))
+    return float(np.maximum(np.maximum(low[0] - places, places - high[1]), 0.0).max())
+
+
+def _reached(
+    bins: Bins, reached: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return between which shares of the old values each value lies: without its bin, and with it."""
+    place = np.searchsorted(np.asarray(bins.edges), values, "right")
+    # The least and the greatest are kept with seven digits, and chance goes a little beyond them.
+    room = 1e-6 * max(abs(bins.minimum), abs(bins.maximum))
+    below, above = values < bins.minimum - room, values > bins.maximum + room
+    return (
+        np.where(above, 1.0, np.where(below, 0.0, reached[place])),
+        np.where(above, 1.0, np.where(below, 0.0, reached[place + 1])),
+    )
+
+
+def _found(
+    apart: Callable[[float, float], float],
+    chance: float,
+    conversions: Sequence[tuple[float, float, str]],
+    fits: Callable[[UnitChange], bool] | None = None,
+    alike: float = _CLOSE,
+) -> UnitChange | None:
+    """Try conversions: the one after which the distributions are alike, if they are and were not."""
+    before = apart(1.0, 0.0)
     if before < max(_APART, _SURE * chance):
         return None
     tried = [
-        UnitChange(factor, offset, words, before, _apart(_converted(old, factor, offset), new, coarse=coarse))
-        for factor, offset, words in _conversions()
+        UnitChange(factor, offset, words, before, apart(factor, offset))
+        for factor, offset, words in conversions
     ]
-    best = min(each.after for each in tried)
-    if best >= min(max(_FITS, _LIKELY * chance), before / _BETTER):
+    near = [each for each in tried if each.after < _allowed(each, chance)]
+    if not near:
         return None
+    best = min(each.after for each in near)
     # Of those that chance alone could order (1,000 and 1,024), the one that people use more.
-    return next(each for each in tried if each.after <= best + _ALIKE * chance)
+    likely = [each for each in near if each.after <= best + alike * chance]
+    return next((each for each in likely if fits is None or fits(each)), likely[0])
+
+
+def _allowed(change: UnitChange, chance: float) -> float:
+    """Say how far apart distributions may be after a conversion that is to explain them."""
+    small = 1 / _SMALL < change.factor < _SMALL and not change.offset
+    likely = _NEARER * chance if small else max(_FITS, _LIKELY * chance)
+    return min(likely, change.before / _BETTER)
 
 
 def _conversions() -> Iterator[tuple[float, float, str]]:

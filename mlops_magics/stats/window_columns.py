@@ -44,7 +44,6 @@ class ColumnWindow:
         hours: Dates by the hour of the day.
         weekdays: Dates by the day of the week, Monday first.
         quantiles: Where the numbers lie, at ``PROBABILITIES``; of windows that were added, nearly.
-        coarse: Whether there are few different numbers.
     """
 
     name: str
@@ -65,7 +64,6 @@ class ColumnWindow:
     hours: tuple[int, ...] = ()
     weekdays: tuple[int, ...] = ()
     quantiles: tuple[float, ...] = ()
-    coarse: bool = False
 
     def __add__(self, other: ColumnWindow) -> ColumnWindow:
         if self.name != other.name:
@@ -78,7 +76,6 @@ class ColumnWindow:
             self.name,
             **sums | {"fresh": dict(fresh)},
             quantiles=_mixed(self, other),
-            coarse=self.coarse or other.coarse,
         )
 
     @classmethod
@@ -169,7 +166,7 @@ def _column(told: Mapping[str, Any]) -> ColumnWindow:
         elif item.name == "quantiles":
             found[item.name] = tuple(map(float, value))
         else:
-            found[item.name] = {"name": str, "coarse": bool}.get(item.name, int)(value)
+            found[item.name] = (str if item.name == "name" else int)(value)
     return ColumnWindow(**{"name": "", **found})
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from mlops_magics.artifact.reference import Reference
+from mlops_magics.foundation import forms
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.counting import answers_of, column_of
@@ -84,13 +85,7 @@ class Window:
         Raises:
             MLOpsError: It is damaged, or of a version that this release does not read.
         """
-        try:
-            told = orjson.loads(content)
-            if told["version"] != VERSION:
-                raise MLOpsError(
-                    f"The window is of version {str(told['version'])[:20]}; this release reads {VERSION}.",
-                    f"Update mlops-magics. {REMEDY}",
-                )
+        with forms.told(content, VERSION, "The window", REMEDY) as told:
             return cls(
                 reference=str(told["reference"]),
                 rows=int(told.get("rows", 0)),
@@ -99,8 +94,6 @@ class Window:
                 ended=_moment(told.get("ended")),
                 answers=None if told.get("answers") is None else Answers.from_dict(told["answers"]),
             )
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MLOpsError(f"The window is damaged ({type(error).__name__}).", REMEDY) from error
 
 
 def counted(

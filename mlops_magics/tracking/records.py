@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,6 +31,28 @@ class Dataset:
     digest: str
 
 
+class Glimpse:
+    """A table that is held only as long as somebody else does: a run must not keep a large one in memory.
+
+    Args:
+        rows: The table; None for none.
+    """
+
+    def __init__(self, rows: object) -> None:
+        try:
+            self._rows: weakref.ref[Any] | None = None if rows is None else weakref.ref(rows)
+        except TypeError:  # nothing of its library can be held so
+            self._rows = None
+
+    def __call__(self) -> Any:  # noqa: ANN401 - a table of any library
+        """Return the table; None where it is gone."""
+        return None if self._rows is None else self._rows()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave it behind where a run is copied or written."""
+        return Glimpse, (None,)
+
+
 @dataclass(frozen=True)
 class Run(Result):
     """One attempt: what was run, on what, and what came of it.
@@ -49,6 +72,7 @@ class Run(Result):
         repeats: How often the same cell gave this outcome on the same data.
         remark: What is true of this execution only: that it is an earlier run again, or not deterministic.
         estimator: The fitted estimator itself, while the kernel lives.
+        fitted_on: The rows that it was fitted on, as long as somebody else holds them.
         outcome: The digest of all that came of the cell, while the kernel lives.
         recipe: What makes it again, while the kernel lives.
         cell: The mark of the cell's source, by which a page tells whether it was edited since.
@@ -68,6 +92,7 @@ class Run(Result):
     repeats: int = 1
     remark: str = ""
     estimator: Any = live(default=None)
+    fitted_on: Glimpse = live(default_factory=lambda: Glimpse(None))
     outcome: str = live(default="")
     recipe: Any = live(default=None)
     cell: str = live(default="")

@@ -28,6 +28,7 @@ class Found:
         tags: What is to be said of its run.
         files: Small text files by path below the run's artifacts.
         allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
+        reference_rows: How many of the rows are kept with the model.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Found:
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     allow_pickle: bool = False
+    reference_rows: int = 0
 
 
 @dataclass(slots=True)

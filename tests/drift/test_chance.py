@@ -10,7 +10,6 @@ from mlops_magics.drift.chance import (
     at_least,
     at_most,
     chi_square,
-    cramers_v,
     kolmogorov_smirnov,
     proportion,
 )
@@ -18,19 +17,18 @@ from mlops_magics.drift.chance import (
 
 def test_chi_square_is_pearsons() -> None:
     one, two = [40, 60, 100, 30], [55, 40, 120, 25]
-    statistic, freedom, p = chi_square(one, two)
+    statistic, freedom, p, _ = chi_square(one, two)
     expected = stats.chi2_contingency(np.array([one, two]), correction=False)
     assert (statistic, freedom, p) == pytest.approx((expected.statistic, expected.dof, expected.pvalue))
 
 
 def test_small_cells_are_put_together() -> None:
-    statistic, freedom, _ = chi_square([100, 100, 1, 2, 1], [100, 100, 2, 1, 1])
-    assert freedom == 1  # what is left over is still small, and goes to the least of the rest
-    assert statistic < 0.1
-    assert chi_square([100, 100, 9, 2, 1], [100, 100, 9, 1, 1])[1] == 2
-    assert chi_square([3], [4]) == (0.0, 0, 1.0)
-    assert chi_square([0, 0], [1, 2]) == (0.0, 0, 1.0)
-    assert chi_square([1000, 0], [0, 1000])[2] < 1e-100
+    found = chi_square([100, 100, 1, 2, 1], [100, 100, 2, 1, 1])
+    assert found.freedom == 1  # what is left over is still small, and goes to the least of the rest
+    assert found.statistic < 0.1
+    assert chi_square([100, 100, 9, 2, 1], [100, 100, 9, 1, 1]).freedom == 2
+    assert chi_square([3], [4]) == chi_square([0, 0], [1, 2]) == (0.0, 0, 1.0, 0.0)
+    assert chi_square([1000, 0], [0, 1000]).p < 1e-100
 
 
 def test_the_effect_grows_neither_with_rows_nor_with_levels() -> None:
@@ -39,10 +37,25 @@ def test_the_effect_grows_neither_with_rows_nor_with_levels() -> None:
         found = []
         for _ in range(50):
             one, two = (random.multinomial(20_000, np.full(levels, 1 / levels)) for _ in range(2))
-            statistic, freedom, _p = chi_square(one, two)
-            found.append(cramers_v(statistic, freedom, 40_000.0))
+            compared = chi_square(one, two)
+            found.append(compared.effect)
+            v = np.sqrt(max(0.0, (compared.statistic - compared.freedom) / 40_000))
+            assert compared.effect == pytest.approx(v, abs=1e-6)  # of as many rows each it is Cramer's V
         assert np.mean(found) < 0.012
-    assert cramers_v(*chi_square([500, 0], [0, 500])[:2], 1000.0) == pytest.approx(1, abs=1e-3)
+    assert chi_square([500, 0], [0, 500]).effect == pytest.approx(1, abs=1e-3)
+
+
+def test_the_effect_of_a_shift_is_the_same_for_a_small_window() -> None:
+    random = np.random.default_rng(0)
+    before, after = np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.35, 0.3, 0.2, 0.15])
+    true = np.sqrt(((before - after) ** 2 / (before + after)).sum() / 2)
+    for rows in (100_000, 2_000, 400):
+        found = [
+            chi_square(random.multinomial(100_000, before), random.multinomial(rows, after)).effect
+            for _ in range(60)
+        ]
+        assert np.mean(found) == pytest.approx(true, abs=0.01)
+    assert true > 0.1
 
 
 @pytest.mark.parametrize(

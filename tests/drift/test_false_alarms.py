@@ -11,6 +11,8 @@ from drifting import plain, reference, twenty, window
 from mlops_magics.drift.backtest import wilson
 from mlops_magics.drift.judging import judge
 from mlops_magics.drift.solving import solve
+from mlops_magics.drift.together import Rows
+from mlops_magics.stats.coded import coded
 
 SHIFTED = {"norm0", "norm1", "norm2"}
 
@@ -53,6 +55,25 @@ def test_false_alarms_come_at_the_rate(budget: str, rate: float) -> None:
     assert low <= rate <= high
     assert found == 200
     assert min(columns[name] for name in SHIFTED) >= 0.98 * 200
+
+
+@pytest.mark.slow
+def test_false_alarms_come_at_the_rate_with_columns_compared_together_too() -> None:
+    false, joint = 0, 0
+    for seed in range(300):
+        random = np.random.default_rng(9_000 + seed)
+        fitted, now = (twenty(random, 2_000) for _ in range(2))
+        known = reference(fitted)
+        if seed % 60 == 0:
+            alarm = solve(known, "1/10", rows=2_000, draws=400, together=True)
+        rows = Rows(coded(known, fitted, 2_000), coded(known, now, 2_000))
+        drift = judge(known, window(known, now), alarm=alarm, rows=rows)
+        false += drift.alarmed
+        joint += drift.together is not None and drift.together.alarmed
+    low, high = wilson(false, 300)
+    assert low <= 0.1
+    assert high >= 0.03  # and not silent either
+    assert wilson(joint, 300)[0] <= 0.02
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from drifting import BEGAN, plain, reference, window
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlops_magics.artifact.reference import Reference
+from mlops_magics.drift import judging
 from mlops_magics.drift.alarm import Alarm
 from mlops_magics.drift.judging import ColumnDrift, judge
 from mlops_magics.foundation.errors import UsageError
@@ -79,8 +80,8 @@ def _spoilt(name: str, values: Any) -> pd.DataFrame:
         ("town", "Oslo", "pipeline fault", "one and the same value"),
         ("price", lambda x: x.astype(str), "pipeline fault", "another kind"),
         ("stars", lambda x: x.where(x > 1, np.inf), "pipeline fault", "division by zero"),
-        ("price", lambda x: x * 1000, "unit change", "times 1000"),
-        ("price", lambda x: x / 1000, "unit change", "times 0.001"),
+        ("price", lambda x: x * 1000, "unit change", "\N{MULTIPLICATION SIGN}1000: "),
+        ("price", lambda x: x / 1000, "unit change", "\N{MULTIPLICATION SIGN}0.001: "),
         ("price", lambda x: x * 1.609344, "unit change", "miles to kilometres"),
         ("temperature", lambda x: x + 273.15, "unit change", "Celsius to kelvin"),
         ("temperature", lambda x: x * 1.8 + 32, "unit change", "Celsius to Fahrenheit"),
@@ -208,3 +209,35 @@ def test_texts_are_compared_by_words_and_lengths() -> None:
     assert other.alarmed
     longer = _of(made, rows(words, 9), "remark")
     assert (longer.alarmed, longer.test) == (True, "lengths")
+
+
+def test_a_shift_of_levels_is_found_in_a_small_window_of_a_large_reference() -> None:
+    known = reference(plain(0, rows=60_000))
+    for rows in (60_000, 500):
+        table = plain(1, rows=rows)
+        table.loc[table.index % 8 == 0, "town"] = "Bern"
+        found = _of(known, table, "town")
+        assert (found.alarmed, found.test, found.level) == (True, "chi2", "strong"), rows
+        assert found.effect == pytest.approx(0.19, abs=0.05)
+
+
+def test_a_history_that_drifts_for_long_is_judged_window_by_window(
+    known: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = _windows(known, [0.0, *[0.5] * 29])
+    looked = []
+    through = judging._scored
+
+    def noted(*asked: Any, **told: Any) -> Any:
+        looked.append(asked[1])
+        return through(*asked, **told)
+
+    monkeypatch.setattr(judging, "_scored", noted)
+    drifted: dict[int, frozenset[str]] = {}
+    found = [
+        judge(known, each, before=windows[:place], drifted=drifted) for place, each in enumerate(windows)
+    ]
+    assert len(looked) == 30
+    assert [each.columns[0].windows for each in found[1:]] == list(range(1, 30))
+    assert found[-1].columns[0].since == windows[1].began
+    assert found[-1] == judge(known, windows[-1], before=windows[:-1])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from drifting import plain, reference, window
 
-from mlops_magics.drift.judging import judge
-from mlops_magics.drift.together import FLOOR, together
+from mlops_magics.drift.alarm import Alarm
+from mlops_magics.drift.judging import Drift, judge
+from mlops_magics.drift.solving import solve
+from mlops_magics.drift.together import FLOOR, TOGETHER, Rows, together
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.stats.coded import CodedRows, coded
 
@@ -58,12 +61,72 @@ def test_without_rows_it_is_not_applicable() -> None:
     assert together(CodedRows((), np.zeros((500, 0))), rows) is None
 
 
+def test_a_judgement_says_it_of_all_columns_where_none_moved_by_itself() -> None:
+    made = reference(_twins(0, 1.0))
+    sample = coded(made, _twins(0, 1.0), 2_000)
+
+    def found(rows: pd.DataFrame, alarm: Alarm) -> Drift:
+        return judge(made, window(made, rows), alarm=alarm, rows=Rows(sample, coded(made, rows, 2_000)))
+
+    alarm = Alarm(together=0.002)
+    drift = found(_twins(1, -1.0), alarm)
+    (each,) = drift.alarms
+    assert (each.name, each.test, each.level, each.cause) == (TOGETHER, "together", "strong", "shift")
+    assert (each.since, each.windows, each.importance) == (drift.began, 1, None)
+    calm = found(_twins(2, 1.0), alarm)
+    assert not calm.alarmed
+    assert calm.together is not None
+    assert (calm.together.level, calm.together.cause, calm.together.since) == ("none", "", None)
+    moved = found(_twins(1, -1.0).assign(price=1_000.0), alarm)
+    assert ([each.name for each in moved.alarms], moved.together) == (["price"], None)
+    assert "where one has moved by itself" in moved.notes[-1]
+    # An alarm without a part for it, one that waits for windows in a row, and columns that vary anyway.
+    assert found(_twins(1, -1.0), Alarm()).together is None
+    assert found(_twins(1, -1.0), Alarm(together=0.002, persistence=2)).together is None
+    assert not found(_twins(1, -1.0), Alarm(together=0.002, floors={"one": {"ks": 0.3}})).alarmed
+
+
+def test_a_fifth_of_the_budget_is_for_columns_together() -> None:
+    made = reference(plain(0))
+    alone, both = (solve(made, "1/50", rows=500, draws=100, together=each) for each in (False, True))
+    assert alone.together == 0
+    assert both.together == pytest.approx(0.004)
+    assert both.alpha < alone.alpha
+    assert alone.rate == both.rate == 0.02
+    assert both.expected <= 0.02
+    assert Alarm.from_json(both.to_json()) == both
+    old = orjson.loads(alone.to_json())
+    del old["together"]  # as it was written before
+    assert Alarm.from_json(orjson.dumps(old)) == alone
+
+
+def test_numbers_of_single_precision_are_those_of_json() -> None:
+    random = np.random.default_rng(0)
+    tenths = pd.DataFrame({"a": random.integers(-50, 50, 2_000) / 30, "b": random.normal(size=2_000)})
+    made = reference(tenths.astype(np.float32))
+    then, now = coded(made, tenths.astype(np.float32), 2_000), coded(made, tenths, 2_000)
+    assert np.array_equal(then.table[:, 0], now.table[:, 0])  # of few values, by which trees would tell them
+    assert np.allclose(then.table, now.table, rtol=1e-5, atol=0)
+    assert np.allclose(now.table, tenths, rtol=1e-5, atol=0)
+    assert set(np.unique(coded(made, tenths * 0, 2_000).table)) == {0.0}
+
+
+def test_rows_below_rows_have_the_columns_that_both_have() -> None:
+    one = CodedRows(("a", "b"), np.array([[1.0, 2.0]]))
+    two = CodedRows(("b", "c"), np.array([[3.0, 4.0]]))
+    both = one + two
+    assert (both.names, both.table.tolist()) == (("b",), [[2.0], [3.0]])
+    assert one.without({"a"}).names == ("b",)
+    assert one.without({"a"}).table.tolist() == [[2.0]]
+
+
 def test_rows_hold_no_text_and_nothing_personal() -> None:
     table = plain(0).assign(
         mail=[f"anna{row}@mail.example" for row in range(4_000)],
         remark=[f"the parcel {row} is late" for row in range(4_000)],
         row=np.arange(4_000),
         when=pd.Timestamp("2025-01-01"),
+        api_key=np.arange(4_000) % 7,
     )
     known = reference(table)
     rows = coded(known, table, 500)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mlops_magics.artifact.reference import Predictions, Reference, bucket
 from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.stats import dates
 from mlops_magics.stats.counting import answers_of
 from mlops_magics.stats.reference import bins_of, reference_of
 from mlops_magics.stats.windows import Answers, ColumnWindow, Window, counted, total
@@ -137,6 +138,12 @@ def test_large_whole_numbers_lie_in_their_own_range() -> None:
         ("price", pd.to_datetime(["2025-01-01"] * 4), 4, 0),
         ("gift", ["true", "False", "1", None], 3, 1),
         ("when", ["2025-01-01", "2025-06-01T10:00:00", "soon", None], 1, 1),
+        (
+            "when",
+            ["2025-01-01T10:00:00Z", "2025-06-01T12:00:00.5+02:00", "2025-06-01 10:00 -0130", "1-1"],
+            1,
+            0,
+        ),
         ("when", [1.0, 2.0, 3.0, np.nan], 3, 1),
         ("town", [1, 2, 3, 4], 4, 0),
         ("town", [None] * 4, 0, 4),
@@ -219,3 +226,18 @@ def test_answers_are_counted() -> None:
     assert sum(chances.probabilities["yes"]) == 2
     assert (chances + chances).labels == {"no": 2, "yes": 2}
     assert Answers() + chances == chances
+
+
+def test_moments_with_a_time_zone_are_those_of_utc(reference: Reference) -> None:
+    here = pd.date_range(
+        "2025-03-29 20:00", periods=600, freq="7min", tz="Europe/Berlin"
+    )  # summer time begins
+    texts = [moment.isoformat() for moment in here]
+    assert len({text[-6:] for text in texts}) == 2
+    wanted = counted(reference, pd.DataFrame({"when": here.tz_convert(None)})).by_name["when"]
+    for told in (here, texts, [text.replace(":00+", ":00 +") for text in texts]):
+        found = counted(reference, pd.DataFrame({"when": told})).by_name["when"]
+        assert (found.hours, found.weekdays, found.wrong) == (wanted.hours, wanted.weekdays, 0)
+    assert dates.parsed(pl.Series(["2024-12-31 23:59", "31-12-2024", "2025-01-01T01:00+01:30"])).tolist() == [
+        dates.micros("2024-12-31T23:59"), dates.micros("2024-12-31"), dates.micros("2024-12-31T23:30"),
+    ]  # fmt: skip

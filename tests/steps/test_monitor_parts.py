@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from journal_lines import DAY, HOUR, lines_of, put
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.serving.journal.entries import no_lines
-from mlops_magics.serving.journal.files import Part, put_together, write
+from mlops_magics.serving.journal.files import put_together
 from mlops_magics.stats.reference import reference_of
 from mlops_magics.stats.windows import counted
 from mlops_magics.steps.monitor import journal, performance
@@ -27,9 +26,6 @@ from mlops_magics.steps.monitor.segments import most
 from mlops_magics.steps.monitor.slo import slo_of
 from mlops_magics.steps.monitor.spans import Span, buckets, quantile, total
 from mlops_magics.tracking.evaluations import Gate, Summary
-
-HOUR = 3600.0
-DAY = time.time() // 86_400 * 86_400 - 86_400  # yesterday: what is older than a year is not kept
 
 
 class Model:
@@ -49,29 +45,6 @@ class Same:
         return np.zeros(len(rows))
 
 
-def lines_of(rows: int, began: float, seed: int, **more: Any) -> pl.DataFrame:
-    """Make lines of a journal, one request a row, a second apart."""
-    random = np.random.default_rng(seed)
-    x = random.normal(size=rows)
-    told = {
-        "time": pl.Series((began + np.arange(rows)) * 1e6).cast(pl.Int64).cast(pl.Datetime("us", "UTC")),
-        "request_id": [f"{seed}-{at}" for at in range(rows)],
-        "row": pl.Series([0] * rows, dtype=pl.Int32),
-        "version": ["1"] * rows,
-        "role": ["live"] * rows,
-        "method": ["predict"] * rows,
-        "error": pl.Series([None] * rows, dtype=pl.String),
-        "status": pl.Series([200] * rows, dtype=pl.Int16),
-        **{f"{stage}_ms": random.exponential(size=rows).astype(np.float32) for stage in ("decode", "queue")},
-        **{
-            f"{stage}_ms": random.exponential(size=rows).astype(np.float32) for stage in ("predict", "encode")
-        },
-        "input.x": x,
-        "prediction": (x > 0).astype(int),
-    }
-    return pl.DataFrame(told | more)
-
-
 def plain(spans: tuple[Span, ...]) -> list[Span]:
     """Leave out the quantiles, which of windows that were added are only nearly right."""
     found = []
@@ -82,13 +55,6 @@ def plain(spans: tuple[Span, ...]) -> list[Span]:
             window = replace(window, columns=columns)
         found.append(replace(span, window=window))
     return found
-
-
-def put(folder: Path, number: int, frame: pl.DataFrame) -> Part:
-    """Write lines as a file of a journal."""
-    part = Part(1_700_000_000_000 + number, "abcd1234", number, number)
-    write(folder, part, [pl.concat([pl.DataFrame(no_lines()), frame], how="diagonal_relaxed").to_arrow()])
-    return part
 
 
 @pytest.fixture
@@ -114,6 +80,30 @@ def test_windows_are_the_same_whichever_way_a_journal_lies(source: journal.Sourc
     for path in kept.iterdir():  # what is damaged is counted again
         path.write_bytes(path.read_bytes()[:-20])
     assert plain(journal.read(source, **asked)) == plain(first)
+
+
+def test_a_large_file_is_read_in_pieces_with_the_same_windows(
+    source: journal.Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = lines_of(5_000, DAY + 10 * HOUR, 1)
+    failed = frame.filter(pl.int_range(5_000) % 50 == 0).with_columns(
+        status=pl.lit(500, pl.Int16), error=pl.lit("INTERNAL"), version=pl.lit("2")
+    )  # a canary that could not answer; the live version did, in the same second
+    put(source.folder, 1, pl.concat([frame, failed.select(frame.columns)]).sort("time"))
+    asked = {"seconds": 600.0, "since": DAY + 10 * HOUR, "now": DAY + 12 * HOUR}
+    counted = [(part.height, part["time"].min()) for part in journal.lines(source.folder, DAY)]
+    assert [count for count, _ in counted] == [5_100]
+    whole = journal.read(source, **asked)
+    for path in (source.folder / ".monitor").rglob("*.json"):
+        path.unlink()
+    monkeypatch.setattr(journal, "_MOST", 700)
+    heights = [part.height for part in journal.lines(source.folder, DAY)]
+    assert sum(heights) == 5_100
+    assert max(heights) <= 702
+    assert plain(journal.read(source, **asked)) == plain(whole)
+    assert total(whole).saved == {"2": 100}
+    newest = [part["time"].max() for part in journal.lines(source.folder, DAY, newest_first=True)]
+    assert newest == sorted(newest, reverse=True)
 
 
 def test_a_second_look_reads_only_what_came_since(

@@ -181,7 +181,7 @@ def _one(store: Store, model: str | ModelVersion, asked: Asked, out: _Out) -> Mo
 def _fleet(store: Store, model: object, asked: Asked, out: _Out) -> Fleet:
     if model is not None or asked.data is not None or asked.labels is not None:
         raise UsageError("--all looks at every endpoint.", "Leave the name and the rows out.")
-    seen = fleet.look(store, asked)
+    seen = keeping.kept_all(store, fleet.look(store, asked))
     if out.prometheus is not None:
         prometheus.written(out.prometheus, seen.every)
     _write(out.page, "All models", seen)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlops_magics.artifact.reference import Reference
 from mlops_magics.drift.alarm import Alarm
@@ -21,6 +21,7 @@ from mlops_magics.steps.monitor.spans import Span
 
 ONE: Final = "1/100"
 """The budget of a table without time: one look in a hundred may be wrong."""
+_FORM: Final = 2  # of how thresholds are solved: what was solved otherwise is solved anew
 MINIMUM: Final = 200
 """Rows that a window must have to be judged."""
 
@@ -33,6 +34,7 @@ def alarm_of(
     *,
     seconds: float | None,
     usual: Sequence[Window] = (),
+    together: bool = False,
 ) -> Alarm:
     """Solve for the thresholds of a budget, or take those that were solved before.
 
@@ -43,6 +45,7 @@ def alarm_of(
         units: The windows that are judged: how many rows they have decides what chance does.
         seconds: How long a window is; None of a table without time.
         usual: Windows that count as usual; with these the thresholds are solved anew.
+        together: Whether columns are also compared together.
 
     Raises:
         UsageError: The budget cannot be read or kept.
@@ -50,12 +53,13 @@ def alarm_of(
     if reference is None or not units:
         return quick(budget, seconds)
     rows = _round(sorted(unit.rows for unit in units)[len(units) // 2])
+    asked: dict[str, Any] = {"rows": rows, "seconds": seconds, "minimum": MINIMUM, "together": together}
     if usual:
-        return solve(reference, budget, rows=rows, seconds=seconds, history=usual, minimum=MINIMUM)
-    path = _path(settings, reference, f"{budget};{seconds!r};{rows};{MINIMUM}")
+        return solve(reference, budget, history=usual, **asked)
+    path = _path(settings, reference, f"{_FORM};{budget};{seconds!r};{rows};{MINIMUM};{together}")
     with contextlib.suppress(OSError, MLOpsError):
         return Alarm.from_json(path.read_bytes())
-    found = solve(reference, budget, rows=rows, seconds=seconds, minimum=MINIMUM)
+    found = solve(reference, budget, **asked)
     with contextlib.suppress(MLOpsError):
         private_folder(path.parent)
         write_atomic(path, found.to_json(), private=True)
@@ -74,7 +78,9 @@ def quick(budget: str, seconds: float | None) -> Alarm:
 
 def told(alarm: Alarm, usual: BackTest | None) -> str:
     """Say what an alarm asks for, and what it would have said of the windows that count as usual."""
-    words = f"{alarm.budget}, {alarm.rate:.2g} a window: adjusted p below {alarm.alpha:.2g}. {alarm.basis}"
+    joint = f", of columns together below {alarm.together:.2g}" if alarm.together else ""
+    asked = f"adjusted p below {alarm.alpha:.2g}{joint}"
+    words = f"{alarm.budget}, {alarm.rate:.2g} a window: {asked}. {alarm.basis}"
     return words if usual is None else f"{words} {usual.words}"
 
 

@@ -107,7 +107,7 @@ def _drifted(seen: Seen, each: ColumnDrift, unit: Span, kind: str) -> Alert:
         since="" if each.since is None else moment(each.since.timestamp()),
         window=moment(unit.began),
         segment="" if segment is None else segment.words,
-        cause=f"{each.cause}: {each.suspicion}" if each.cause and each.suspicion else each.cause,
+        cause=each.suspected,
         examples=examples,
         then=_then(seen, each.cause),
     )

@@ -50,9 +50,8 @@ def counted_lines(lines: Lines, began: float, ended: float) -> Span:
 
     heard = lines.frame.filter(pl.col("role") != "shadow")
     failing = heard.filter(pl.col("status") != _OK)
-    # A request that asks for labels and probabilities at once has two lines a row: the row counts once.
     every = heard.filter(pl.col("status") == _OK)
-    answered = every.unique(["request_id", "row", "time"], keep="first", maintain_order=True)
+    answered = answered_of(heard)
     firsts = answered.filter(pl.col("row") == 0)
     # What a canary could not answer the live version did: nobody outside has met that failure.
     helped = (pl.col("status") >= _FAULT) & pl.col("request_id").is_in(firsts["request_id"].implode())
@@ -74,6 +73,23 @@ def counted_lines(lines: Lines, began: float, ended: float) -> Span:
         window=_window(lines, answered, began, ended),
         last=0.0 if newest is None else newest.timestamp(),
     )
+
+
+def answered_of(frame: Any) -> Any:  # noqa: ANN401 - Polars frames
+    """Take the rows that were answered, shadows left out.
+
+    A request that asks for labels and probabilities at once has two lines a row: the row counts once.
+    """
+    import polars as pl
+
+    heard = frame.filter((pl.col("role") != "shadow") & (pl.col("status") == _OK))
+    return heard.unique(["request_id", "row", "time"], keep="first", maintain_order=True)
+
+
+def features_of(frame: Any, prefix: str) -> Any:  # noqa: ANN401 - Polars frames
+    """Take the model's columns of a journal, by their own names."""
+    names = [name for name in frame.columns if name.startswith(prefix)]
+    return frame.select([pl_column(name).alias(name.removeprefix(prefix)) for name in names])
 
 
 def counted_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -72,11 +72,17 @@ class Fleet(Result):
     Attributes:
         members: Endpoints and versions, those first that ask to be looked at.
         seconds: How far back it was looked.
+        window: How long a window is.
+        notes: What the user should know.
+        run_id: The run that it is logged with; None where it is not.
         every: What was seen of each endpoint.
     """
 
     members: tuple[Member, ...]
     seconds: float
+    window: float = 3_600.0
+    notes: tuple[str, ...] = ()
+    run_id: str | None = None
     every: tuple[Monitoring, ...] = live(default=())
 
     volatile: ClassVar[bool] = True
@@ -108,6 +114,12 @@ class Fleet(Result):
             yield Code(f"%mlops_monitor {sick.place}")
         if not self.members:
             yield Note("There is no endpoint, and no version that an alias points to.")
+        for note in self.notes:
+            yield Note(note, "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the run."""
+        return {} if self.run_id is None else {"run_id": self.run_id}
 
 
 _HEADINGS: Final = (
@@ -126,7 +138,7 @@ _HEADINGS: Final = (
 
 
 def look(store: Store, asked: Asked) -> Fleet:
-    """Look at everything, each in short: nothing is kept, and thresholds are those of chance alone.
+    """Look at everything, each in short: thresholds are those of chance alone.
 
     Args:
         store: The open store.
@@ -138,7 +150,7 @@ def look(store: Store, asked: Asked) -> Fleet:
     served = {(one.model, one.version) for one in members}
     members += [one for one in _versions(inventory) if (one.model, one.version) not in served]
     ordered = sorted(members, key=lambda one: (one.well, -one.alerts, -one.effect, one.model, one.place))
-    return Fleet(tuple(ordered), asked.since, tuple(seen))
+    return Fleet(tuple(ordered), asked.since, asked.seconds, every=tuple(seen))
 
 
 def _endpoints(store: Store, asked: Asked, inventory: Inventory, seen: list[Monitoring]) -> Iterator[Member]:

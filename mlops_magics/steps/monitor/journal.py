@@ -1,4 +1,4 @@
-"""The journal of an endpoint, read file by file into windows: never more than one file is in memory."""
+"""The journal of an endpoint, read piece by piece into windows: never more than one piece is in memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from mlops_magics.steps.monitor.counting import Lines, counted_lines
 from mlops_magics.steps.monitor.kept import Shelf
 from mlops_magics.steps.monitor.spans import Span
 
-_WRITTEN: Final = 60.0  # seconds after which all that came in a window lies in the journal
+WRITTEN: Final = 60.0
+"""Seconds after which all that came in a window lies in the journal."""
 _TRIES: Final = 20
+_MOST: Final = 200_000  # lines with all their columns that are in memory at once, or a second of them
 _NUMBER: Final = " window"  # no column of a journal begins with a blank
 
 Found = TypeVar("Found")
@@ -53,7 +55,7 @@ def read(source: Source, *, seconds: float, since: float, now: float) -> tuple[S
     missing = [number for number in range(first, end) if number not in kept]
     if missing:
         found = again(lambda: _counted(source, seconds, missing))
-        over = int((now - _WRITTEN) // seconds)
+        over = int((now - WRITTEN) // seconds)
         shelf.put((number, found[number]) for number in missing if number < over)
         kept |= found
     return tuple(kept[number] for number in range(first, end))
@@ -67,7 +69,7 @@ def lines(
     until: float | None = None,
     newest_first: bool = False,
 ) -> Iterator[Any]:
-    """Read a journal file by file, as Polars frames.
+    """Read a journal as Polars frames: file by file, and of a large file a length of time at once.
 
     Args:
         folder: The journal.
@@ -77,7 +79,7 @@ def lines(
         newest_first: Whether the newest file comes first.
 
     Yields:
-        The lines of a file, with the columns that each journal has.
+        The lines of a file or of a part of it, with the columns that each journal has.
 
     Raises:
         FileNotFoundError: A file was put together with others just now: begin again.
@@ -91,12 +93,30 @@ def lines(
     paths = files.paths(folder, since)
     for path in reversed(paths) if newest_first else paths:
         scanned = pl.scan_parquet(path)
+        parts = [wanted_times] if columns is not None else _parts(scanned.filter(wanted_times), wanted_times)
         if columns is not None:
             there = scanned.collect_schema().names()
             scanned = scanned.select([name for name in columns if name in there])
-        frame = scanned.filter(wanted_times).collect()
         wanted = none if columns is None else none.select([c for c in none.columns if c in columns])
-        yield pl.concat([wanted, frame], how="diagonal_relaxed")
+        for part in reversed(parts) if newest_first else parts:
+            yield pl.concat([wanted, scanned.filter(part).collect()], how="diagonal_relaxed")
+
+
+def _parts(scanned: Any, every: Any) -> list[Any]:  # noqa: ANN401 - Polars
+    """Cut a large file at whole seconds, so that a request and what else was noted of it stay together."""
+    import polars as pl
+
+    seconds = scanned.select(pl.col("time").cast(pl.Int64) // 1_000_000).collect()["time"].sort()
+    if len(seconds) <= _MOST:
+        return [every]
+    cuts = seconds.gather(range(_MOST, len(seconds), _MOST)).unique(maintain_order=True).to_list()
+    ends = zip([None, *cuts], [*cuts, None], strict=True)
+    return [
+        every
+        & (pl.lit(value=True) if low is None else pl.col("time") >= _moment(low))
+        & (pl.lit(value=True) if high is None else pl.col("time") < _moment(high))
+        for low, high in ends
+    ]
 
 
 def span_of(source: Source, part: Any, began: float, ended: float) -> Span:  # noqa: ANN401 - a Polars frame

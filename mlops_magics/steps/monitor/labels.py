@@ -18,6 +18,8 @@ from mlops_magics.tracking.evaluations import Summary
 REQUEST: Final = "request_id"
 ROW: Final = "row"
 
+_PLACE: Final = " place"  # no column of labels begins with a blank
+_SIZE: Final = " size"
 _OK: Final = 200
 _READ: Final = (REQUEST, ROW, "time", "version", "role", "status", "prediction", "probabilities")
 
@@ -51,10 +53,11 @@ def joined(folder: Path, table: object, target: str | None, version: str, since:
         since: How far back answers are looked for, in seconds since 1970.
 
     Returns:
-        What was joined.
+        What was joined. Of labels that were given twice the later ones hold.
 
     Raises:
-        UsageError: The table has no such columns, or the truth is missing in every row.
+        UsageError: The table has no such columns, the truth is missing in every row, or ``row`` holds no
+            numbers.
     """
     labels = _labels(Frame.of(table, "--labels"), target)
     return again(lambda: _joined(folder, labels, version, since))
@@ -92,7 +95,7 @@ def answers_of(frame: Any) -> Answers:  # noqa: ANN401 - a Polars frame
 
 
 def _labels(table: Frame, target: str | None) -> Any:  # noqa: ANN401 - a Polars frame
-    """Bring labels to three columns: request, row, truth."""
+    """Bring labels to three columns: request, truth, and row or which of the request's labels it is."""
     import polars as pl
 
     names = [str(name) for name in table.names]
@@ -109,39 +112,81 @@ def _labels(table: Frame, target: str | None) -> Any:  # noqa: ANN401 - a Polars
     held.columns = [REQUEST, "truth", *wanted[2:]]
     held[REQUEST] = held[REQUEST].astype(str)
     frame = pl.from_pandas(held)
-    if ROW not in frame.columns:  # in the order of the request
-        frame = frame.with_columns(pl.int_range(pl.len()).over(REQUEST).alias(ROW))
-    frame = frame.with_columns(pl.col(ROW).cast(pl.Int32)).drop_nulls("truth")
+    if ROW not in frame.columns:
+        frame = frame.with_columns(pl.int_range(pl.len()).over(REQUEST).cast(pl.Int32).alias(_PLACE))
+    else:
+        frame = frame.with_columns(_whole(frame[ROW]))
+    frame = frame.drop_nulls("truth")
     if not frame.height:
         raise UsageError(
             "The labels hold no truth: it is missing in each row.", "Give rows whose truth is known."
         )
-    return frame.unique([REQUEST, ROW], keep="last", maintain_order=True)
+    return frame
+
+
+def _whole(rows: Any) -> Any:  # noqa: ANN401 - a Polars series
+    import polars as pl
+
+    try:
+        return rows.cast(pl.Int32)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(
+            "The column row of the labels holds no numbers of rows.", "Number the rows of a request from 0."
+        ) from error
+
+
+def _placed(labels: Any, answered: Any) -> Any:  # noqa: ANN401 - Polars frames
+    """Say of which row each label is, the later one where there are several.
+
+    Where no label names its row they are in the order of the request; a request of one row that has two
+    labels was labelled again, and likewise one of ten that has twenty.
+    """
+    import polars as pl
+
+    if ROW not in labels.columns:
+        sizes = answered.group_by(REQUEST).agg((pl.col(ROW).max() + 1).alias(_SIZE))
+        place = pl.when(pl.col(_SIZE).is_null()).then(_PLACE).otherwise(pl.col(_PLACE) % pl.col(_SIZE))
+        labels = labels.join(sizes, on=REQUEST, how="left", maintain_order="left")
+        labels = labels.with_columns(place.cast(pl.Int32).alias(ROW)).drop(_PLACE, _SIZE)
+    return labels.unique([REQUEST, ROW], keep="last", maintain_order=True)
 
 
 def _joined(folder: Path, labels: Any, version: str, since: float) -> Labels:  # noqa: ANN401 - a Polars frame
     import polars as pl
 
     known = labels[REQUEST].unique().implode()
-    found, times = [], []
-    for part in lines(folder, since, _READ):
-        mine = part.filter(
-            (pl.col("status") == _OK)
-            & (pl.col("role") != "shadow")
-            & (pl.col("version").cast(pl.String) == version)
-        )
-        times.append(mine["time"])
-        kept = mine.filter(pl.col(REQUEST).is_in(known))
-        if kept.height:
-            found.append(kept)
+    parts = (
+        _mine(part, version).filter(pl.col(REQUEST).is_in(known)) for part in lines(folder, since, _READ)
+    )
+    found = [part for part in parts if part.height]
     if not found:
-        return Labels(
-            pl.DataFrame(schema={"time": pl.Datetime("us", "UTC")}), labels.height, labels.height, 0
-        )
-    every = _one_each(pl.concat(found, how="diagonal_relaxed")).join(labels, on=[REQUEST, ROW], how="inner")
-    first, last = every["time"].min(), every["time"].max()
-    answered = sum(int(each.is_between(first, last).sum()) for each in times)
+        none = pl.DataFrame(schema={"time": pl.Datetime("us", "UTC")})
+        return Labels(none, labels.height, labels.height, 0)
+    answers = _one_each(pl.concat(found, how="diagonal_relaxed"))
+    labels = _placed(labels, answers)
+    every = answers.join(labels, on=[REQUEST, ROW], how="inner")
+    answered = _answered(folder, version, since, (every["time"].min(), every["time"].max()))
     return Labels(every, labels.height, labels.height - every.height, max(0, answered - every.height))
+
+
+def _mine(part: Any, version: str) -> Any:  # noqa: ANN401 - Polars frames
+    """Take what a version answered, shadows left out."""
+    import polars as pl
+
+    mine = pl.col("version").cast(pl.String) == version
+    return part.filter((pl.col("status") == _OK) & (pl.col("role") != "shadow") & mine)
+
+
+def _answered(folder: Path, version: str, since: float, times: tuple[Any, Any]) -> int:
+    """Count the rows that a version answered from one moment to another; a row has one line or two."""
+    import polars as pl
+
+    columns = (REQUEST, ROW, "time", "version", "role", "status")
+    between = pl.col("time").is_between(*times)
+    return sum(
+        _mine(part, version).filter(between).select(REQUEST, ROW, "time").n_unique() if part.height else 0
+        for part in lines(folder, since, columns)
+    )
 
 
 def _one_each(frame: Any) -> Any:  # noqa: ANN401 - a Polars frame

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mlops_magics.drift.together import NOT_APPLICABLE, Rows
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.windows import Window
-from mlops_magics.steps.monitor import glance, journal, labels, performance, table
+from mlops_magics.steps.monitor import glance, journal, labels, performance, table, together
 from mlops_magics.steps.monitor.alarming import MINIMUM, ONE, alarm_of, quick, told, tried
 from mlops_magics.steps.monitor.alerting import Seen, alerts_of
 from mlops_magics.steps.monitor.observed import Labelled, latency_of
@@ -19,7 +20,7 @@ from mlops_magics.steps.monitor.result import Monitoring
 from mlops_magics.steps.monitor.slo import Slo, slo_of
 from mlops_magics.steps.monitor.spans import Span, moment, total
 from mlops_magics.steps.monitor.units import Judged, judged, united
-from mlops_magics.steps.monitor.watched import Watched
+from mlops_magics.steps.monitor.watched import Watched, keeps_rows
 from mlops_magics.tracking.store import Store
 
 _NO_REFERENCE: Final = (
@@ -96,14 +97,33 @@ def look(store: Store, watched: Watched, asked: Asked, *, brief: bool = False) -
     alarm = (
         quick(budget, seconds)
         if brief
-        else alarm_of(store.settings, watched.reference, budget, rest or units, seconds=seconds, usual=usual)
+        else alarm_of(
+            store.settings,
+            watched.reference,
+            budget,
+            rest or units,
+            seconds=seconds,
+            usual=usual,
+            together=watched.rows is not None,
+        )
     )
-    found = judged(watched.reference, units, alarm, newest=brief)
+    rows = None if brief else _rows(watched, asked, units)
+    found = judged(watched.reference, units, alarm, newest=brief, rows=rows)
     slo = slo_of(store.settings.slo, watched.place) if asked.data is None else Slo()
     seen = _seen(watched, asked, gathered, _after(found, len(usual)), min(0.01, alarm.rate))
     seen = replace(seen, slo=slo)
     words = told(alarm, tried(alarm, watched.reference, usual)) if watched.reference is not None else ""
     return _monitoring(seen, gathered, found, words)
+
+
+def _rows(watched: Watched, asked: Asked, units: Sequence[Span]) -> Rows | None:
+    """Take rows of the newest window, where rows were kept that they can be compared with."""
+    newest = next((unit for unit in reversed(units) if unit.window is not None), None)
+    if newest is None or watched.rows is None:
+        return None
+    if asked.data is None:
+        return together.of_journal(watched, newest)
+    return together.of_table(watched, Frame.of(asked.data, "--data"), asked.time, newest)
 
 
 def _journal(watched: Watched, asked: Asked) -> _Gathered:
@@ -255,6 +275,8 @@ def _notes(seen: Seen, found: Judged, recent: Performance | None) -> tuple[str, 
         notes.append(_NO_REFERENCE)
     elif found.drift is None:
         notes.append(f"Fewer than {MINIMUM} rows came: too few to say whether they drift.")
+    elif not keeps_rows(seen.watched.version, seen.watched.reference):
+        notes.append(NOT_APPLICABLE)
     if recent is not None and recent.numbers and recent.numbers[0].estimated:
         notes.append(
             "No labels were given: metrics are estimated from the model's own probabilities, and are wrong "

@@ -118,8 +118,10 @@ class Observed(Result):
 
     @property
     def moved(self) -> tuple[ColumnDrift, ...]:
-        """The columns and the answers in the newest window, alarms first, then as they matter."""
+        """What was compared in the newest window, alarms first, then as it matters."""
+        joint = None if self.drift is None else self.drift.together
         every = () if self.drift is None else (*self.drift.answers, *self.drift.columns)
+        every = every if joint is None else (joint, *every)
         return tuple(sorted(every, key=lambda each: (not each.alarmed, each.level == "none")))
 
     def facts(self) -> Mapping[str, float | bool]:

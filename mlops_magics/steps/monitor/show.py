@@ -118,7 +118,7 @@ def _effects(seen: Observed, name: str) -> Line:
     """Take how far a column has drifted in each window that was judged."""
     times, values, marked = [], list[float | None](), set[int]()
     for place, (began, drift) in enumerate(sorted(seen.drifts.items())):
-        found = next((each for each in (*drift.columns, *drift.answers) if each.name == name), None)
+        found = next((each for each in drift.every if each.name == name), None)
         times.append(began)
         values.append(None if found is None else found.effect)
         if found is not None and found.alarmed:

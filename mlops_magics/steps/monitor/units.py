@@ -9,6 +9,7 @@ from typing import Final
 from mlops_magics.artifact.reference import Reference
 from mlops_magics.drift.alarm import Alarm
 from mlops_magics.drift.judging import Drift, judge
+from mlops_magics.drift.together import Rows
 from mlops_magics.stats.windows import Window
 from mlops_magics.steps.monitor.spans import Span
 
@@ -55,7 +56,12 @@ def united(spans: Sequence[Span], minimum: int, now: float) -> tuple[Span, ...]:
 
 
 def judged(
-    reference: Reference | None, units: Sequence[Span], alarm: Alarm, *, newest: bool = False
+    reference: Reference | None,
+    units: Sequence[Span],
+    alarm: Alarm,
+    *,
+    newest: bool = False,
+    rows: Rows | None = None,
 ) -> Judged:
     """Compare each window with the rows that the model was fitted on.
 
@@ -64,14 +70,23 @@ def judged(
         units: The windows.
         alarm: How sure and how far a drift must be.
         newest: Whether only the newest one is looked at.
+        rows: Rows of the newest one beside those that the model was fitted on; None without any.
     """
     if reference is None:
         return Judged((), {})
     held = [unit for unit in units if unit.window is not None]
     windows = [_placed(unit) for unit in held]
     first = len(held) - 1 if newest else max(0, len(held) - _DRAWN)
+    drifted: dict[int, frozenset[str]] = {}
     drifts = {
-        held[at].began: judge(reference, windows[at], alarm=alarm, before=windows[max(0, at - _BACK) : at])
+        held[at].began: judge(
+            reference,
+            windows[at],
+            alarm=alarm,
+            before=windows[max(0, at - _BACK) : at],
+            rows=rows if at == len(held) - 1 else None,
+            drifted=drifted,
+        )
         for at in range(max(0, first), len(held))
     }
     return Judged(tuple(held), drifts)

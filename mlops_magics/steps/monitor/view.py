@@ -77,7 +77,7 @@ class Desk:
         return {
             "name": shown(name),
             "words": "" if found is None else shown(found.words),
-            "cause": "" if found is None else shown(found.suspicion),
+            "cause": "" if found is None else shown(found.suspected),
             "course": [self._effect(each, name) for each in began],
             "alarmed": [at for at, each in enumerate(began) if self._alarmed(each, name)],
             "bars": self._bars(name, began[window], None if against is None else began[against]),
@@ -87,7 +87,7 @@ class Desk:
         return list(self.seen.moved[:_COLUMNS])
 
     def _found(self, drift: Drift, name: str) -> ColumnDrift | None:
-        return next((each for each in (*drift.answers, *drift.columns) if each.name == name), None)
+        return next((each for each in reversed(drift.every) if each.name == name), None)
 
     def _effect(self, began: float, name: str) -> float | None:
         found = self._found(self.seen.drifts[began], name)

@@ -12,10 +12,14 @@ from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.stats.coded import NAME as ROWS
+from mlops_magics.stats.coded import CodedRows
 from mlops_magics.steps.deploy.facts import version_of
+from mlops_magics.steps.register.files import ROWS as REGISTERED
+from mlops_magics.steps.register.files import ROWS_TAG
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.finding import find
-from mlops_magics.tracking import evaluations, registry, subject
+from mlops_magics.tracking import belongings, evaluations, registry, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
@@ -31,6 +35,7 @@ class Watched:
         journal: The endpoint's journal; None of a table, and where none is kept.
         reference: How the rows looked when it was fitted; None where nothing was kept.
         before: What its evaluation found; None where it was never evaluated.
+        rows: Some of the rows that it was fitted on, as numbers; None where none were kept.
     """
 
     place: str
@@ -38,6 +43,7 @@ class Watched:
     journal: Path | None
     reference: Reference | None
     before: Summary | None
+    rows: CodedRows | None = None
 
     @property
     def digest(self) -> str:
@@ -87,7 +93,9 @@ def registered(store: Store, model: str | ModelVersion) -> Watched:
 
 def watched(store: Store, version: ModelVersion, place: str, journal: Path | None) -> Watched:
     """Bring together what was kept about a version."""
-    return Watched(place, version, journal, reference_of(store, version), evaluations.read(store, version))
+    reference = reference_of(store, version)
+    rows = rows_of(store, version, reference)
+    return Watched(place, version, journal, reference, evaluations.read(store, version), rows)
 
 
 def reference_of(store: Store, version: ModelVersion) -> Reference | None:
@@ -96,15 +104,54 @@ def reference_of(store: Store, version: ModelVersion) -> Reference | None:
     It is kept in the state folder under the digest of the version's files, so that watching a thousand
     models does not fetch a thousand models each time.
     """
-    path = None
-    if version.digest is not None:
-        path = store.settings.state / "references" / f"{version.digest.rpartition(':')[2]}.json"
+    path = _kept(store, version, "json")
+    if path is not None:
         with contextlib.suppress(OSError, MLOpsError):
             return Reference.from_json(path.read_bytes(), str(path))
     with subject.files(store, subject.of_version(version)) as folder:
         found = read_reference(folder)
-        if found is not None and path is not None:
-            with contextlib.suppress(MLOpsError):
-                private_folder(path.parent)
-                write_atomic(path, (folder / NAME).read_bytes(), private=True)
+        if found is not None:
+            _keep(path, (folder / NAME).read_bytes())
     return found
+
+
+def rows_of(store: Store, version: ModelVersion, reference: Reference | None) -> CodedRows | None:
+    """Read the rows that were kept with a version, likewise; None where there are none, or damaged ones."""
+    if reference is None or not keeps_rows(version, reference):
+        return None
+    path = _kept(store, version, "npz")
+    if path is not None:
+        with contextlib.suppress(OSError, MLOpsError):
+            return CodedRows.from_bytes(path.read_bytes())
+    with contextlib.suppress(OSError, MLOpsError):
+        content = _rows(store, version, reference)
+        found = CodedRows.from_bytes(content)
+        _keep(path, content)
+        return found
+    return None
+
+
+def keeps_rows(version: ModelVersion, reference: Reference) -> bool:
+    """Tell whether rows were kept: with the model when it was fitted, or when it was registered."""
+    return bool(reference.kept_rows or version.tags.get(ROWS_TAG))
+
+
+def _rows(store: Store, version: ModelVersion, reference: Reference) -> bytes:
+    if not reference.kept_rows:
+        return belongings.get(store, version, REGISTERED)
+    with subject.files(store, subject.of_version(version)) as folder:
+        return (folder / ROWS).read_bytes()
+
+
+def _kept(store: Store, version: ModelVersion, ending: str) -> Path | None:
+    """Say where something of a version's files is kept here; None where nothing tells its files."""
+    if version.digest is None:
+        return None
+    return store.settings.state / "references" / f"{version.digest.rpartition(':')[2]}.{ending}"
+
+
+def _keep(path: Path | None, content: bytes) -> None:
+    if path is not None:
+        with contextlib.suppress(MLOpsError):
+            private_folder(path.parent)
+            write_atomic(path, content, private=True)

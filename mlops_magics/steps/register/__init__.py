@@ -22,7 +22,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.evaluate import card as judged
 from mlops_magics.steps.register import example as examples
 from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of
-from mlops_magics.steps.register.files import files_of
+from mlops_magics.steps.register.files import ROWS_TAG, files_of, rows_of
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
 from mlops_magics.tracking.evaluations import Summary
@@ -68,6 +68,7 @@ def register(
     example: object = None,
     allow_pickle: bool = False,
     allow_code: bool = False,
+    reference_rows: int = 0,
     settings: Settings | None = None,
     standby: Standby | None = None,
 ) -> ModelVersion:
@@ -92,6 +93,8 @@ def register(
             tagged on the version.
         allow_code: Accept code of the author that the model brings along (``%%mlops_track --allow-code``).
             Loading it executes that code; the consent is tagged on the version.
+        reference_rows: Keep so many of the rows that it was fitted on with the version, as numbers only,
+            where they are still in the notebook; what ``%%mlops_track --reference-rows`` kept stays anyway.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment; it is started when all went well.
 
@@ -122,10 +125,9 @@ def register(
         proved = _proved(private, example, found.shown, _Consents(allow_pickle, allow_code))
         known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
-    contract = None if known.contract is None else known.contract[0]
-    kept = belongings.put(store, found, files_of(store, run, written, contract))
-    if contract is not None:
-        kept["mlops.contract"] = contract.name
+    rows = rows_of(model, known.reference, reference_rows)
+    kept = _beside(store, found, known, written, rows)
+    kept |= {ROWS_TAG: str(reference_rows)} if rows else {}
     tags = {**proved.tags, **kept, **({} if summary is None else evaluations.as_tags(summary))}
     version = _written(store, found, name, tags)
     _described(store, version, written)
@@ -134,6 +136,15 @@ def register(
     return replace(
         version, checks=(*known.checks, ("card", "recorded facts only, as the version's description"))
     )
+
+
+def _beside(
+    store: Store, found: Subject, known: Known, written: Card, rows: Mapping[str, bytes]
+) -> dict[str, str]:
+    """Write what belongs to a version beside its model, and return the tags that lead there."""
+    contract = None if known.contract is None else known.contract[0]
+    kept = belongings.put(store, found, {**files_of(store, known.run, written, contract), **rows})
+    return kept if contract is None else kept | {"mlops.contract": contract.name}
 
 
 def _known(folder: Path, proved: _Proved, run: Recalled | None, summary: Summary | None, root: Path) -> Known:

@@ -133,6 +133,8 @@ def _seen(known: Known) -> Section:
         return Section("What it was fitted on", headings, (), unknown)
     rows = tuple(_seen_row(each) for each in reference.columns[:_SHOWN])
     notes = [f"{reference.rows:,} rows. Columns that look personal tell no values."]
+    if reference.kept_rows:
+        notes.append(f"{reference.kept_rows:,} of them are kept with the model, as numbers only.")
     if reference.importance:
         weights = sorted(reference.importance.items(), key=lambda pair: -pair[1])[:_MOST]
         told = ", ".join(f"{name} {share:.0%}" for name, share in weights)

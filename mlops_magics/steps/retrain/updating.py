@@ -11,6 +11,7 @@ from mlops_magics.foundation.digests import digest
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.stats.reference import kept_of
+from mlops_magics.steps.monitor.watched import reference_of
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.making import Place
 from mlops_magics.steps.retrain.marks import Table
@@ -68,7 +69,9 @@ def updated(
         data = Frame(rows, "pandas")
         read = Dataset("fresh rows", data.rows, len(data.names), digest(data))
         runs.log_datasets(store, run_id, [read], "training")
-        _log(store, run_id, experiment, (estimator, features), asked)
+        held = reference_of(store, base)
+        kept = 0 if held is None else held.kept_rows  # as many as were kept with the version that goes on
+        _log(store, run_id, experiment, (estimator, features, kept), asked)
     except MLOpsError:
         runs.finish(store, run_id, "FAILED")
         raise
@@ -76,9 +79,9 @@ def updated(
     return run_id
 
 
-def _log(store: Store, run_id: str, experiment: str, fitted: tuple[Any, Table], asked: Asked) -> None:
-    """Log a model with what it was fitted on as the model of a run."""
-    estimator, features = fitted
+def _log(store: Store, run_id: str, experiment: str, fitted: tuple[Any, Table, int], asked: Asked) -> None:
+    """Log a model with what it was fitted on, and how much of it is kept, as the model of a run."""
+    estimator, features, kept = fitted
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         path = Path(folder, "model")
         form = models.save(
@@ -87,7 +90,7 @@ def _log(store: Store, run_id: str, experiment: str, fitted: tuple[Any, Table], 
             data=features,
             allow_pickle=asked.allow_pickle,
             run_id=run_id,
-            files=kept_of(features, estimator),
+            files=kept_of(features, estimator, rows=kept),
         )
         kind = models.kind_of_model(estimator)
         models.log_saved(store, run_id, experiment, path, form=form, kind=kind)

@@ -31,7 +31,7 @@ from mlops_magics.steps.track.body import Body, Options, number
 from mlops_magics.steps.track.search import Search
 from mlops_magics.tracking import identity, models
 from mlops_magics.tracking.drafts import Draft
-from mlops_magics.tracking.records import Dataset, Run
+from mlops_magics.tracking.records import Dataset, Glimpse, Run
 from mlops_magics.tracking.searches import Found
 
 _ANSWERED = 200  # rows whose answers tell two models apart
@@ -86,6 +86,7 @@ class Outcome:
         notes: What the reader should know.
         search: What is kept of a search.
         allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
+        reference_rows: How many of the rows that the model was fitted on are kept with it.
     """
 
     start: Start
@@ -98,6 +99,7 @@ class Outcome:
     notes: tuple[str, ...]
     search: Search
     allow_pickle: bool = False
+    reference_rows: int = 0
 
     @classmethod
     def of(cls, start: Start, fits: list[Fit], searched: Found | None = None) -> Outcome:
@@ -132,6 +134,8 @@ class Outcome:
             notes=tuple(notes),
             search=found,
             allow_pickle=start.options.allow_pickle or (searched is not None and searched.allow_pickle),
+            reference_rows=start.options.reference_rows
+            or (0 if searched is None else searched.reference_rows),
         )
 
     def draft(self, draft: Draft) -> Draft:
@@ -151,7 +155,7 @@ class Outcome:
         """Save the model in a folder; return its format, "" where there is none, and what is to be said."""
         if self.fit is None:
             return "", ()
-        files = kept_of(self.fit.data, self.fit.estimator)
+        files = kept_of(self.fit.data, self.fit.estimator, rows=self.reference_rows)
         try:
             form = models.save(
                 self.fit.estimator,
@@ -198,6 +202,7 @@ class Outcome:
             repeats=repeats,
             remark=remark,
             estimator=None if self.fit is None else self.fit.estimator,
+            fitted_on=Glimpse(None if self.fit is None else self.fit.data),
             outcome=self.digest,
             recipe=recipe,
             cell=self.start.body.source.mark,

@@ -58,6 +58,7 @@ class Options:
         allow_code: Keep the user's own classes and functions with the model, as a module.
         reuse: Keep what the cell leaves, so that it need not be executed again.
         force: Make a run of its own even where an equal one is there.
+        reference_rows: How many of the rows that the model was fitted on are kept with it, as numbers only.
     """
 
     name: str | None = None
@@ -66,6 +67,7 @@ class Options:
     allow_code: bool = False
     reuse: bool = False
     force: bool = False
+    reference_rows: int = 0
 
     @property
     def asked(self) -> dict[str, object]:
@@ -75,13 +77,16 @@ class Options:
             "metrics": list(self.metrics),
             "allow_pickle": self.allow_pickle,
         }
-        return asked | ({"allow_code": True} if self.allow_code else {})
+        asked |= {"allow_code": True} if self.allow_code else {}
+        return asked | ({"reference_rows": self.reference_rows} if self.reference_rows else {})
 
     @property
     def identifying(self) -> tuple[object, ...]:
         """What makes it another run than the same cell without it."""
-        asked = (self.name, self.metrics, self.allow_pickle)
-        return (*asked, "code") if self.allow_code else asked
+        asked: tuple[object, ...] = (self.name, self.metrics, self.allow_pickle)
+        if self.allow_code:
+            asked = (*asked, "code")
+        return (*asked, "rows", self.reference_rows) if self.reference_rows else asked
 
 
 def number(value: object) -> float | None:

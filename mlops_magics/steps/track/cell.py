@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import observed
+from mlops_magics.stats.coded import checked_count
 from mlops_magics.steps.track.attempt import Start
 from mlops_magics.steps.track.body import Body, Options
 from mlops_magics.steps.track.opening import Opening
@@ -14,13 +15,14 @@ from mlops_magics.tracking.records import Run
 from mlops_magics.tracking.searches import executed
 
 
-def record(
+def record(  # noqa: PLR0913 - one verb and its options
     experiment: str | None = None,
     *,
     name: str | None = None,
     metrics: tuple[str, ...] = (),
     allow_pickle: bool = False,
     allow_code: bool = False,
+    reference_rows: int = 0,
     force: bool = False,
     reuse: bool = False,
     body: Body,
@@ -54,6 +56,10 @@ def record(
             must agree, since loading a pickle executes code.
         allow_code: Keep the cell's own classes and functions with the model, as one module of source, where
             the safe format cannot hold it without. Whoever loads it must agree.
+        reference_rows: How many of the rows that the model was fitted on are kept with it, so that
+            ``%mlops_monitor`` can tell when columns no longer go together: 2000 are usual, none by default.
+            They are kept as numbers only: of texts which frequent value or bucket each was, and nothing of
+            columns that look personal.
         force: Make a new run even where the same cell made the same one before.
         reuse: Do not execute a cell that ran before on the same values: bring back what it left, equal in
             all, from formats that hold no code. Where that cannot be (it reads the clock, draws unseeded
@@ -67,12 +73,15 @@ def record(
         The run, with the fitted estimator at ``.estimator``.
 
     Raises:
-        UsageError: No experiment was ever chosen.
+        UsageError: No experiment was ever chosen, or so few or many rows are of no use.
         UnavailableError: Neither the store nor the disk takes the run; the cell was executed.
     """
     settings = settings or Settings.discover()
     place = Place(settings, experiment)
-    start = Start.of(body, Options(name, metrics, allow_pickle, allow_code, reuse, force))
+    asked = Options(
+        name, metrics, allow_pickle, allow_code, reuse, force, reference_rows=checked_count(reference_rows)
+    )
+    start = Start.of(body, asked)
     prior = () if force else place.known(start.key.digest)
     found, why = brought_back(start, prior, place) if reuse and not force else (None, "")
     if found is not None:

@@ -22,9 +22,10 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import unobserved
 from mlops_magics.lineage.params import estimator_params
 from mlops_magics.lineage.values import Fingerprints
-from mlops_magics.stats.splits import How
+from mlops_magics.stats.coded import checked_count
+from mlops_magics.stats.splits import How as Split
 from mlops_magics.steps.tune.asked import Asked, Wanted, asked
-from mlops_magics.steps.tune.keeping import Home, keep, opened
+from mlops_magics.steps.tune.keeping import Home, How, keep, opened
 from mlops_magics.steps.tune.result import Study
 from mlops_magics.tracking import models, searches
 from mlops_magics.tracking.records import Dataset
@@ -56,9 +57,10 @@ def tune(  # noqa: PLR0913 - one verb and its options
     workers: int | None = None,
     engine: str = "local",
     folds: int = 5,
-    split: How | None = None,
+    split: Split | None = None,
     by: object = None,
     allow_pickle: bool = False,
+    reference_rows: int = 0,
     called: Called | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -90,6 +92,8 @@ def tune(  # noqa: PLR0913 - one verb and its options
             rows of a group together. By default as ``%mlops_prepare`` divided them, else at random.
         by: The column of dates for a time split, of groups for a group split; or a value a row.
         allow_pickle: Keep the model in pickle where the safe format cannot hold it.
+        reference_rows: How many of the rows are kept with the model, as numbers only, so that
+            ``%mlops_monitor`` can tell when columns no longer go together: 2000 are usual, none by default.
         called: What the data and the target are called; given by the front end.
         settings: Where the store is; found from the current folder by default.
         progress: Where to say how far it is; given by the front end.
@@ -105,7 +109,7 @@ def tune(  # noqa: PLR0913 - one verb and its options
         MLOpsError: No trial came to an end in time, or all of them failed.
     """
     begun = int(time.time() * 1000)
-    plan = _Plan.of(trials, timeout, workers, engine)
+    plan, kept = _Plan.of(trials, timeout, workers, engine), checked_count(reference_rows)
     names, progress = called.texts if called else {}, progress or Progress()
     around = searches.around()
     settings = _settled(settings or Settings.discover(), around)
@@ -117,8 +121,8 @@ def tune(  # noqa: PLR0913 - one verb and its options
         with unobserved():  # what is fitted on the way is no result of the cell
             study = _searched(question, settings.root / _FOLDER / key, plan, progress, home)
             study = replace(study, datasets=(told,))
-            key = f"tune:{key}:{len(study.trials)}"
-            return keep(study, key, home, question.task.rows, allow_pickle=allow_pickle)
+            key = f"tune:{key}:{len(study.trials)}" + (f":{kept}" if kept else "")
+            return keep(study, key, home, How(question.task.rows, allow_pickle, kept))
     finally:
         progress.end()
 

@@ -26,6 +26,7 @@ from mlops_magics.tracking import drafts, identity, models, runs
 from mlops_magics.tracking.drafts import OFFLINE, Draft
 from mlops_magics.tracking.provenance import Source, git_state
 from mlops_magics.tracking.reach import reach
+from mlops_magics.tracking.records import Glimpse
 from mlops_magics.tracking.searches import Cell, Found
 from mlops_magics.tracking.spool import Spool, replayed
 from mlops_magics.tracking.store import Store, impatient, open_store
@@ -84,22 +85,36 @@ def opened(settings: Settings) -> Link:
     return link
 
 
-def keep(study: Study, key: str, home: Home, rows: Any, *, allow_pickle: bool) -> Study:  # noqa: ANN401 - a table
+@dataclass(frozen=True, slots=True, eq=False)
+class How:
+    """How the model is kept.
+
+    Attributes:
+        rows: The rows that it was fitted on, for its signature and its reference.
+        allow_pickle: Whether pickle may be used where the safe format cannot hold it.
+        reference_rows: How many of the rows are kept with it, as numbers only.
+    """
+
+    rows: Any
+    allow_pickle: bool = False
+    reference_rows: int = 0
+
+
+def keep(study: Study, key: str, home: Home, how: How) -> Study:
     """Write a search into the store, unless it is there; a store that fails now takes nothing away.
 
     Args:
         study: What came of it.
         key: What the search hangs on, with how many trials ended.
         home: Where it is kept.
-        rows: The rows, for the model's signature.
-        allow_pickle: Whether pickle may be used where the safe format cannot hold the model.
+        how: How the model is kept.
 
     Returns:
         The study as the run that it is now.
     """
-    study = replace(study, experiment=home.settings.experiment or "")
+    study = replace(study, experiment=home.settings.experiment or "", fitted_on=Glimpse(how.rows))
     if home.cell is not None:
-        return _handed(study, key, home, home.cell, rows, allow_pickle=allow_pickle)
+        return _handed(study, key, home, home.cell, how)
     draft, gone, link, known = _draft(study, key, home), list[MLOpsError](), None, None
     with _noting(gone):
         reach(home.settings.store, _REACH)  # it was opened before the search, which may be hours ago
@@ -111,7 +126,7 @@ def keep(study: Study, key: str, home: Home, rows: Any, *, allow_pickle: bool) -
         return _again(study, known, home, link)
     with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
         path = Path(folder, "model")
-        study, draft = _saved(study, draft, path, rows, allow_pickle=allow_pickle)
+        study, draft = _saved(study, draft, path, how)
         model, done = path if draft.form else None, None
         with _noting(gone):
             if link is not None and not gone:
@@ -174,23 +189,16 @@ def _draft(study: Study, key: str, home: Home) -> Draft:
     )
 
 
-def _saved(
-    study: Study,
-    draft: Draft,
-    path: Path,
-    rows: Any,  # noqa: ANN401 - a table
-    *,
-    allow_pickle: bool,
-) -> tuple[Study, Draft]:
+def _saved(study: Study, draft: Draft, path: Path, how: How) -> tuple[Study, Draft]:
     """Save the model in a folder, and write down all that is shown of the search."""
     try:
         form = models.save(
             study.estimator,
             path,
-            data=rows,
-            allow_pickle=allow_pickle,
+            data=how.rows,
+            allow_pickle=how.allow_pickle,
             run_id=draft.run_id,
-            files=kept_of(rows, study.estimator),
+            files=kept_of(how.rows, study.estimator, rows=how.reference_rows),
         )
     except RefusedError as error:
         form, study = "", _noted(study, f"The model was not kept. {error.what} {error.remedy}")
@@ -212,15 +220,7 @@ def _waiting(study: Study, draft: Draft, model: Path | None, settings: Settings,
     return _noted(replace(study, id=f"{OFFLINE}{draft.key}"), spool.said(gone))
 
 
-def _handed(
-    study: Study,
-    key: str,
-    home: Home,
-    cell: Cell,
-    rows: Any,  # noqa: ANN401 - a table
-    *,
-    allow_pickle: bool,
-) -> Study:
+def _handed(study: Study, key: str, home: Home, cell: Cell, how: How) -> Study:
     """Hand a search over to the tracked cell that it is in: the cell's run is its run."""
     known, gone, link = None, list[MLOpsError](), None
     if cell.store is not None:
@@ -233,12 +233,13 @@ def _handed(
     found = Found(
         key=key,
         estimator=study.estimator,
-        rows=rows,
+        rows=how.rows,
         seconds=study.seconds,
         metrics=study.metrics,
         tags=_tags(study),
         files=_files(study),
-        allow_pickle=allow_pickle,
+        allow_pickle=how.allow_pickle,
+        reference_rows=how.reference_rows,
     )
     run_id = cell.take(found, known.run_id if known else None)
     study = replace(study, id=run_id, name=cell.name or study.name)

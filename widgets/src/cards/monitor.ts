@@ -167,7 +167,7 @@ function header(view: State): HTMLElement {
 
 function alerts(found: Alert[]): HTMLElement | null {
   if (!found.length) return null;
-  const one = (alert: Alert) => h("li", { class: "mlp-alert" },
+  const one = (alert: Alert) => h("li", { class: "mlp-alarm" },
     h("span", { class: "mlp-bad" }, `${alert.kind}: `, name(alert.subject), alert.since && ` since ${day(alert.since, true)}`),
     h("span", {}, alert.words),
     alert.segment && h("span", {}, `Where: ${alert.segment}`),
