@@ -76,7 +76,7 @@ class LocalTarget:
             if before and before.status == "stopping" and _alive(before):
                 end(before)
             alive = before is not None and _alive(before)
-            follow = begun(request)
+            follow = begun(request, self._settings)
             followed = before.follow if alive and before else None
             if request.mark and not (followed and followed.mark == request.mark):
                 raise RefusedError(
@@ -243,6 +243,14 @@ class LocalTarget:
         """
         with self._lock():
             return local_unit.unit(self._known(name), folder)
+
+    def course(self, name: str) -> local_unit.Course:
+        """Say what an endpoint follows after a restart of the machine, and what it needs for that.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+        """
+        return local_unit.course(self._known(name))
 
     # -- what is where ---------------------------------------------------------------------------
 

@@ -110,8 +110,10 @@ class Desk:
             local = self._local("tokens beside an endpoint's own")
             return tokens(local, name, ask.grant, scopes_of(ask.scopes), ask.revoke)
         if ask.unit is not None:
-            file, unit = self._local("units of systemd").unit(name, ask.unit)
-            return Unit(name, file, unit)
+            local = self._local("units of systemd")
+            file, unit = local.unit(name, ask.unit)
+            course = local.course(name)
+            return Unit(name, file, unit, course.alias, course.withheld, course.file)
         return None
 
     def _listed(self, ask: Ask) -> Listing:
