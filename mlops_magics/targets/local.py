@@ -23,7 +23,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
 from mlops_magics.targets.call import call, get
-from mlops_magics.targets.local_address import address
+from mlops_magics.targets.local_address import address, caution
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
 from mlops_magics.targets.local_follow import begun, offered
@@ -287,6 +287,7 @@ class LocalTarget:
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
             key_file=self._place(state.name).token_file,
+            caution=caution(state.certificate),
             beside=_told(state.beside, state.version) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",

@@ -189,7 +189,7 @@ class Desk:
             target,
             (datetime.now(UTC) - self.begun).total_seconds(),
             engine=endpoint.engine,
-            notes=(*notes, *endpoint.then),
+            notes=(*notes, *endpoint.then, *([str(endpoint.caution)] if endpoint.caution else [])),
             follows=endpoint.follows,
             beside=endpoint.beside,
             key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
