@@ -18,7 +18,15 @@ from mlops_magics.serving import description, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
 from mlops_magics.serving.codec import Batch, Columns, RequestError
-from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
+from mlops_magics.serving.exchange import (
+    GoneError,
+    Message,
+    Receive,
+    Request,
+    read_body,
+    refusal,
+    request_id,
+)
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.journal.entries import Answered, Call, Refused
@@ -34,12 +42,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
+_FAILURES = frozenset({500, 504})  # a version that fails, or takes too long
 _SHADOWS = 64  # requests that may wait for a shadow; more are not worth what they cost
 _FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-class _GoneError(Exception):
-    """The client has closed the connection; nobody is left to answer."""
 
 
 def build_app(
@@ -66,7 +71,7 @@ def build_app(
         name: The endpoint's name.
         journal: What notes requests and answers.
         beside: A second version, and what it answers for.
-        terms: What requests are held against; a shadow's are not, as nobody asks it.
+        terms: What requests are held against; what a shadow answers unheard is not.
         stopped: What is told when a canary is stopped, and why.
 
     Returns:
@@ -121,18 +126,17 @@ class App:
 
     def _lane(self, role: Role, predictor: Predictor, model: str, version: str) -> Lane:
         """Make all that one version's requests go through."""
-        hears: dict[str, Hear] = {"/invocations": Scoring(predictor).hear}
+        reads: dict[str, Hear] = {"/invocations": Scoring(predictor).hear}
         for path, route in OpenInference(predictor, model, version).routes().items():
             if route.hear:
-                hears[path] = route.hear
-        if self._terms and role != "shadow":
-            hears = {path: self._terms.heard(hear) for path, hear in hears.items()}
+                reads[path] = route.hear
+        hears = {path: self._terms.heard(read) if self._terms else read for path, read in reads.items()}
 
         def note(jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
             self._note(lane, jobs, columns, found)
 
         batcher = Batcher(predictor, queue=self._limits.queue, note=note if self._journal else None)
-        lane = Lane(role, version, predictor, batcher, hears)
+        lane = Lane(role, version, predictor, batcher, hears, reads)
         return lane
 
     def _table(self, model: str, version: str) -> Mapping[str, Route]:
@@ -190,17 +194,20 @@ class App:
         route = request.path if known else "other"
         try:
             self._access.check(request.method, request.path, headers, known.scope if known else "read")
+            request.trial = self._access.trial.tells(heads)
             answer = await self._answer(request, known)
         except RequestError as error:
             answer = refusal(error, request, known)
-        except _GoneError:
-            self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
+        except GoneError:
+            if not request.trial:
+                self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
             return
         except Exception as error:  # noqa: BLE001 - an error in our own code is an answer, too
             _log.error("request %s on %s: %s", request.id, route, whereabouts(error))
             failed = RequestError(500, "INTERNAL", "The server failed; its log names the id.")
             answer = refusal(failed, request, known)
-        self._metrics.count(route, answer.status)
+        if not request.trial:
+            self._metrics.count(route, answer.status)
         try:
             await self._send(request, answer, send)
         except OSError:
@@ -220,20 +227,20 @@ class App:
         """Answer a request for predictions; what a canary cannot answer the live version does."""
         live = self.lanes.live
         try:
-            request.body = await self._body(request)
+            request.body = await read_body(request, self._limits)
             request.lane = self.lanes.choose(request.path, request.heads, request.id)
         except RequestError as error:
-            self._note_refusal(live, Call(request.id, 1, request.started), error)
+            self._note_refusal(live, request, Call(request.id, 1, request.started), error)
             raise
         if request.lane is not live:
             try:
                 return await self._noted(request, request.lane)
             except RequestError as error:
-                if error.status < 500:  # noqa: PLR2004 - the request is at fault, not the version
+                if request.trial or (error.status < 500 and error.status != 429):  # noqa: PLR2004 - the request is at fault, not the version
                     raise
                 request.lane = live
         answer = await self._noted(request, live)
-        if self.lanes.shadow:
+        if self.lanes.shadow and not request.trial:
             asyncio.get_running_loop().call_soon(self._shadow, request, self.lanes.shadow)
         return answer
 
@@ -243,16 +250,16 @@ class App:
         try:
             answer = await self._predict(request, lane, call)
         except RequestError as error:
-            self._note_refusal(lane, call, error)
-            if error.status == 500 or error.status == 504:  # noqa: PLR1714, PLR2004 - it failed, or took too long
+            self._note_refusal(lane, request, call, error)
+            if error.status in _FAILURES and not request.trial:
                 self.lanes.failed(lane)
             raise
-        lane.answered += 1
+        lane.answered += not request.trial
         return answer
 
     def _shadow(self, request: Request, lane: Lane) -> None:
         """Let the shadow answer a request that was answered; nobody hears it, and nothing it does matters."""
-        hear = lane.hears.get(request.path)
+        hear = lane.reads.get(request.path)
         if hear is None or len(request.body) > _LARGE or lane.batcher.waiting > _SHADOWS:
             return
         try:
@@ -261,13 +268,17 @@ class App:
                 job = lane.batcher.submit(
                     batch, request.id, Call(request.id, batch.rows, time.perf_counter())
                 )
-                job.answer.add_done_callback(lambda told: told.cancelled() or told.exception())
+                job.answer.add_done_callback(lane.unheard)
         except RequestError:
             lane.failed += 1
 
-    def _note_refusal(self, lane: Lane, call: Call, error: RequestError) -> None:
+    def _note_refusal(self, lane: Lane, request: Request, call: Call, error: RequestError) -> None:
+        if request.trial:
+            return
+        rule = error.rule if isinstance(error, BreachError) else None
+        if self._terms and isinstance(error, BreachError):
+            self._terms.count(error)
         if self._journal:
-            rule = error.rule if isinstance(error, BreachError) else None
             self._journal.note(Refused(call, error.status, error.code, lane.version, error.column, rule))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
@@ -277,17 +288,21 @@ class App:
             if job.call:
                 job.call.queue, job.call.predict = job.started - job.queued, ended - job.started
         calls = [job.call for job in jobs if job.call]
-        if self._journal:
+        if self._journal and calls:
             method = jobs[0].batch.method
+            if len(calls) < len(jobs):  # some of them only tried the version
+                kept = np.repeat([job.call is not None for job in jobs], [job.batch.rows for job in jobs])
+                columns, found = {name: cells[kept] for name, cells in columns.items()}, found[kept]
             self._journal.note(Answered(calls, columns, found, method, lane.version, lane.role))
 
     async def _predict(self, request: Request, lane: Lane, call: Call) -> Answer:
         """Decode, queue, predict, encode."""
         clock = time.perf_counter()
-        batch = await self._decode(request, lane.hears[request.path])
+        hears = lane.reads if request.trial and lane.role == "shadow" else lane.hears
+        batch = await self._decode(request, hears[request.path])
         decoded = time.perf_counter()
         call.rows, call.decode = batch.rows, decoded - clock
-        job = lane.batcher.submit(batch, request.id, call)
+        job = lane.batcher.submit(batch, request.id, None if request.trial else call)
         await self._wait(job, request)
         predicted = time.perf_counter()
         found = job.answer.result()
@@ -310,12 +325,13 @@ class App:
             ("encode", ended - predicted),
         )
         request.timing = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in spans)
-        self._metrics.predicted(batch.rows, ended - request.started)
+        if not request.trial:
+            self._metrics.predicted(batch.rows, ended - request.started)
         return answer
 
     async def _more(self, batch: Batch, request: Request, lane: Lane, call: Call) -> np.ndarray[Any, Any]:
         """Ask the model for one thing more about the same rows; it is noted beside the first."""
-        job = lane.batcher.submit(batch, request.id, replace(call))
+        job = lane.batcher.submit(batch, request.id, None if request.trial else replace(call))
         await self._wait(job, request)
         return job.answer.result()
 
@@ -328,36 +344,15 @@ class App:
             return await asyncio.to_thread(hear, body, heads)
         return hear(body, heads)
 
-    async def _body(self, request: Request) -> bytes:
-        """Read the body, never more of it than is allowed."""
-        most = self._limits.body_bytes
-        length = request.heads.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > most):
-            raise _too_large(most)
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                while True:
-                    message = await request.receive()
-                    if message["type"] == "http.disconnect":
-                        raise _GoneError
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    if size > most:
-                        raise _too_large(most)
-                    chunks.append(chunk)
-                    if not message.get("more_body"):
-                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        except TimeoutError:
-            raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
-
     async def _wait(self, job: Job, request: Request) -> None:
         """Wait for an answer, for the client to leave, or for the time to be up."""
         if job.quick:  # answered in this turn of the event loop, or the next
             await job.answer
             return
-        left = self._limits.seconds - (time.perf_counter() - request.started)
+        seconds = self._limits.seconds
+        if request.lane and request.lane.role == "canary" and not request.trial:
+            seconds /= 2  # the live version must have time left to answer in its place
+        left = seconds - (time.perf_counter() - request.started)
         client = asyncio.ensure_future(request.receive())
         try:
             await asyncio.wait(
@@ -366,8 +361,8 @@ class App:
             if job.answer.done():
                 return
             if client.done():
-                raise _GoneError
-            raise RequestError(504, "TIMEOUT", f"No answer within {self._limits.seconds:g} seconds.")
+                raise GoneError
+            raise RequestError(504, "TIMEOUT", f"No answer within {seconds:g} seconds.")
         finally:
             client.cancel()
             job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
@@ -386,7 +381,3 @@ class App:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
-
-
-def _too_large(most: int) -> RequestError:
-    return RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")

@@ -1,7 +1,8 @@
-"""One request over HTTP, and how a refusal of it is written."""
+"""One request over HTTP: how its body is read, and how a refusal of it is written."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from mlops_magics.artifact.order import Limits
 from mlops_magics.serving import inference
 from mlops_magics.serving.codec import RequestError
 from mlops_magics.serving.lanes import Lane
@@ -21,6 +23,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class GoneError(Exception):
+    """The client has closed the connection; nobody is left to answer."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,7 @@ class Request:
         timing: How long its stages took, as a header.
         body: Its body, once it was read.
         lane: The version that answers it, once that is chosen.
+        trial: Whether a deploy tries a version with it, so that it is no traffic.
     """
 
     method: str
@@ -48,12 +55,51 @@ class Request:
     timing: str = ""
     body: bytes = b""
     lane: Lane | None = None
+    trial: bool = False
 
 
 def request_id(heads: Heads) -> str:
     """Take the client's own id if it is harmless in a log and a header, else make one."""
     given = heads.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """Read a request's body, never more of it than is allowed.
+
+    Args:
+        request: The request.
+        limits: What it may cost.
+
+    Raises:
+        RequestError: The body is too large, or does not come in time.
+        GoneError: The client has left.
+    """
+    most = limits.body_bytes
+    length = request.heads.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > most):
+        raise _too_large(most)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.seconds):
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > most:
+                    raise _too_large(most)
+                chunks.append(chunk)
+                if not message.get("more_body"):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except TimeoutError:
+        raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
+
+
+def _too_large(most: int) -> RequestError:
+    return RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")
 
 
 def refusal(error: RequestError, request: Request, route: Route | None) -> Answer:
