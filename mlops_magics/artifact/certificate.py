@@ -6,6 +6,7 @@ import contextlib
 import os
 import ssl
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -14,6 +15,8 @@ from mlops_magics.foundation.errors import RefusedError, UnavailableError
 
 _STEPS: Final = 8  # of a handshake; three do
 _END: Final = "-----END CERTIFICATE-----"
+_VERSION, _SHORT_TIME = 0xA0, 0x17  # tags of DER
+_BEFORE_VALIDITY: Final = 3  # number, algorithm, issuer
 
 
 def checked(file: Path, private_key: Path) -> Certificate:
@@ -110,12 +113,64 @@ def same(file: Path, presented: bytes | None) -> bool:
     Raises:
         UnavailableError: The file cannot be read.
     """
+    found = _first(file)
+    return found is not None and found == presented
+
+
+def ends(file: Path) -> datetime:
+    """Read when the certificate that stands first in a file ends.
+
+    Args:
+        file: The file.
+
+    Raises:
+        RefusedError: There is no certificate in it.
+        UnavailableError: It cannot be read.
+    """
+    found = _first(file)
     try:
-        first = file.read_text(encoding="ascii", errors="replace").partition("-----BEGIN CERTIFICATE-----")
+        return _not_after(found or b"")
+    except (IndexError, ValueError) as error:
+        raise RefusedError(
+            f"There is no certificate in {file}.", "It must be a PEM file, the certificate first."
+        ) from error
+
+
+def _first(file: Path) -> bytes | None:
+    """Read the certificate that stands first in a file, in DER; None where there is none."""
+    try:
+        text = file.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         _unread(file, error)
-    body, end, _ = first[2].partition(_END)
-    return bool(end) and ssl.PEM_cert_to_DER_cert(f"{first[1]}{body}{end}") == presented
+    _, begin, rest = text.partition("-----BEGIN CERTIFICATE-----")
+    body, end, _ = rest.partition(_END)
+    with contextlib.suppress(ValueError):  # what stands between the lines is no base64
+        return ssl.PEM_cert_to_DER_cert(f"{begin}{body}{end}") if end else None
+    return None
+
+
+def _not_after(der: bytes) -> datetime:
+    """Walk to the end of a certificate's validity (RFC 5280, 4.1)."""
+    place, _ = _content(der, _content(der, 0)[0])
+    if der[place] == _VERSION:
+        place = _content(der, place)[1]
+    for _ in range(_BEFORE_VALIDITY):
+        place = _content(der, place)[1]
+    place = _content(der, _content(der, place)[0])[1]  # behind the moment from which on it is valid
+    begin, end = _content(der, place)
+    text = der[begin:end].decode("ascii")
+    if der[place] == _SHORT_TIME:
+        text = ("19" if text >= "50" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _content(der: bytes, place: int) -> tuple[int, int]:
+    """Find where the content of the element at a place begins and ends."""
+    size, begin = der[place + 1], place + 2
+    if size & 0x80:
+        count = size & 0x7F
+        size, begin = int.from_bytes(der[begin : begin + count]), begin + count
+    return begin, begin + size
 
 
 def _private(key: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import orjson
 
 from mlops_magics.artifact.guard import Certificate, Token
+from mlops_magics.artifact.home import Home
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.platform import ProcessId
 
@@ -74,10 +75,18 @@ class Follow:
     Attributes:
         alias: The alias.
         mark: An id that the deploy which began this made up; a later deploy's is another one.
+        home: Where that deploy was at home; None in an order by the follower, and of an earlier release.
     """
 
     alias: str
     mark: str
+    home: Home | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make it of its JSON object."""
+        home = fields.get("home")
+        return cls(**{**fields, "home": Home.from_fields(home) if home else None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +147,7 @@ class Order:
         follow: The alias that the endpoint follows, or None.
         beside: A second version, or None. In an order to a running endpoint it is put beside what that
             serves, and everything else of the order is as it was.
+        trial_sha256: Hex sha256 of the word by which a deploy's own requests are known: they are no traffic.
     """
 
     name: str
@@ -160,6 +170,7 @@ class Order:
     contract: str = ""
     follow: Follow | None = None
     beside: Beside | None = None
+    trial_sha256: str = ""
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
@@ -186,7 +197,7 @@ class Order:
         fields = dict(fields)
         fields["limits"] = Limits(**fields["limits"])
         if follow := fields.get("follow"):
-            fields["follow"] = Follow(**follow)
+            fields["follow"] = Follow.from_fields(follow)
         if beside := fields.get("beside"):
             fields["beside"] = Beside.from_fields(beside)
         for name in ("model_path", "state_path", "log_path"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -14,6 +15,11 @@ from mlops_magics.foundation.errors import MLOpsError
 FILE: Final = "served.json"
 MODEL: Final = "model"
 """The model's folder, beside the file."""
+
+
+def digest_of(contract: str) -> str:
+    """Digest a contract, so that a manifest can name the one that an image must hold requests against."""
+    return f"sha256:{hashlib.sha256(contract.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,7 @@ class Served:
         port: The port that it answers at.
         workers: How many processes answer.
         limits: What one request may cost.
+        contract: The contract that requests are held against, as JSON; "" for none.
     """
 
     name: str
@@ -41,6 +48,7 @@ class Served:
     port: int = 8080
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    contract: str = ""
 
     def to_json(self) -> bytes:
         """The file's content: the same for the same endpoint."""

@@ -2,7 +2,8 @@
 
 serve      reads an order from stdin, leaves the caller's process tree and becomes its supervisor
 resume     becomes the supervisor of an endpoint that is down, from the order beside the state file that it
-           is given; it stays its caller's child, which is the system's service manager
+           is given; it stays its caller's child, which is the system's service manager. What that gives along
+           and may be secret goes through a pipe to itself, started anew, so that no worker inherits it
 standby    imports everything, then waits for an order on stdin and does the same; ends with its caller,
            whose process number may follow
 worker     a worker started afresh, where forking is not safe; only a supervisor starts it
@@ -10,9 +11,11 @@ worker     a worker started afresh, where forking is not safe; only a supervisor
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlops_magics.artifact.order import Order
 
 # One thread a worker: a team of threads that spins on single rows costs more than it gains, and a
@@ -39,8 +42,8 @@ def main(words: list[str]) -> int:
 
             line = wait_for_order(int(kernel[0]) if kernel else os.getppid())
             return 0 if line is None else _supervise(line, warm=True)
-        case ["resume", path]:
-            return _resume(path)
+        case ["resume", path, *numbers]:
+            return _resume(path, *map(int, numbers))
         case ["worker", *numbers]:
             return _work(*map(int, numbers))
     sys.stderr.write("usage: python -m mlops_magics.serving serve | standby [kernel] | resume STATE\n")
@@ -61,8 +64,10 @@ def _supervise(line: bytes, *, warm: bool) -> int:
     return _serve(order, warm=warm)
 
 
-def _resume(path: str) -> int:
+def _resume(path: str, brought: int = -1) -> int:
     from pathlib import Path
+
+    import orjson
 
     from mlops_magics.artifact.order import Order, State
     from mlops_magics.artifact.paths import order_path
@@ -77,10 +82,32 @@ def _resume(path: str) -> int:
     if state and state.process.alive() is not False:
         sys.stderr.write(f"{order.name} runs already, on {state.node}.\n")
         return 2
-    return _serve(order, warm=False, resumed=True)
+    if brought < 0:
+        _cleaned(order, path)
+    with os.fdopen(brought, "rb") as pipe:
+        return _serve(order, warm=False, brought=orjson.loads(pipe.read()))
 
 
-def _serve(order: "Order", *, warm: bool, resumed: bool = False) -> int:
+def _cleaned(order: "Order", path: str) -> NoReturn:
+    """Start this very process anew, with what may be secret in a pipe and not in its environment."""
+    import orjson
+
+    from mlops_magics.artifact.proof import environment
+    from mlops_magics.serving.follower import withheld
+
+    given = orjson.dumps(withheld(order, os.environ))
+    end, rope = os.pipe()
+    os.set_blocking(rope, False)
+    if os.write(rope, given) < len(given):
+        sys.stderr.write("The variables for the store are longer than a pipe holds.\n")
+        sys.exit(2)
+    os.close(rope)
+    os.set_inheritable(end, True)  # noqa: FBT003 - same
+    line = [sys.executable, "-P", "-m", "mlops_magics.serving", "resume", path, str(end)]
+    os.execve(sys.executable, line, environment(os.environ))  # noqa: S606 - our own module, no shell
+
+
+def _serve(order: "Order", *, warm: bool, brought: "Mapping[str, str] | None" = None) -> int:
     from mlops_magics.foundation.errors import MLOpsError
     from mlops_magics.serving import posix
 
@@ -91,7 +118,8 @@ def _serve(order: "Order", *, warm: bool, resumed: bool = False) -> int:
     from mlops_magics.serving.supervisor import Supervisor
 
     try:  # what workers that are started afresh import is of no use to them here
-        supervisor = Supervisor(order, resumed=resumed)
+        supervisor = Supervisor(order, brought=brought)
+        brought = None  # what may be secret in it is the supervisor's, and no worker's
         return supervisor.run(imports() if posix.can_fork() and not warm else ())
     except MLOpsError as error:
         sys.stderr.write(f"{error}\n")

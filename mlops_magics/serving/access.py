@@ -14,6 +14,7 @@ from typing import Final
 
 from mlops_magics.artifact.guard import Book, Scope, Token
 from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.trial import Trial
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -36,6 +37,10 @@ class Access:
             ``*.example.org`` stands for each name with one word in the place of the star.
         tokens: Further tokens, which open less.
         book: Where still further ones come and go.
+        trial: What tells the requests with which a deploy tries a version.
+
+    Attributes:
+        trial: The same.
     """
 
     def __init__(
@@ -44,7 +49,10 @@ class Access:
         hosts: Iterable[str] = (),
         tokens: Iterable[Token] = (),
         book: Book | None = None,
+        *,
+        trial: Trial | None = None,
     ) -> None:
+        self.trial = trial or Trial("")
         self._tokens = _known((Token(sha256=token_sha256, scopes=("admin",)), *tokens))
         self._book = book
         self._hosts = _LOOPBACK | {host.strip("[]").lower() for host in hosts}

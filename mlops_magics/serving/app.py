@@ -19,7 +19,15 @@ from mlops_magics.serving import description, packing
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.batcher import Batcher, Job, whereabouts
 from mlops_magics.serving.codec import Batch, RequestError
-from mlops_magics.serving.exchange import Message, Receive, Request, refusal, request_id
+from mlops_magics.serving.exchange import (
+    GoneError,
+    Message,
+    Receive,
+    Request,
+    read_body,
+    refusal,
+    request_id,
+)
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.journal.entries import Answered, Calls, Refused
@@ -37,13 +45,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
+_FAILURES = frozenset({500, 504})  # a version that fails, or takes too long
 _SHADOWS = 64  # requests that may wait for a shadow; more are not worth what they cost
 _TIMING = b"decode;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f"
 _FIXED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-class _GoneError(Exception):
-    """The client has closed the connection; nobody is left to answer."""
 
 
 def build_app(
@@ -70,7 +75,7 @@ def build_app(
         name: The endpoint's name.
         journal: What notes requests and answers.
         beside: A second version, and what it answers for.
-        terms: What requests are held against; a shadow's are not, as nobody asks it.
+        terms: What requests are held against; what a shadow answers unheard is not.
         stopped: What is told when a canary is stopped, and why.
 
     Returns:
@@ -126,18 +131,17 @@ class App:
 
     def _lane(self, role: Role, predictor: Predictor, model: str, version: str) -> Lane:
         """Make all that one version's requests go through."""
-        hears: dict[str, Hear] = {"/invocations": Scoring(predictor).hear}
+        reads: dict[str, Hear] = {"/invocations": Scoring(predictor).hear}
         for path, route in OpenInference(predictor, model, version).routes().items():
             if route.hear:
-                hears[path] = route.hear
-        if self._terms and role != "shadow":
-            hears = {path: self._terms.heard(hear) for path, hear in hears.items()}
+                reads[path] = route.hear
+        hears = {path: self._terms.heard(read) if self._terms else read for path, read in reads.items()}
 
         def note(jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
             self._note(lane, jobs, columns, found)
 
         batcher = Batcher(predictor, queue=self._limits.queue, note=note if self._journal else None)
-        lane = Lane(role, version, predictor, batcher, hears)
+        lane = Lane(role, version, predictor, batcher, hears, reads)
         return lane
 
     def _table(self, model: str, version: str) -> Mapping[str, Route]:
@@ -195,17 +199,20 @@ class App:
         route = request.path if known else "other"
         try:
             self._access.check(request.method, request.path, headers, known.scope if known else "read")
+            request.trial = self._access.trial.tells(heads)
             answer = await self._answer(request, known)
         except RequestError as error:
             answer = refusal(error, request, known)
-        except _GoneError:
-            self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
+        except GoneError:
+            if not request.trial:
+                self._metrics.count(route, 499)  # nobody hears it; the number is the usual one for it
             return
         except Exception as error:  # noqa: BLE001 - an error in our own code is an answer, too
             _log.error("request %s on %s: %s", request.id, route, whereabouts(error))
             failed = RequestError(500, "INTERNAL", "The server failed; its log names the id.")
             answer = refusal(failed, request, known)
-        self._metrics.count(route, answer.status)
+        if not request.trial:
+            self._metrics.count(route, answer.status)
         try:
             await self._send(request, answer, send)
         except OSError:
@@ -225,7 +232,7 @@ class App:
         """Answer a request for predictions; what a canary cannot answer the live version does."""
         live = self.lanes.live
         try:
-            request.body = await self._body(request)
+            request.body = await read_body(request, self._limits, self._patience)
             request.lane = self.lanes.choose(request.path, request.heads, request.id)
         except RequestError as error:
             self._note_refusal(live, request, error)
@@ -234,11 +241,11 @@ class App:
             try:
                 return await self._noted(request, request.lane)
             except RequestError as error:
-                if error.status < 500:  # noqa: PLR2004 - the request is at fault, not the version
+                if request.trial or (error.status < 500 and error.status != 429):  # noqa: PLR2004 - the request is at fault, not the version
                     raise
                 request.lane = live
         answer = await self._noted(request, live)
-        if self.lanes.shadow:
+        if self.lanes.shadow and not request.trial:
             asyncio.get_running_loop().call_soon(self._shadow, request, self.lanes.shadow)
         return answer
 
@@ -248,56 +255,65 @@ class App:
             answer = await self._predict(request, lane)
         except RequestError as error:
             self._note_refusal(lane, request, error)
-            if error.status == 500 or error.status == 504:  # noqa: PLR1714, PLR2004 - it failed, or took too long
+            if error.status in _FAILURES and not request.trial:
                 self.lanes.failed(lane)
             raise
-        lane.answered += 1
+        lane.answered += not request.trial
         return answer
 
     def _shadow(self, request: Request, lane: Lane) -> None:
         """Let the shadow answer a request that was answered; nobody hears it, and nothing it does matters."""
-        hear = lane.hears.get(request.path)
+        hear = lane.reads.get(request.path)
         if hear is None or len(request.body) > _LARGE or lane.batcher.waiting > _SHADOWS:
             return
         try:
             if request.heads.get(b"content-encoding") is None:
                 batch = hear(request.body, request.heads)
                 job = lane.batcher.submit(batch, request.id, time.perf_counter(), math.nan)
-                job.answer.add_done_callback(lambda told: told.cancelled() or told.exception())
+                job.answer.add_done_callback(lane.unheard)
         except RequestError:
             lane.failed += 1
 
     def _note_refusal(self, lane: Lane, request: Request, error: RequestError) -> None:
+        if request.trial:
+            return
+        rule = error.rule if isinstance(error, BreachError) else None
+        if self._terms and isinstance(error, BreachError):
+            self._terms.count(error)
         if self._journal:
-            rule = error.rule if isinstance(error, BreachError) else None
             told = (error.status, error.code, lane.version, error.column, rule)
             self._journal.note(Refused(request.id, request.started, request.decode, *told))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""
         spent = time.perf_counter() - jobs[0].started
+        noted = [job for job in jobs if not job.trial]
         calls = Calls(
-            ids=[job.request_id for job in jobs],
-            rows=[job.batch.rows for job in jobs],
-            began=[job.began for job in jobs],
-            decode=[job.decode for job in jobs],
-            queue=[job.started - job.queued for job in jobs],
-            predict=[spent] * len(jobs),
-            encode=[math.nan] * len(jobs),
+            ids=[job.request_id for job in noted],
+            rows=[job.batch.rows for job in noted],
+            began=[job.began for job in noted],
+            decode=[job.decode for job in noted],
+            queue=[job.started - job.queued for job in noted],
+            predict=[spent] * len(noted),
+            encode=[math.nan] * len(noted),
         )
-        for place, job in enumerate(jobs):
+        for place, job in enumerate(noted):
             job.noted = (calls.encode, place)
-        if self._journal:
+        if self._journal and noted:
             method = jobs[0].batch.method
+            if len(noted) < len(jobs):  # some of them only tried the version
+                kept = np.repeat([not job.trial for job in jobs], [job.batch.rows for job in jobs])
+                columns, found = {name: cells[kept] for name, cells in columns.items()}, found[kept]
             self._journal.note(Answered(calls, columns, found, method, lane.version, lane.role))
 
     async def _predict(self, request: Request, lane: Lane) -> Answer:
         """Decode, queue, predict, encode."""
         clock = time.perf_counter()
-        batch = await self._decode(request, lane.hears[request.path])
+        hears = lane.reads if request.trial and lane.role == "shadow" else lane.hears
+        batch = await self._decode(request, hears[request.path])
         decoded = time.perf_counter()
         request.decode = decoded - clock
-        job = lane.batcher.submit(batch, request.id, request.started, request.decode)
+        job = lane.batcher.submit(batch, request.id, request.started, request.decode, trial=request.trial)
         await self._wait(job, request)
         predicted = time.perf_counter()
         found = job.answer.result()
@@ -318,12 +334,13 @@ class App:
             (job.ended - job.started) * 1e3,
             (ended - predicted) * 1e3,
         )
-        self._metrics.predicted(batch.rows, ended - request.started)
+        if not request.trial:
+            self._metrics.predicted(batch.rows, ended - request.started)
         return answer
 
     async def _more(self, batch: Batch, request: Request, lane: Lane) -> np.ndarray[Any, Any]:
         """Ask the model for one thing more about the same rows; it is noted beside the first."""
-        job = lane.batcher.submit(batch, request.id, request.started, request.decode)
+        job = lane.batcher.submit(batch, request.id, request.started, request.decode, trial=request.trial)
         await self._wait(job, request)
         return job.answer.result()
 
@@ -336,36 +353,15 @@ class App:
             return await asyncio.to_thread(hear, body, heads)
         return hear(body, heads)
 
-    async def _body(self, request: Request) -> bytes:
-        """Read the body, never more of it than is allowed."""
-        most = self._limits.body_bytes
-        length = request.heads.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > most):
-            raise _too_large(most)
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            with self._patience:
-                while True:
-                    message = await request.receive()
-                    if message["type"] == "http.disconnect":
-                        raise _GoneError
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    if size > most:
-                        raise _too_large(most)
-                    chunks.append(chunk)
-                    if not message.get("more_body"):
-                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        except TimeoutError:
-            raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
-
     async def _wait(self, job: Job, request: Request) -> None:
         """Wait for an answer, for the client to leave, or for the time to be up."""
         if job.quick:  # answered in this turn of the event loop, or the next
             await job.answer
             return
-        left = self._limits.seconds - (time.perf_counter() - request.started)
+        seconds = self._limits.seconds
+        if request.lane and request.lane.role == "canary" and not request.trial:
+            seconds /= 2  # the live version must have time left to answer in its place
+        left = seconds - (time.perf_counter() - request.started)
         client = asyncio.ensure_future(request.receive())
         try:
             await asyncio.wait(
@@ -374,8 +370,8 @@ class App:
             if job.answer.done():
                 return
             if client.done():
-                raise _GoneError
-            raise RequestError(504, "TIMEOUT", f"No answer within {self._limits.seconds:g} seconds.")
+                raise GoneError
+            raise RequestError(504, "TIMEOUT", f"No answer within {seconds:g} seconds.")
         finally:
             client.cancel()
             job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
@@ -394,7 +390,3 @@ class App:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
-
-
-def _too_large(most: int) -> RequestError:
-    return RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")

@@ -42,6 +42,7 @@ class Job:
         quick: Whether it is answered on the event loop, before anything else can happen to it.
         began: When its request came.
         decode: How long reading it took.
+        trial: Whether it only tries the version, and is no traffic.
         started: When its computation started.
         ended: When its computation ended.
         noted: Where it is noted how long writing the answer took.
@@ -53,6 +54,7 @@ class Job:
     quick: bool = False
     began: float = 0.0
     decode: float = 0.0
+    trial: bool = False
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
@@ -105,7 +107,9 @@ class Batcher:
         """How many requests wait and have not been dropped."""
         return sum(not job.answer.done() for job in (*self._waiting, *self._quick))
 
-    def submit(self, batch: Batch, request_id: str, began: float = 0.0, decode: float = 0.0) -> Job:
+    def submit(
+        self, batch: Batch, request_id: str, began: float = 0.0, decode: float = 0.0, *, trial: bool = False
+    ) -> Job:
         """Queue a request.
 
         Args:
@@ -113,6 +117,7 @@ class Batcher:
             request_id: Its id, for the log.
             began: When its request came.
             decode: How long reading it took.
+            trial: Whether it only tries the version.
 
         Returns:
             The job; await its ``answer``, cancel it when nobody waits for it any more.
@@ -126,7 +131,7 @@ class Batcher:
             raise RequestError(429, "QUEUE_FULL", "Too many requests wait; send it again a little later.")
         loop = asyncio.get_running_loop()
         quick = self._predictor.quick(batch.rows)
-        job = Job(batch, request_id, loop.create_future(), quick, began, decode)
+        job = Job(batch, request_id, loop.create_future(), quick, began, decode, trial)
         if job.quick:
             if not self._quick:
                 loop.call_soon(self._answer_quick)

@@ -173,16 +173,16 @@ class Crew:
 
         Args:
             word: ``drain`` where others answer from now on, ``stop`` where nobody does, ``kill`` where
-                none has ever answered.
+                they were only tried; one that clients have met by then is drained all the same.
         """
         self._hire_at = None
         self.kill_at = time.monotonic() + _DISMISSAL
         self.settle()
         for one in self.workers:
-            if word == "kill" or not one.ready:  # one that is still loading would hear nothing
+            if (word == "kill" and not one.public) or not one.ready:  # a loading one would hear nothing
                 one.signal(signal.SIGKILL)
-            elif word == "drain":
-                one.tell(word)
+            elif word in {"drain", "kill"}:
+                one.tell("drain")
             else:
                 one.signal(signal.SIGTERM)
 

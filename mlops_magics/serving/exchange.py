@@ -1,4 +1,4 @@
-"""One request over HTTP, and how a refusal of it is written."""
+"""One request over HTTP: how its body is read, and how a refusal of it is written."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 
+from mlops_magics.artifact.order import Limits
 from mlops_magics.serving import inference
 from mlops_magics.serving.codec import RequestError
 from mlops_magics.serving.lanes import Lane
+from mlops_magics.serving.patience import Patience
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Heads, Route
 
@@ -27,6 +29,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_fresh.clear)  # else two processes would give the same ids
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class GoneError(Exception):
+    """The client has closed the connection; nobody is left to answer."""
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class Request:
         timing: How long its stages took, as a header.
         body: Its body, once it was read.
         lane: The version that answers it, once that is chosen.
+        trial: Whether a deploy tries a version with it, so that it is no traffic.
     """
 
     method: str
@@ -56,6 +63,7 @@ class Request:
     timing: bytes = b""
     body: bytes = b""
     lane: Lane | None = None
+    trial: bool = False
 
 
 def request_id(heads: Heads) -> str:
@@ -70,6 +78,45 @@ def _fresh_id() -> str:
         drawn = os.urandom(16 * _DRAWN).hex()
         _fresh.extend(drawn[start : start + 32] for start in range(0, len(drawn), 32))
     return _fresh.pop()
+
+
+async def read_body(request: Request, limits: Limits, patience: Patience) -> bytes:
+    """Read a request's body, never more of it than is allowed.
+
+    Args:
+        request: The request.
+        limits: What it may cost.
+        patience: How long its body may take.
+
+    Raises:
+        RequestError: The body is too large, or does not come in time.
+        GoneError: The client has left.
+    """
+    most = limits.body_bytes
+    length = request.heads.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > most):
+        raise _too_large(most)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        with patience:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > most:
+                    raise _too_large(most)
+                chunks.append(chunk)
+                if not message.get("more_body"):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except TimeoutError:
+        raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
+
+
+def _too_large(most: int) -> RequestError:
+    return RequestError(413, "BODY_TOO_LARGE", f"The body has more than {most} bytes.")
 
 
 def refusal(error: RequestError, request: Request, route: Route | None) -> Answer:

@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from mlops_magics.artifact.order import Fault, Follow, Following, Order
-from mlops_magics.artifact.paths import rope_path
+from mlops_magics.artifact.paths import rope_path, secrets_path
 from mlops_magics.foundation.errors import RefusedError
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ _FIRST_DELAY = 0.5  # seconds until a dead follower is replaced; doubled with ea
 _LONGEST_DELAY = 60.0
 _STEADY = 60.0  # seconds after which a death says nothing about the next one
 _DISMISSAL = 4.0  # seconds after which a follower that was asked to end is killed
+_STORE = "MLOPS_STORE"  # without it a follower would look into another store
 _LINE = [sys.executable, "-P", "-m", "mlops_magics.frontends.follow"]
 
 
@@ -76,6 +77,62 @@ def received(order: Order) -> Surroundings | None:
         raise RefusedError(
             f"{order.name} does not follow {order.follow.alias} by this order.", "Deploy again with --follow."
         ) from error
+
+
+def withheld(order: Order, given: Mapping[str, str]) -> dict[str, str]:
+    """Pick out of an environment what may be secret, and was therefore not written down with the order.
+
+    Args:
+        order: The order.
+        given: An environment, usually ``os.environ``.
+    """
+    home = order.follow.home if order.follow else None
+    return {name: given[name] for name in home.withheld if name in given} if home else {}
+
+
+def recalled(order: Order, brought: Mapping[str, str]) -> Surroundings | None:
+    """Put the surroundings of an endpoint that is started again of what was written down and what was not.
+
+    Args:
+        order: The order.
+        brought: Variables that may be secret, from whoever starts it.
+
+    Returns:
+        The surroundings; None where it follows no alias, or where nobody says which store that is in.
+    """
+    home = order.follow.home if order.follow else None
+    if home is None:
+        return None
+    missing = [name for name in home.withheld if name not in brought]
+    if missing:
+        _log.warning("It is started again without %s.", ", ".join(missing))
+    return None if _STORE in missing else Surroundings({**home.environ, **brought}, home.folder)
+
+
+def lost(order: Order) -> Following | None:
+    """Say of an endpoint that was started again that it follows its alias no more.
+
+    Args:
+        order: What it serves.
+
+    Returns:
+        How it follows; None where it never did.
+    """
+    follow = order.follow
+    if follow is None:
+        return None
+    again = "Deploy it again with --follow"
+    why = Fault(
+        what=f"It was started again after a restart, and follows {follow.alias} no more.",
+        remedy=f"{again}.",
+    )
+    if follow.home is not None:
+        why = Fault(
+            what=f"It was started again without {_STORE}, which may hold a secret, and follows"
+            f" {follow.alias} no more.",
+            remedy=f"{again}, or write {_STORE}=ADDRESS into {secrets_path(order.state_path)}.",
+        )
+    return Following(alias=follow.alias, mark=follow.mark, remark=why)
 
 
 class Follower:

@@ -28,6 +28,7 @@ from mlops_magics.serving.tensors import (
 _HEADER: Final = b"inference-header-content-length"
 _BINARY: Final = "application/octet-stream"
 _LONGEST: Final = 256  # characters of a request's id
+_DIGITS: Final = 18  # of a length; Python refuses to read thousands of them
 
 
 def speaks(path: str) -> bool:
@@ -207,7 +208,7 @@ def _json_size(heads: Heads, size: int) -> int:
         raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "Send application/json.")
     if told is None:
         return size
-    if not told.isdigit() or int(told) > size:
+    if not told.isdigit() or len(told) > _DIGITS or int(told) > size:
         _bad("Inference-Header-Content-Length is not the length of the JSON.")
     return int(told)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from mlops_magics.serving.batcher import Batcher
 from mlops_magics.serving.codec import RequestError
@@ -29,7 +30,8 @@ class Lane:
         version: The version.
         predictor: What computes.
         batcher: What computes several requests at once.
-        hears: What reads its requests, by path.
+        hears: What reads its requests, by path, and holds them against the contract.
+        reads: What only reads them, for those that nobody asks.
         answered: How many requests it has answered.
         failed: How many it could not answer, through no fault of theirs.
         header: The header of its answers that names it.
@@ -40,6 +42,7 @@ class Lane:
     predictor: Predictor
     batcher: Batcher
     hears: Mapping[str, Hear]
+    reads: Mapping[str, Hear]
     answered: int = 0
     failed: int = 0
     header: tuple[bytes, bytes] = field(init=False)
@@ -47,6 +50,15 @@ class Lane:
     def __post_init__(self) -> None:
         """Make the header of its answers that names it."""
         self.header = (b"x-model-version", printable(self.version).encode())
+
+    def unheard(self, told: asyncio.Future[Any]) -> None:
+        """Count what came of a request whose answer nobody waits for."""
+        if told.cancelled():
+            return
+        if told.exception():
+            self.failed += 1
+        else:
+            self.answered += 1
 
 
 class Lanes:
@@ -90,7 +102,7 @@ class Lanes:
         named = heads.get(b"x-model-version")
         if named is not None:
             for lane in self.every:
-                if lane.version.encode() == named:
+                if lane.version.encode() == named and path in lane.hears:
                     return lane
             raise RequestError(404, "NO_SUCH_VERSION", "The version that was asked for is not served here.")
         if other is None or other.role != "canary" or path not in other.hears or not self._share:

@@ -12,7 +12,7 @@ from mlops_magics.serving.access import OPEN
 from mlops_magics.serving.arrow import STREAM
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.routes import Route
-from mlops_magics.serving.tensors import DATATYPES
+from mlops_magics.serving.tensors import DATATYPES, DATATYPES_TAKEN
 
 Json = dict[str, Any]
 
@@ -26,10 +26,12 @@ _CELLS: Final[Mapping[str, Json]] = {
     "datetime": {"type": "string", "description": "ISO 8601; without a zone it is read as it stands."},
     "binary": {"type": "string", "contentEncoding": "base64"},
 }
+_BINARY: Final = "application/octet-stream"  # JSON, and behind it cells in bytes
 REFUSALS: Final[Mapping[int, str]] = {
     400: "The request is malformed, or lacks a column.",
     401: "The token is missing or wrong.",
     403: "The token does not open the route, or the host or origin is a foreign one.",
+    404: "The version that X-Model-Version names is not served here.",
     408: "The body did not come in time.",
     413: "The body or its rows are too many.",
     415: "The media type or the encoding of the body is not known.",
@@ -127,12 +129,21 @@ def _post(path: str, example: Json | None, columns: tuple[Column, ...]) -> Json:
     return {
         "post": {
             "summary": summary(path),
+            "parameters": [
+                {"name": name, "in": "header", "schema": {"type": "string"}, "description": told}
+                for name, told in _ASKED.items()
+            ],
             "requestBody": {"required": True, "content": told["question"]},
             "responses": {"200": said, **_errors(path, (*REFUSALS, 405))},
         }
     }
 
 
+_ASKED: Final = {
+    "X-Model-Version": "Which version shall answer, where there are two.",
+    "X-Sticky-Key": "A user's id, say: requests with the same one always go to the same version.",
+    "X-Request-Id": "An id of letters, digits, '.', '_' and '-', 64 at most; another one is replaced.",
+}
 _HEADERS: Final = {
     "X-Request-Id": {"description": "The answer's id.", "schema": {"type": "string"}},
     "X-Model-Version": {"description": "The version that answered.", "schema": {"type": "string"}},
@@ -167,8 +178,8 @@ def _tensors(example: Json | None, columns: tuple[Column, ...]) -> Json:
             ]
         }
     return {
-        "question": {"application/json": question},
-        "answer": {"application/json": {"schema": _ref("TensorAnswer")}},
+        "question": {"application/json": question, _BINARY: {}},
+        "answer": {"application/json": {"schema": _ref("TensorAnswer")}, _BINARY: {}},
     }
 
 
@@ -222,16 +233,16 @@ def _forms(columns: tuple[Column, ...]) -> Json:
         "required": ["columns", "data"],
         "properties": {
             "columns": _list({"type": "string"}),
-            "data": _list({"type": "array"}),
+            "data": _some({"type": "array"}),
             "index": {"type": "array"},
         },
         "additionalProperties": False,
     }
     by_column: Json = {
         "type": "object",
-        "properties": {column.name: _list(_cell(column)) for column in columns},
+        "properties": {column.name: _some(_cell(column)) for column in columns},
     }
-    rows = [_list(_ref("Row")), _list({"type": "array"})]
+    rows = [_some(_ref("Row")), _some({"type": "array"})]
     return {
         "dataframe_split": split,
         "dataframe_records": rows[0],
@@ -246,8 +257,8 @@ def _tensor_schemas(method: Json) -> Json:
         "required": ["name", "datatype", "shape", "data"],
         "properties": {
             "name": {"type": "string"},
-            "datatype": {"type": "string"},
-            "shape": _list({"type": "integer"}),
+            "datatype": {"type": "string", "enum": list(DATATYPES_TAKEN)},
+            "shape": _some({"type": "integer", "minimum": 0}),
             "data": {"type": "array"},
             "parameters": {"type": "object"},
         },
@@ -260,7 +271,7 @@ def _tensor_schemas(method: Json) -> Json:
             "required": ["inputs"],
             "properties": {
                 "id": {"type": "string"},
-                "inputs": {**_list(_ref("Tensor")), "description": "One tensor a column, of one length."},
+                "inputs": {**_some(_ref("Tensor")), "description": "One tensor a column, of one length."},
                 "outputs": _list(output),
                 "parameters": {"type": "object"},
             },
@@ -298,6 +309,11 @@ def _cell(column: Column) -> Json:
 
 def _list(items: Json) -> Json:
     return {"type": "array", "items": items}
+
+
+def _some(items: Json) -> Json:
+    """Describe a list that may not be empty."""
+    return {**_list(items), "minItems": 1}
 
 
 def _ref(name: str) -> Json:

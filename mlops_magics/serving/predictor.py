@@ -132,10 +132,16 @@ def joined(batches: Sequence[Batch]) -> Columns:
 
     Returns:
         The columns of all of them, in the order of the requests.
+
+    Raises:
+        ValueError: They brought other columns, or in another order, to a model that takes what comes.
     """
     if len(batches) == 1:
         return batches[0].columns
     typed = together([batch.held for batch in batches])
     if typed is not None:
         return typed
+    names = list(batches[0].columns)
+    if any(list(batch.columns) != names for batch in batches):
+        raise ValueError("The requests have other columns.")
     return {name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns}

@@ -50,7 +50,7 @@ class Board:
         Args:
             order: The order; the port that the system chose is written into it.
         """
-        kept = replace(order, port=self.state.port)
+        kept = replace(order, port=self.state.port, trial_sha256="")
         try:
             write_atomic(order_path(self._path), kept.to_json(), private=True)
         except UnavailableError:

@@ -12,14 +12,15 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from mlops_magics.artifact.order import Beside, Change, Fault, Follow, Following, Mail, Order
+from mlops_magics.artifact.order import Change, Fault, Mail, Order
 from mlops_magics.artifact.paths import mail_path
-from mlops_magics.foundation.errors import MLOpsError, RefusedError
+from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.serving.admission import admitted
 from mlops_magics.serving.crew import Crew, Worker
-from mlops_magics.serving.follower import Follower, Surroundings, received
+from mlops_magics.serving.follower import Follower, Surroundings, lost, recalled, received
 from mlops_magics.serving.posix import guarded, listen
 from mlops_magics.serving.state import Board
 from mlops_magics.serving.worker import Wires
@@ -48,22 +49,22 @@ class Supervisor:
 
     Args:
         order: The endpoint.
-        resumed: Whether it is started again by nobody who could say where the store is: it then follows no
-            alias, and says so.
+        brought: What it was given along where it is started again, by the names of variables; None where a
+            deploy starts it, which says itself where the store is.
 
     Raises:
         UnavailableError: Its port is taken.
         RefusedError: It shall follow an alias, and nobody says in what surroundings.
     """
 
-    def __init__(self, order: Order, *, resumed: bool = False) -> None:
+    def __init__(self, order: Order, *, brought: Mapping[str, str] | None = None) -> None:
         self._board = Board(order)
         self._mail = mail_path(order.state_path)
         self._selector = selectors.DefaultSelector()
         self._bell, self._bell_rope = os.pipe()
         self._ring_on_signals()
         try:
-            surroundings = None if resumed else received(order)
+            surroundings = received(order) if brought is None else recalled(order, brought)
             guarded(order.host, tls=order.certificate is not None)
             self._socket = listen(order.host, order.port)
         except MLOpsError as error:
@@ -196,7 +197,7 @@ class Supervisor:
         if self._trial:
             self._end_trial("dropped", None)
         try:
-            order, surroundings = self._admitted(order)
+            order, surroundings = admitted(self._live.order, order)
             guarded(order.host, tls=order.certificate is not None)
             private = listen("::1" if ":" in order.host else "127.0.0.1", 0)  # nobody beyond is to meet it
         except MLOpsError as error:
@@ -221,27 +222,6 @@ class Supervisor:
         self._board.keep(self._live.order)
         for one in self._live.workers:
             one.tell("steady")
-
-    def _admitted(self, order: Order) -> tuple[Order, Surroundings | None]:
-        """Check a new order. One by the follower changes the version and nothing else: no consent either."""
-        live = self._live.order
-        if order.state_path != live.state_path:
-            raise RefusedError(
-                f"The order is for {order.name}, another endpoint.", "Send it to that endpoint's process."
-            )
-        if order.beside:
-            return replace(live, beside=_second(live, order.beside, order.follow)), None
-        if order.follow and order.follow == live.follow:
-            changed = replace(live, model_path=order.model_path, version=order.version, digest=order.digest)
-            second = live.beside
-            if second and second.version == order.version and not second.alias:  # the canary has come through
-                changed = replace(changed, beside=None)
-            if live.contract:
-                changed = replace(changed, contract=order.contract or live.contract)
-            if live.journal and order.journal and not live.journal.whole:  # its private columns may be others
-                changed = replace(changed, journal=replace(live.journal, leave_out=order.journal.leave_out))
-            return changed, None
-        return order, received(order)
 
     def _advance(self) -> None:
         """Take the trial's next step, if it has come to one."""
@@ -307,7 +287,7 @@ class Supervisor:
     def _publish(self, **changes: object) -> None:
         live = self._live
         serving = live.serving
-        changes["follow"] = self._follower.state() if self._follower else _lost(live.order.follow)
+        changes["follow"] = self._follower.state() if self._follower else lost(live.order)
         if serving:
             self._board.post(
                 status="ready",
@@ -363,31 +343,3 @@ class Supervisor:
         for crew in self._crews():
             for one in crew.workers:
                 yield from (one.control, one.report)
-
-
-def _second(live: Order, wanted: Beside, follow: Follow | None) -> Beside:
-    """Check a second version. One by the follower changes its version and nothing else."""
-    if follow is None:
-        if wanted.alias and live.follow is None:
-            raise RefusedError(
-                f"{live.name} follows no alias, so that nothing beside it can.",
-                f"%mlops_deploy {live.model}@champion --follow  first, or leave --follow out.",
-            )
-        return wanted
-    held = live.beside
-    if follow != live.follow or held is None or not held.alias or held.alias != wanted.alias:
-        raise RefusedError(f"Nothing beside {live.name} follows {wanted.alias}.", "Nothing is to be done.")
-    return replace(
-        held, model_path=wanted.model_path, version=wanted.version, digest=wanted.digest, stopped=""
-    )
-
-
-def _lost(follow: Follow | None) -> Following | None:
-    """Say of an endpoint that was started again that it follows its alias no more."""
-    if follow is None:
-        return None
-    why = Fault(
-        what=f"It was started again after a restart, and follows {follow.alias} no more.",
-        remedy="Deploy it again with --follow: what the store asks of those who come is on no disk.",
-    )
-    return Following(alias=follow.alias, mark=follow.mark, remark=why)

@@ -28,6 +28,7 @@ _FITS: Final[Mapping[Kind, frozenset[str]]] = {
     "boolean": frozenset({"BOOL"}),
 }
 _CONTENT: Final = frozenset({"pd", "np", "str", "datetime"})  # of MLServer, as far as they change nothing
+_BASE64: Final = "base64"  # changes nothing either where a column is binary, and only there
 DATATYPES: Final[Mapping[Kind, str]] = {
     "double": "FP64",
     "float": "FP32",
@@ -39,6 +40,8 @@ DATATYPES: Final[Mapping[Kind, str]] = {
     "binary": "BYTES",
 }
 """The datatype of each type of column."""
+DATATYPES_TAKEN: Final = tuple(_CELLS)
+"""The datatypes that a tensor may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,14 @@ class Tensor:
         datatype: Its datatype.
         rows: How many cells it has.
         data: Its cells; bytes where they lie behind the JSON.
+        content: What its cells are written in, where it says so.
     """
 
     name: str
     datatype: str
     rows: int
     data: list[Any] | bytes
+    content: str = ""
 
     def cells(self, column: Column | None) -> list[Any]:
         """Give its cells as JSON would bring them.
@@ -68,6 +73,8 @@ class Tensor:
         """
         if column is not None and self.datatype not in _FITS[column.type]:
             _bad(f"Expected the datatype {DATATYPES[column.type]}.", self.name)
+        if self.content == _BASE64 and (column is None or column.type != "binary"):
+            _bad(f"parameters.content_type may be {', '.join(sorted(_CONTENT))} here.", self.name)
         if isinstance(self.data, bytes):
             return self._binary(self.data, column)
         accepted = _CELLS[self.datatype]
@@ -149,9 +156,10 @@ def _tensor(told: object, behind: memoryview) -> tuple[Tensor, int]:
         or shape[1:] not in ([], [1])
     ):
         _bad("The shape must be [rows] or [rows, 1]: one tensor a column.", name)
-    size = parameters(told).get("binary_data_size")
+    said = parameters(told, _CONTENT | {_BASE64})
+    size, content = said.get("binary_data_size"), said.get("content_type") or ""
     if size is not None:
-        return Tensor(name, datatype, shape[0], _cut(size, datatype, shape[0], behind, name)), size
+        return Tensor(name, datatype, shape[0], _cut(size, datatype, shape[0], behind, name), content), size
     data = told.get("data")
     if not isinstance(data, list):
         _bad("The data must be a list.", name)
@@ -161,11 +169,15 @@ def _tensor(told: object, behind: memoryview) -> tuple[Tensor, int]:
         data = [row[0] for row in data]
     if len(data) != shape[0]:
         _bad("The data have another length than the shape says.", name)
-    return Tensor(name, datatype, shape[0], data), 0
+    return Tensor(name, datatype, shape[0], data, content), 0
 
 
-def parameters(told: Mapping[str, Any]) -> Mapping[str, Any]:
+def parameters(told: Mapping[str, Any], content: frozenset[str] = _CONTENT) -> Mapping[str, Any]:
     """Read the parameters of a request or a tensor; what is not known among them is ignored.
+
+    Args:
+        told: The request or tensor.
+        content: What the data may be written in.
 
     Raises:
         RequestError: They are no object, or say that the data mean something else.
@@ -176,8 +188,8 @@ def parameters(told: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         _bad("parameters must be an object.")
     kind = found.get("content_type")
-    if kind is not None and (not isinstance(kind, str) or kind not in _CONTENT):
-        _bad(f"parameters.content_type may be {', '.join(sorted(_CONTENT))}.")
+    if kind is not None and (not isinstance(kind, str) or kind not in content):
+        _bad(f"parameters.content_type may be {', '.join(sorted(content))}.")
     return found
 
 

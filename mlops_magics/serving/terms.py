@@ -6,7 +6,6 @@ than usual or changed its unit, many rows together show, and those are in the jo
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ class BreachError(RequestError):
 
     Attributes:
         rule: Which rule, in a word.
+        place: The column and the rule.
     """
 
     def __init__(self, contract: str, rule: str, column: str, row: int) -> None:
@@ -39,6 +39,7 @@ class BreachError(RequestError):
             422, CODE, f"The contract {contract}: {_SAID[rule]} ({rule}).", column=column, row=row
         )
         self.rule = rule
+        self.place = (column, rule)
 
 
 _SAID = {
@@ -70,7 +71,6 @@ class Terms:
             for rule in contract.columns
             if rule.name != contract.target
         ]
-        self._guard = threading.Lock()
         self.breaches: Counter[tuple[str, str]] = Counter()
 
     def heard(self, hear: Hear) -> Hear:
@@ -107,9 +107,11 @@ class Terms:
                     row = int(wrong.argmax())
                     self._refuse(rule, name, row if where is None else int(where[row]))
 
+    def count(self, error: BreachError) -> None:
+        """Count a request that was refused."""
+        self.breaches[error.place] += 1
+
     def _refuse(self, rule: str, column: str, row: int) -> None:
-        with self._guard:  # large requests are read on threads
-            self.breaches[column, rule] += 1
         raise BreachError(self._name, rule, column, row)
 
 

@@ -162,10 +162,12 @@ def _access(order: Order) -> Access:
     from mlops_magics.artifact.guard import Book
     from mlops_magics.artifact.paths import tokens_path
     from mlops_magics.serving.access import Access
+    from mlops_magics.serving.trial import Trial
 
     names = order.certificate.names if order.certificate else ()
     hosts = (order.host, "localhost", *names)
-    return Access(order.token_sha256, hosts, order.tokens, Book(tokens_path(order.state_path)))
+    book, trial = Book(tokens_path(order.state_path)), Trial(order.trial_sha256)
+    return Access(order.token_sha256, hosts, order.tokens, book, trial=trial)
 
 
 def _ready(one: Order | Beside) -> Predictor:

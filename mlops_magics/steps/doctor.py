@@ -81,8 +81,8 @@ def doctor(*, settings: Settings | None = None) -> Diagnosis:
     """Look for what is broken around the road, and say the remedy of each thing that is.
 
     Looked at are the versions of the libraries, the store, runs whose kernel is gone, runs that wait for
-    the store, endpoints whose process is gone, git, the folder for private files, and the space on the
-    disk. Nothing is changed.
+    the store, endpoints whose process is gone or whose certificate ends, git, the folder for private files,
+    and the space on the disk. Nothing is changed.
 
     Args:
         settings: Where things are; found from the current folder by default.
@@ -159,6 +159,10 @@ def _spool(settings: Settings) -> Iterator[Finding]:
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
+    for item in endpoints:
+        if item.caution:
+            outcome: Outcome = "broken" if item.caution.broken else "warning"
+            yield Finding("certificate", outcome, f"{item.name}: {item.caution.what}", item.caution.remedy)
     down = [item.name for item in endpoints if item.status != "ready"]
     if down:
         remedy = f"%mlops_deploy MODEL@champion starts it again; %mlops_deploy {down[0]} --remove forgets it."

@@ -77,6 +77,8 @@ class Status(Result):
         for item in self.endpoints:
             if item.remark:
                 yield Note(f"{item.name}: {item.remark}", "bad")
+            if item.caution:
+                yield Note(f"{item.name}: {item.caution}", "bad")
         yield Note(f"next: {self.next_step}")
 
 

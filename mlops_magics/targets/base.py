@@ -94,6 +94,25 @@ class Difference:
     after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What is to be done about an endpoint soon, although it answers.
+
+    Attributes:
+        what: What is the matter.
+        remedy: What to do.
+        broken: Whether clients are refused already.
+    """
+
+    what: str
+    remedy: str
+    broken: bool
+
+    def __str__(self) -> str:
+        """Both sentences."""
+        return f"{self.what} {self.remedy}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """An endpoint as it is at the moment of asking.
@@ -122,6 +141,7 @@ class Endpoint:
         then: The commands that bring those files to life, or what else has to be known of them.
         at: The address to connect to from here, where it is not the one in the URL.
         certificate: The file with the certificate that it shows, where it answers over TLS.
+        caution: What is to be done about that certificate soon, if anything.
     """
 
     name: str
@@ -146,6 +166,7 @@ class Endpoint:
     then: tuple[str, ...] = ()
     at: str = ""
     certificate: Path | None = None
+    caution: Caution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def post(
     token: str,
     timeout: float = 30,
     version: str = "",
+    trial: str = "",
     port: int | None = None,
 ) -> Answer:
     """Send one request and take whatever answer comes.
@@ -74,11 +75,13 @@ def post(
         timeout: The most seconds to wait for it.
         port: Another port to ask, at which a version waits that is not yet the endpoint's own.
         version: Which version shall answer, where there are several; "" for whichever does.
+        trial: The word by which it is known that this is no traffic; "" where it is.
 
     Raises:
         UnavailableError: No answer came.
     """
-    headers = {"Content-Type": content_type, **({"X-Model-Version": version} if version else {})}
+    named = {"X-Model-Version": version, "X-MLOps-Trial": trial}
+    headers = {"Content-Type": content_type, **{name: value for name, value in named.items() if value}}
     return _exchanged(endpoint, ("POST", PATH, body), headers, token=token, timeout=timeout, port=port)
 
 

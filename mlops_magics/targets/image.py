@@ -65,6 +65,7 @@ def context(request: Request, extra: Iterable[str] = ()) -> dict[str, Content]:
         port=port(request),
         workers=request.workers,
         limits=request.limits,
+        contract=request.contract,
     ).to_json()
     # MLflow writes itself into the pins of each model. Only code of an author's own could want it here.
     unwanted = () if request.allow_code else ("mlflow",)

@@ -23,7 +23,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
 from mlops_magics.targets.call import call, get
-from mlops_magics.targets.local_address import address
+from mlops_magics.targets.local_address import address, caution
 from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
 from mlops_magics.targets.local_follow import begun, offered
@@ -76,7 +76,7 @@ class LocalTarget:
             if before and before.status == "stopping" and _alive(before):
                 end(before)
             alive = before is not None and _alive(before)
-            follow = begun(request)
+            follow = begun(request, self._settings)
             followed = before.follow if alive and before else None
             if request.mark and not (followed and followed.mark == request.mark):
                 raise RefusedError(
@@ -244,6 +244,14 @@ class LocalTarget:
         with self._lock():
             return local_unit.unit(self._known(name), folder)
 
+    def course(self, name: str) -> local_unit.Course:
+        """Say what an endpoint follows after a restart of the machine, and what it needs for that.
+
+        Raises:
+            NotFoundError: There is no endpoint of this name.
+        """
+        return local_unit.course(self._known(name))
+
     # -- what is where ---------------------------------------------------------------------------
 
     def _lock(self) -> AbstractContextManager[None]:
@@ -279,6 +287,7 @@ class LocalTarget:
             engine=state.engine,
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
             key_file=self._place(state.name).token_file,
+            caution=caution(state.certificate),
             beside=_told(state.beside, state.version) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",

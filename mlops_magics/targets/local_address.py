@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+from mlops_magics.artifact.certificate import ends
 from mlops_magics.artifact.guard import Certificate
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import MLOpsError, UsageError
 from mlops_magics.foundation.names import near
+from mlops_magics.targets.base import Caution
 
 LOOPBACK = "127.0.0.1"
+_SOON: Final = timedelta(days=14)
 
 
 def address(host: str, port: int, certificate: Certificate | None) -> dict[str, Any]:
@@ -30,6 +34,34 @@ def address(host: str, port: int, certificate: Certificate | None) -> dict[str, 
         "at": _asked(host),
         "certificate": certificate.file if certificate else None,
     }
+
+
+def caution(certificate: Certificate | None) -> Caution | None:
+    """Say that a certificate has ended, or will soon, or cannot be read.
+
+    Args:
+        certificate: What an endpoint shows; None where it speaks without TLS.
+
+    Returns:
+        What is to be done, or None where nothing is.
+    """
+    if certificate is None:
+        return None
+    try:
+        end = ends(certificate.file)
+    except MLOpsError as error:
+        return Caution(error.what, error.remedy, broken=True)
+    left = end - datetime.now(UTC)
+    if left > _SOON:
+        return None
+    renew = "Renew it: the new one is shown some seconds after it lies there."
+    if left <= timedelta(0):
+        what = f"The certificate {certificate.file} ended on {end:%Y-%m-%d}: clients refuse it."
+        return Caution(what, renew, broken=True)
+    days = "less than a day" if left.days < 1 else f"{left.days} day{'s' if left.days > 1 else ''}"
+    return Caution(
+        f"The certificate {certificate.file} ends in {days}, on {end:%Y-%m-%d}.", renew, broken=False
+    )
 
 
 def trial_host(host: str) -> str:

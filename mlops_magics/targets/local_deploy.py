@@ -62,6 +62,7 @@ class Deployment:
     alive: bool
     follow: Follow | None = None
     _token: str = field(default="", repr=False)
+    _trial: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _log_begun: int = 0
     _given: bool = False
 
@@ -123,6 +124,7 @@ class Deployment:
             journal=kept if request.journal else None,
             follow=self.follow,
             beside=self._beside(model_path) if request.beside else None,
+            trial_sha256=hashlib.sha256(self._trial.encode()).hexdigest(),
         )
 
     @property
@@ -238,7 +240,14 @@ class Deployment:
         endpoint = _endpoint(request, address(self._host, public, self._certificate))
         if port != public:
             endpoint = replace(endpoint, at=trial_host(self._host))
-        answer = post(endpoint, request.example, token=self._token, port=port, version=request.version)
+        answer = post(
+            endpoint,
+            request.example,
+            token=self._token,
+            port=port,
+            version=request.version,
+            trial=self._trial,
+        )
         if answer.status != _OK:
             raise failure(endpoint, answer)
         if request.expected is None:

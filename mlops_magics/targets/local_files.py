@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlops_magics.artifact.manifest import verify
 from mlops_magics.artifact.order import State
-from mlops_magics.artifact.paths import mail_path
+from mlops_magics.artifact.paths import mail_path, secrets_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 
@@ -98,7 +98,7 @@ class Place:
     def clear(self) -> None:
         """Delete all of them."""
         beside = self.state.parent.glob(f"{glob.escape(self.state.name)}.*")  # order, tokens, what was killed
-        for path in (self.mail, self.state, self.token_file, *beside):
+        for path in (self.mail, self.state, self.token_file, secrets_path(self.state), *beside):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.further, ignore_errors=True)
         self.clear_log()

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import orjson
 
+from mlops_magics.artifact.home import Home
 from mlops_magics.artifact.order import Follow
 from mlops_magics.artifact.paths import rope_path
 from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
+from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.secrecy import secret_name
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.base import Request
 
@@ -24,13 +27,48 @@ _ALSO = {
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     *("USER", "LOGNAME", "USERNAME"),  # who deploys, in the tags of versions
 }
+_OURS = ("MLOPS_", "XDG_")
+# Of these the values are no secret: addresses, names, files that hold secrets for those who may read them.
+# An address with a password in it is one all the same, and stays out.
+_OPEN = {
+    *_ALSO,
+    *("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_S3_ENDPOINT_URL"),
+    *("MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+    *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"),
+    *("DATABRICKS_HOST", "DATABRICKS_CONFIG_FILE", "DATABRICKS_CONFIG_PROFILE"),
+    *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSFILE", "PGSERVICE", "PGSSLMODE", "PGSSLROOTCERT"),
+}
 
 
-def begun(request: Request) -> Follow | None:
-    """Name the following that a request begins, or that it belongs to."""
+def begun(request: Request, settings: Settings) -> Follow | None:
+    """Name the following that a request begins, or that it belongs to.
+
+    Args:
+        request: The request.
+        settings: Where the store is.
+    """
     if request.follow is None:
         return None
-    return Follow(alias=request.follow, mark=request.mark or secrets.token_hex(8))
+    if request.mark:
+        return Follow(alias=request.follow, mark=request.mark)
+    return Follow(alias=request.follow, mark=secrets.token_hex(8), home=_home(settings))
+
+
+def _home(settings: Settings) -> Home:
+    """Keep of the surroundings what may lie on a disk, and the names of the rest."""
+    every = surroundings(os.environ, settings)
+    harmless = environment(every).keys() | _OPEN
+    known = {name for name in every if name in harmless or (name.startswith(_OURS) and not secret_name(name))}
+    told = {name: every[name] for name in known if masked(every[name]) == every[name]}
+    return Home(environ=told, folder=str(_folder(settings)), withheld=tuple(sorted(every.keys() - told)))
+
+
+def _folder(settings: Settings) -> Path:
+    with contextlib.suppress(OSError):  # the current folder may have been deleted
+        return Path.cwd()
+    return settings.root
 
 
 @contextlib.contextmanager
@@ -51,10 +89,7 @@ def offered(follow: Follow | None, state: Path, settings: Settings) -> Iterator[
     if follow is None:
         yield
         return
-    folder = settings.root
-    with contextlib.suppress(OSError):  # the current folder may have been deleted
-        folder = Path.cwd()
-    told = {"environ": surroundings(os.environ, settings), "folder": str(folder)}
+    told = {"environ": surroundings(os.environ, settings), "folder": str(_folder(settings))}
     packed = zlib.compress(orjson.dumps(told))
     path = rope_path(state, follow.mark)
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mlops_magics.artifact.order import Order
-from mlops_magics.artifact.paths import order_path
+from mlops_magics.artifact.paths import order_path, secrets_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.targets.local_files import Place
@@ -16,11 +18,12 @@ from mlops_magics.targets.local_files import Place
 _HEAD: Final = "# Written by %mlops_deploy: "
 _TEXT: Final = """{head}{name}. Written anew by the same line; a changed one is left alone.
 [Unit]
-Description=mlops-magics endpoint {described}
+Description=mlops-magics endpoint {name}
 ConditionPathExists={kept}
 
 [Service]
 Type=exec
+EnvironmentFile=-{secrets}
 ExecStart={line}
 Restart=on-failure
 RestartSec=5
@@ -33,6 +36,35 @@ NoNewPrivileges=yes
 WantedBy=default.target
 """
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9:_.-]")  # what a unit's name may not hold as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What an endpoint follows after a restart of the machine, and what it needs for that.
+
+    Attributes:
+        alias: The alias; "" where it follows none.
+        withheld: The variables for the store that may hold a secret, so that they lie on no disk.
+        file: Where a user may write them, for the unit to give them along.
+    """
+
+    alias: str
+    withheld: tuple[str, ...]
+    file: Path
+
+
+def course(place: Place) -> Course:
+    """Say what an endpoint follows after a restart of the machine.
+
+    Args:
+        place: The endpoint's files.
+
+    Raises:
+        UnavailableError: The endpoint keeps no order yet.
+    """
+    follow = _order(place).follow
+    withheld = follow.home.withheld if follow and follow.home else ()
+    return Course(follow.alias if follow else "", withheld, secrets_path(place.state))
 
 
 def unit(place: Place, folder: Path) -> tuple[Path, str]:
@@ -64,24 +96,32 @@ def unit(place: Place, folder: Path) -> tuple[Path, str]:
     return file, name
 
 
-def _text(place: Place) -> str:
-    kept = order_path(place.state)
+def _order(place: Place) -> Order:
     try:
-        order = Order.from_json(kept.read_bytes())
+        return Order.from_json(order_path(place.state).read_bytes())
     except (OSError, MLOpsError) as error:
         raise UnavailableError(
             f"What {place.key} serves was not written down.", "Deploy it again; then ask for its unit."
         ) from error
+
+
+def _text(place: Place) -> str:
     words = [sys.executable, "-P", "-m", "mlops_magics.serving", "resume", str(place.state)]
     line = " ".join(map(_quoted, words))
-    described = _plain(order.name)
-    return _TEXT.format(head=_HEAD, name=described, described=described, kept=_plain(str(kept)), line=line)
+    name = _plain(_order(place).name)
+    kept, secrets = order_path(place.state), _literal(secrets_path(place.state))
+    return _TEXT.format(head=_HEAD, name=name, kept=_plain(str(kept)), secrets=_plain(secrets), line=line)
 
 
 def _quoted(word: str) -> str:
     """Write one word of a command line, so that systemd changes nothing in it."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{_plain(escaped)}"'
+
+
+def _literal(path: Path) -> str:
+    """Write a path where systemd takes a pattern."""
+    return glob.escape(str(path)).replace("\\", "\\\\")
 
 
 def _plain(text: str) -> str:

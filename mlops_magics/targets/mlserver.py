@@ -23,6 +23,7 @@ class MlserverTarget(WrittenTarget):
     """Writes a folder that ``mlserver start`` takes. The server is theirs: it asks for no token."""
 
     name: ClassVar[str] = "mlserver"
+    contracts: ClassVar[bool] = False
 
     def files(self, request: Request) -> Mapping[str, Content]:
         """Make the settings, the pins and the model's files."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from mlops_magics.artifact.served import digest_of
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.image import USER, needed_image, port
@@ -77,6 +78,8 @@ def variables(request: Request, hosts: str) -> list[Json]:
         "MLOPS_LINGER": str(_LINGER),
         "MLOPS_TOKEN_SHA256_FILE": f"{_MOUNT}/{DIGEST}",
     }
+    if request.contract:
+        told["MLOPS_CONTRACT"] = digest_of(request.contract)
     return [{"name": name, "value": value} for name, value in told.items()]
 
 

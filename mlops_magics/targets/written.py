@@ -29,6 +29,8 @@ class WrittenTarget(abc.ABC):
     """
 
     name: ClassVar[str]
+    contracts: ClassVar[bool] = True
+    """Whether what runs there is our own server, which holds requests against contracts."""
 
     def __init__(self, settings: Settings, store: str) -> None:
         self._settings = settings

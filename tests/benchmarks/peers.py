@@ -97,9 +97,13 @@ FASTAPI_MLFLOW = Peer(
     "fastapi-mlflow", ("fastapi-mlflow==0.8.0", _SKLEARN, "mlflow==3.17.2", "uvicorn==0.54.0")
 )
 RAY_SERVE = Peer("ray-serve", ("ray[serve]==2.60.0", _SKLEARN, "pandas==3.1.1"))
+KSERVE = Peer("kserve", ("kserve==0.21.0",))  # it asks for an older pandas than ours
+MLSERVER_TYPES = Peer("mlserver-types", ("mlserver==1.7.1", "uvloop==0.21.0"))
+SCHEMATHESIS = Peer("schemathesis", ("schemathesis==4.32.5",))
+CLIENTS = (KSERVE, MLSERVER_TYPES, SCHEMATHESIS)
 SERVERS = (VETIVER, MLSERVER, BENTOML, FASTAPI_MLFLOW, RAY_SERVE)
 
 
 if __name__ == "__main__":
-    for peer in (*PEERS, *DRIFT, *SERVERS):
+    for peer in (*PEERS, *DRIFT, *SERVERS, *CLIENTS):
         print(peer.name, peer.versions())

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +13,9 @@ import orjson
 import pytest
 from following import Clients, Registry, following
 from places import project_in
+from units import started
 
 from mlops_magics.artifact.order import State
-from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import deploy
@@ -167,26 +164,25 @@ def test_an_order_by_a_follower_puts_nothing_beside_that_was_not_asked_for(place
     place.settles("1", "2")
 
 
-def test_what_a_unit_started_says_that_it_follows_no_more_until_it_is_deployed_again(place: Place) -> None:
+def test_what_a_unit_starts_goes_on_to_follow_both_aliases(place: Place) -> None:
     deploy("flights@champion", follow=True, shadow="@challenger")
     place.settles("1", "2")
-    file = deploy("flights", unit=place.folder / "units").file
-    (line,) = re.findall(r"^ExecStart=(.*)$", file.read_text(), re.MULTILINE)
-    assert "sqlite" not in file.read_text()  # nothing of the store
+    told = deploy("flights", unit=place.folder / "units")
+    assert "goes on to follow champion" in str(told)
+    assert "sqlite" not in told.file.read_text()  # nothing of the store
     members = family(place.now().pid)
     for member in members:
         os.kill(member, signal.SIGKILL)
     until(lambda: not any(map(runs, members)))
-    with subprocess.Popen(shlex.split(line), env=environment(os.environ), start_new_session=True) as again:
-        until(lambda: place.now().pid == again.pid and place.now().status == "ready", 30)
+    place.point("champion", "3")  # while nobody is there
+    with started(told.file) as again:
+        place.settles("3", "2")
+        assert place.now().pid == again.pid
         (listed,) = deploy().endpoints
-        assert (listed.follows, listed.version) == ("champion", "1")
-        assert "follows champion no more" in listed.remark
+        assert (listed.follows, listed.version, listed.remark) == ("champion", "3", "")
         assert listed.beside == "version 2 as a shadow, follows challenger"
-        assert (place.named("1"), place.named("2")) == (200, 200)
-        place.point("champion", "3")
-        deploy("flights@champion", follow=True)
-        place.settles("3", "")
-        assert deploy().endpoints[0].remark == ""
+        place.point("challenger", "4")
+        place.settles("3", "4")
+        assert (place.named("3"), place.named("4")) == (200, 200)
         deploy("flights", remove=True)
         assert again.wait(20) == 0

@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+from endpoint import BEARER, application
+from sklearn.linear_model import LinearRegression
 
-from mlops_magics.artifact.loading import Method
+from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.serving.batcher import Batcher, Job
 from mlops_magics.serving.codec import Batch, RequestError
 from mlops_magics.serving.rows import Columns
@@ -225,3 +228,25 @@ def test_quick_requests_count_as_waiting_too() -> None:
         await batcher.stop()
 
     asyncio.run(run())
+
+
+def test_requests_that_bring_other_columns_are_answered_each_by_itself() -> None:
+    model = LinearRegression()
+    model.coef_, model.intercept_, model.n_features_in_ = np.array([1.0, 10.0]), 0.0, 2  # knows no names
+    app = application(LoadedModel(model, None, None, None, "predict"))
+    asked = [{"a": [1.0], "b": [2.0]}, {"b": [1.0], "a": [2.0]}, {"a": [1.0], "b": [2.0], "c": [3.0]}] * 4
+
+    async def scene() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=BEARER
+        ) as client:
+            answers = await asyncio.gather(
+                *(client.post("/invocations", json={"inputs": columns}) for columns in asked)
+            )
+        await app.lanes.live.batcher.stop()
+        return answers
+
+    answers = asyncio.run(scene())
+    assert [answer.status_code for answer in answers] == [200, 200, 500] * 4
+    assert {answer.json()["predictions"][0] for answer in answers if answer.status_code == 200} == {21.0}

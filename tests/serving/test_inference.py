@@ -109,12 +109,13 @@ def test_other_shapes_orders_and_columns_mean_the_same(caller: Caller) -> None:
     flat = [tensor(name, shape=[3, 1]) for name in reversed(ROWS)]
     extra = {"name": SECRET, "datatype": "BYTES", "shape": [3], "data": ["a", "b", "c"]}
     pandas = [tensor(name, parameters={"content_type": "str"}) for name in ("carrier", "note")]
+    pandas.append(tensor("blob", parameters={"content_type": "base64"}))
     optional = [tensor(name) for name in ROWS if name != "rank"]
     for body in (
         asked(*standing),
         {"inputs": flat},
         asked(extra),
-        asked(*pandas, parameters={"content_type": "pd"}),
+        asked(*pandas, parameters={"content_type": "pd"}, id=None, outputs=None),
         {"inputs": optional},
         asked(outputs=[]),
         asked(tensor("distance", datatype="FP32"), tensor("gate", datatype="INT64")),
@@ -210,7 +211,7 @@ def behind(name: str) -> tuple[dict[str, Any], bytes]:
     return told, data
 
 
-def binary(caller: Caller, content: dict[str, Any], data: bytes, size: int | None = None) -> Any:
+def binary(caller: Caller, content: dict[str, Any], data: bytes, size: int | str | None = None) -> Any:
     text = json.dumps(content).encode()
     length = str(len(text) if size is None else size)
     return caller.post(
@@ -246,6 +247,7 @@ def test_bytes_behind_the_json_that_do_not_fit_are_refused(caller: Caller) -> No
         (asked(distance), eight[:-1], None, 400),
         (asked(distance), eight + b"x", None, 400),
         (asked(distance), eight, 10**9, 400),
+        (asked(distance), eight, "9" * 5000, 400),
         (asked(distance), infinite, None, 422),
         (asked(carrier), texts[:-1], None, 400),
         (asked({**carrier, "parameters": {"binary_data_size": 5}}), texts[:5], None, 400),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -32,23 +33,28 @@ class Constant:
         self.answer = answer
         self.fails: Callable[[int], bool] = lambda _: False
         self.asked = 0
+        self.at_once = True
+        self.lasts = 0.0
 
     def predict(self, columns: Any, rows: int, method: Any) -> Any:
         del columns, method
         self.asked += 1
+        time.sleep(self.lasts)
         if self.fails(self.asked):
             raise ValueError("cannot")
         return np.full(rows, self.answer)
 
     def quick(self, rows: int) -> bool:
         del rows
-        return True
+        return self.at_once
 
 
 class Stage:
     """An application with two versions, 3 and 4."""
 
-    def __init__(self, role: Any, percent: float = 0.0, stopped: str = "") -> None:
+    def __init__(
+        self, role: Any, percent: float = 0.0, stopped: str = "", limits: Limits | None = None
+    ) -> None:
         self.engines = (Constant(3.0), Constant(4.0))
         schema = Schema((Column("x", "double"),))
         loaded = LoadedModel(object(), schema, None, None, "predict")
@@ -60,7 +66,7 @@ class Stage:
         self.app: App = build_app(
             live,
             Access(hashlib.sha256(TOKEN.encode()).hexdigest()),
-            limits=Limits(),
+            limits=limits or Limits(),
             model="flights",
             version="3",
             name="flights",
@@ -174,6 +180,9 @@ def test_a_shadow_is_asked_and_never_heard(*, broken: bool) -> None:
         await asyncio.sleep(0.05)
         assert stage.engines[1].asked >= 20
         assert stage.why == []
+        text = (await stage.client.get("/metrics", headers=HEADS)).text
+        outcome = "failed" if broken else "answered"
+        assert f'version="4",role="shadow",outcome="{outcome}"}} 20' in text
 
     play(Stage("shadow"), scene)
 
@@ -186,3 +195,35 @@ def test_metrics_tell_the_versions_apart() -> None:
         assert 'endpoint="flights",version="3",role="live",outcome="answered"} 0' in text
 
     play(Stage("canary", 10), scene)
+
+
+def test_a_canary_that_hangs_leaves_the_live_version_time_to_answer() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].at_once, stage.engines[1].lasts = False, 1.5
+        assert await stage.versions(1, x_model_version="4") == ["3"]
+        assert stage.app.lanes.other is not None
+        assert stage.app.lanes.other.failed == 1
+
+    play(Stage("canary", 50, limits=Limits(seconds=1.0)), scene)
+
+
+def test_who_finds_the_canary_s_queue_full_is_answered_by_the_live_version() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].at_once, stage.engines[1].lasts = False, 0.3
+        named = {"x_model_version": "4"}
+        answers = await asyncio.gather(*(stage.ask(**named) for _ in range(2)))
+        assert [answer.status_code for answer in answers] == [200] * 2
+        assert {answer.headers["x-model-version"] for answer in answers} == {"3", "4"}
+
+    play(Stage("canary", 50, limits=Limits(queue=1)), scene)
+
+
+def test_a_version_is_not_asked_by_name_where_another_one_s_path_is() -> None:
+    async def scene(stage: Stage) -> None:
+        for version, status in (("3", 400), ("4", 404)):  # the body is none of this protocol's
+            heads = HEADS | {"x-model-version": version}
+            path = "/v2/models/flights/versions/3/infer"
+            answer = await stage.client.post(path, content=BODY, headers=heads)
+            assert answer.status_code == status
+
+    play(Stage("canary", 50), scene)

@@ -81,6 +81,7 @@ def test_a_row_is_refused_where_checking_blames_it(name: str) -> None:
         error = caught.value
         assert (error.status, error.code, error.column, error.row) == (422, "CONTRACT_BREACH", name, 0)
         assert not isinstance(value, str) or value not in error.message
+        terms.count(error)
         refused.append(value)
     if name != "open":
         assert refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pandas as pd
 import pytest
 from certificates import make
@@ -77,6 +79,27 @@ def test_a_certificate_that_does_not_do_is_refused_before_anything_is_served(
 
 
 @pytest.mark.usefixtures("cleaned", "registered")
+def test_a_certificate_that_ends_is_said_wherever_the_endpoint_is_shown(book: Book, tmp_path: Path) -> None:
+    file, key = make(tmp_path / "tls", "localhost", days=5.5)
+    live = book(f"%mlops_deploy flights/1 --certificate {file} --private-key {key}")
+    assert "ends in 5 days" in live.notes[-1]
+    assert "ends in 5 days" in live.watch.look()["remark"]
+    for line in ("%mlops_deploy", "%mlops"):
+        assert f"{file} ends in 5 days" in str(book(line))
+    (finding,) = [each for each in book("%mlops_doctor").findings if each.name == "certificate"]
+    assert (finding.outcome, "flights" in finding.told) == ("warning", True)
+    make(tmp_path / "tls", "localhost", days=-1)
+    assert "clients refuse it" in str(book("%mlops_deploy"))
+    diagnosis = book("%mlops_doctor")
+    (finding,) = [each for each in diagnosis.findings if each.name == "certificate"]
+    assert (finding.outcome, diagnosis.healthy) == ("broken", False)
+    assert "Renew it" in str(diagnosis)
+    make(tmp_path / "tls", "localhost", days=90)
+    assert not [each for each in book("%mlops_doctor").findings if each.name == "certificate"]
+    assert "certificate" not in str(book("%mlops_deploy"))
+
+
+@pytest.mark.usefixtures("cleaned", "registered")
 def test_tokens_are_granted_listed_and_revoked(book: Book) -> None:
     live = book("%mlops_deploy flights/1")
     told = book("%mlops_deploy flights --grant dashboard --scopes read")
@@ -98,7 +121,8 @@ def test_tokens_are_granted_listed_and_revoked(book: Book) -> None:
         ("--tokens", UsageError, "Which endpoint"),
         ("flights --to kubernetes --tokens", UsageError, "knows no tokens"),
         ("flights --to kubernetes --unit x", UsageError, "knows no units"),
-        ("flights/1 --to kubernetes --contract", UsageError, "Only the local target"),
+        ("flights/1 --to mlserver --contract", UsageError, "knows no contracts"),
+        ("flights/1 --to kubernetes --contract", RefusedError, "carries no contract"),
         ("flights/1 --contract", RefusedError, "carries no contract"),
     ):
         with pytest.raises(error, match=message):
@@ -157,6 +181,13 @@ def test_the_contract_of_the_version_is_kept_at_the_endpoint(book: Book) -> None
     frame = book("%mlops_deploy flights --traffic 10m").frame
     assert isinstance(frame, pd.DataFrame)
     assert set(frame["rule"].dropna()) == {"range", "category"}
+    book("%mlops_deploy flights/1 --to container --contract -o written")
+    book("%mlops_deploy flights/1 --to kubernetes --image flights:1 --contract")
+    told = orjson.loads((Path("deploy") / "flights" / "container" / "served.json").read_bytes())
+    made = orjson.loads((Path("deploy") / "flights" / "kubernetes" / "deployment.json").read_bytes())
+    (pod,) = made["spec"]["template"]["spec"]["containers"]
+    digest = hashlib.sha256(told["contract"].encode()).hexdigest()
+    assert {"name": "MLOPS_CONTRACT", "value": f"sha256:{digest}"} in pod["env"]
     with pytest.raises(UsageError, match="contract of the version that is live"):
         book("%mlops_deploy flights/1 --canary 10 --contract")
     assert book("%mlops_deploy flights/1 --contract --shadow 1").beside.startswith("no shadow now")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,10 +17,13 @@ from images import SHA256, TOKEN, clean_environment, endpoint, free_port, servin
 from served import EXAMPLE, ask_for, runs, until
 from written_targets import target_in
 
+from mlops_magics.artifact.contract import Contract
+from mlops_magics.artifact.rules import ColumnRule
+from mlops_magics.artifact.served import digest_of
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UsageError
 from mlops_magics.frontends.elsewhere import app
 from mlops_magics.targets.base import Request
-from mlops_magics.targets.call import call
+from mlops_magics.targets.call import call, get
 from mlops_magics.targets.image import checked_image
 from mlops_magics.targets.wheel import NAME, wheel
 
@@ -153,6 +157,33 @@ def test_the_entry_point_serves_and_ends_when_asked(tmp_path: Path) -> None:
         ask_and_end(process, port)
 
 
+def test_it_holds_requests_against_the_contract_that_lies_in_it(tmp_path: Path) -> None:
+    contract = Contract("small", (ColumnRule("x", "number", maximum=1.5),), rows=10).to_json()
+    _, folder = written(tmp_path, contract=contract, example=None, expected=None)
+    port, other = free_port(), hashlib.sha256(b"other").hexdigest()
+    wanted = {"MLOPS_CONTRACT": digest_of(contract), "MLOPS_TOKEN_SHA256": f"{SHA256}\n{other}:read\n"}
+    with serving(folder, sys.executable, port, **wanted) as process:
+        with pytest.raises(UsageError, match=r"contract small.*range.*row 1"):
+            call(endpoint(port), EXAMPLE, token=TOKEN)
+        good = orjson.dumps({"inputs": {"x": [1.0]}})
+        assert orjson.loads(call(endpoint(port), good, token=TOKEN).body)["predictions"] == [1.0]
+        told = get(endpoint(port), "/metrics", token="other").body.decode()  # noqa: S106 - made up here
+        assert 'column="x",rule="range"} 1' in told
+        with pytest.raises(RefusedError, match="token for predict"):
+            call(endpoint(port), good, token="other")  # noqa: S106 - same
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_time_to_linger_that_is_none_shows_when_it_starts(tmp_path: Path) -> None:
+    _, folder = written(tmp_path)
+    for text in ("soon", "nan", "-1", "inf"):
+        with serving(folder, sys.executable, free_port(), MLOPS_LINGER=text) as process:
+            assert process.wait(20) == 1
+            assert process.stderr is not None
+            assert b"no number of seconds" in process.stderr.read()
+
+
 def test_several_processes_answer_and_end_together(tmp_path: Path) -> None:
     import psutil
 
@@ -171,7 +202,11 @@ def test_several_processes_answer_and_end_together(tmp_path: Path) -> None:
     [
         ({"MLOPS_TOKEN_SHA256": "abc"}, "whose requests it may answer"),
         ({"MLOPS_TOKEN_SHA256_FILE": "/nowhere"}, "whose requests it may answer"),
+        ({"MLOPS_TOKEN_SHA256": f"{SHA256}:write"}, "whose requests it may answer"),
+        ({"MLOPS_TOKEN_SHA256": f"{SHA256} abc"}, "whose requests it may answer"),
+        ({"MLOPS_TOKEN_SHA256": ""}, "whose requests it may answer"),
         ({"MLOPS_TOKEN_SHA256": SHA256, "MLOPS_DIGEST": "sha256:" + "0" * 64}, "not what MLOPS_DIGEST names"),
+        ({"MLOPS_TOKEN_SHA256": SHA256, "MLOPS_CONTRACT": "sha256:" + "0" * 64}, "no requests against"),
     ],
 )
 def test_it_does_not_serve_without_a_token_nor_another_model(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -13,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from served import answer_of, ask_for, end_all, family, runs, state_of, target, until
+from units import environment_file, said, started
 
 from mlops_magics.artifact.order import State
-from mlops_magics.artifact.proof import environment
 from mlops_magics.foundation.errors import NotFoundError, RefusedError
 from mlops_magics.targets.local import LocalTarget
 
@@ -32,16 +30,6 @@ def _end(state: Path, name: str) -> None:
     for member in members:
         os.kill(member, signal.SIGKILL)
     until(lambda: not any(map(runs, members)))
-
-
-def _line(unit: Path) -> list[str]:
-    """Read the command line as systemd does."""
-    (line,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
-    return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line)]
-
-
-def _start(unit: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(_line(unit), env=environment(os.environ), start_new_session=True)
 
 
 def _answers(local: LocalTarget, state: Path, name: str) -> bool:
@@ -70,11 +58,11 @@ def test_an_endpoint_is_there_again_as_it_was(tmp_path: Path, state: Path) -> No
         assert unit not in told.stderr, told.stderr
         assert told.returncode == 0, told.stderr
 
-    with _start(file) as again:
+    with started(file) as again:
         assert again.wait(20) == 2  # it runs
     _end(state, name)
     assert [found.status for found in local.list()] == ["down"]
-    with _start(file) as again:
+    with started(file) as again:
         try:
             until(lambda: _answers(local, state, name), 30)
             until(lambda: [each.workers for each in local.list()] == [2], 30)  # one is a little later
@@ -87,11 +75,14 @@ def test_an_endpoint_is_there_again_as_it_was(tmp_path: Path, state: Path) -> No
         finally:
             again.terminate()
             assert again.wait(20) == 0
-    (kept,) = re.findall(r"^ConditionPathExists=(.*)$", file.read_text(), re.MULTILINE)
-    assert Path(kept.replace("%%", "%")).exists()
+    kept, secrets = Path(said(file, "ConditionPathExists")), environment_file(file)
+    assert kept.exists()
+    assert secrets.parent == local.key_file(name).parent
+    secrets.write_text("MLFLOW_TRACKING_TOKEN=x\n")
     local.remove(name)
-    assert not Path(kept.replace("%%", "%")).exists()
-    with _start(file) as again:
+    assert not kept.exists()
+    assert not secrets.exists()
+    with started(file) as again:
         assert again.wait(20) == 2
 
 
@@ -102,7 +93,7 @@ def test_a_start_that_failed_leaves_what_the_unit_starts(tmp_path: Path, state: 
     _end(state, "flights")
     with pytest.raises(Exception, match="other predictions"):
         local.deploy(ask_for(tmp_path, 2.0, expected=[9.0, 9.0]))
-    with _start(file) as again:
+    with started(file) as again:
         until(lambda: state_of(state).pid == again.pid and state_of(state).status == "ready", 30)
         assert answer_of(local) == 1.0
         again.terminate()

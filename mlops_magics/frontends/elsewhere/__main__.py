@@ -8,6 +8,7 @@ health   asks the port whether it answers, and ends with 0 if so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import logging
 import os
@@ -18,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlops_magics.artifact.served import Served
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.errors import MLOpsError, UsageError
 
 if TYPE_CHECKING:
     from mlops_magics.serving.front import Front
 
 _BIND: Final = "MLOPS_BIND"  # an address; all of the container's by default
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - a container's own network
 _LINGER: Final = "MLOPS_LINGER"  # seconds of answering on after SIGTERM: a service learns late that we leave
 _DRAIN: Final = 10.0  # seconds for requests that are under way
 _PATIENCE: Final = 3.0  # seconds for an answer to the health check
+_LONGEST: Final = 3600.0  # seconds of answering on
 _OK: Final = 200
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -58,7 +61,8 @@ def _serve(folder: Path) -> int:
     from mlops_magics.serving.posix import listen
 
     served = Served.read(folder)
-    sock = listen(os.environ.get(_BIND, "0.0.0.0"), served.port)  # noqa: S104 - a container's own network
+    _lingering()  # a word that is no number shows now, and not at the end
+    sock = listen(os.environ.get(_BIND, _EVERYWHERE), served.port)
     if served.workers == 1:
         return _answer(folder, sock)
     return _Family().run(folder, sock, served.workers)
@@ -75,7 +79,11 @@ class _Family:
         for number in _ENDING:
             signal.signal(number, self._leave)
         while len(self._pids) < count and not self._leaving:
-            self._pids.add(_forked(folder, sock))
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until it is known who shall end
+            try:
+                self._pids.add(_forked(folder, sock, held))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
         sock.close()
         code = 0
         while self._pids:
@@ -95,16 +103,18 @@ class _Family:
     def _leave(self, *_: object) -> None:
         self._leaving = True
         for pid in self._pids:
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has ended at this moment
+                os.kill(pid, signal.SIGTERM)
 
 
-def _forked(folder: Path, sock: socket.socket) -> int:
+def _forked(folder: Path, sock: socket.socket, signals: set[int | signal.Signals]) -> int:
     if pid := os.fork():
         return pid
     code = 1
     try:
         for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         code = _answer(folder, sock)
     except MLOpsError as error:
         sys.stderr.write(f"{error}\n")
@@ -131,14 +141,32 @@ async def _until_asked(front: Front, sock: socket.socket) -> None:
     await front.start()
     await front.accept(sock)
     await asked.wait()
-    await asyncio.sleep(float(os.environ.get(_LINGER, "0")))
+    await asyncio.sleep(_lingering())
     await front.drain(linger=0, seconds=_DRAIN)
 
 
-def _health(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+def _lingering() -> float:
+    """Read how long to answer on after SIGTERM.
+
+    Raises:
+        UsageError: That is no number of seconds.
+    """
+    text = os.environ.get(_LINGER, "0")
     try:
-        connection.request("GET", "/ping")
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST:
+        raise UsageError(f"{_LINGER} is no number of seconds: {text[:40]!r}.", f"Write {_LINGER}=5.")
+    return seconds
+
+
+def _health(port: int) -> int:
+    bound = os.environ.get(_BIND, _EVERYWHERE)
+    asked = {_EVERYWHERE: "127.0.0.1", "::": "::1"}.get(bound, bound)
+    connection = http.client.HTTPConnection(asked, port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/ping", headers={"Host": "localhost"})
         return 0 if connection.getresponse().status == _OK else 1
     except (OSError, http.client.HTTPException):
         return 1

@@ -6,15 +6,18 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from mlops_magics.artifact.contract import Contract
+from mlops_magics.artifact.guard import SCOPES, Scope, Token
 from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.manifest import verify
-from mlops_magics.artifact.served import MODEL, Served
+from mlops_magics.artifact.served import MODEL, Served, digest_of
 from mlops_magics.foundation.errors import RefusedError, UnavailableError, UsageError
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.predictor import Predictor
+from mlops_magics.serving.terms import Terms
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,6 +27,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 GUARD: Final = "MLOPS_TOKEN_SHA256"
 TOKEN_FILE: Final = "MLOPS_TOKEN_SHA256_FILE"  # noqa: S105 - same
 DIGEST: Final = "MLOPS_DIGEST"
+CONTRACT: Final = "MLOPS_CONTRACT"
 HOSTS: Final = "MLOPS_HOSTS"
 _MOUNTED: Final = "/run/secrets/mlops-token-sha256"
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -54,8 +58,10 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
     Args:
         folder: Where ``served.json`` and the model lie.
         environ: ``MLOPS_TOKEN_SHA256``, or ``MLOPS_TOKEN_SHA256_FILE`` (a mounted secret), the sha256 of the
-            token as 64 hex digits; ``MLOPS_HOSTS``, the names under which it is asked, with commas between
-            them, or ``*`` behind a gateway; ``MLOPS_DIGEST``, the only model that is wanted.
+            token as 64 hex digits, or of several, each with what it opens behind it where that is less than
+            everything (``:predict``, ``:read``); ``MLOPS_HOSTS``, the names under which it is asked, with
+            commas between them, or ``*`` behind a gateway; ``MLOPS_DIGEST``, the only model that is wanted;
+            ``MLOPS_CONTRACT``, the digest of the contract that requests must be held against.
         warm: Answer the stored example at once, where no server tells the application that it starts.
 
     Returns:
@@ -63,34 +69,57 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
 
     Raises:
         UsageError: No token's digest is given.
-        RefusedError: The folder holds another model, or was changed.
+        RefusedError: The folder holds another model or contract, or was changed.
     """
     served = Served.read(folder)
-    token = _token_sha256(environ)
+    tokens = _tokens(environ)
     wanted = environ.get(DIGEST, served.digest)
     if wanted != served.digest:
         raise RefusedError(
             f"The image holds version {served.version} of {served.model}, which is not what {DIGEST} names.",
             "Build and name the image of that version.",
         )
+    if CONTRACT in environ and environ[CONTRACT] != digest_of(served.contract):
+        raise RefusedError(
+            f"The image holds no requests against the contract that {CONTRACT} names.",
+            "Build it from what %mlops_deploy MODEL --to container --contract writes.",
+        )
     verify(folder / MODEL, served.digest)
     model = load(folder / MODEL, allow_pickle=served.allow_pickle, allow_code=served.allow_code)
     hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
     predictor = Predictor(model)
+    predictor.compile()
     if warm:
         predictor.warm()
     app: App = build_app(
         predictor,
-        Access(token, hosts=[host for host in hosts if host != _ANY]),
+        Access("", hosts=[host for host in hosts if host != _ANY], tokens=tokens),
         limits=served.limits,
         model=served.model,
         version=served.version,
         name=served.name,
+        terms=Terms(Contract.from_json(served.contract)) if served.contract else None,
     )
     return AnyHost(app) if _ANY in hosts else app
 
 
-def _token_sha256(environ: Mapping[str, str]) -> str:
+def _tokens(environ: Mapping[str, str]) -> tuple[Token, ...]:
+    """Read whose requests are answered: a digest each, and behind a colon what its token opens."""
+    words = re.split(r"[\s,]+", _guard(environ).strip(", \t\r\n"))
+    found = []
+    for word in words:
+        digest, colon, scope = word.partition(":")
+        if not _SHA256.fullmatch(digest) or (colon and scope not in SCOPES):
+            raise UsageError(
+                "The server was not told whose requests it may answer.",
+                f"Set {GUARD} to the sha256 of a token of yours (64 hex digits), or mount it: {TOKEN_FILE}."
+                f" Of several, each may have what it opens behind it: :{', :'.join(SCOPES)}.",
+            )
+        found.append(Token(sha256=digest.lower(), scopes=(cast("Scope", scope or "admin"),)))
+    return tuple(found)
+
+
+def _guard(environ: Mapping[str, str]) -> str:
     text = environ.get(GUARD)
     if text is None:
         file = Path(environ.get(TOKEN_FILE, _MOUNTED))
@@ -103,9 +132,4 @@ def _token_sha256(environ: Mapping[str, str]) -> str:
                 f"The token's digest in {file} cannot be read: {type(error).__name__}.",
                 "Let the server's user read it.",
             ) from error
-    if not _SHA256.fullmatch(text.strip()):
-        raise UsageError(
-            "The server was not told whose requests it may answer.",
-            f"Set {GUARD} to the sha256 of a token of yours (64 hex digits), or mount it: {TOKEN_FILE}.",
-        )
-    return text.strip().lower()
+    return text

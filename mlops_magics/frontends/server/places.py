@@ -62,6 +62,7 @@ def stamp(settings: Settings) -> str:
         seen += [_touched(path.with_name(path.name + side)) for side in _SIDES]
     for item in endpoints(settings):
         seen += [item.name, item.version, item.status, item.remark, item.beside, item.follows, item.started]
+        seen.append(item.caution)
         seen.append(_traffic(item.journal))
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 

@@ -56,11 +56,14 @@ def contract_of(store: Store, target: Target, version: ModelVersion) -> str:
     """Fetch the contract that a version carries.
 
     Raises:
-        UsageError: The target holds no requests against contracts.
+        UsageError: What runs at the target holds no requests against contracts.
         RefusedError: The version carries none.
     """
-    if not isinstance(target, LocalTarget):
-        raise UsageError("Only the local target enforces contracts.", "Leave --contract out.")
+    if not (isinstance(target, LocalTarget) or (isinstance(target, WrittenTarget) and target.contracts)):
+        raise UsageError(
+            "What runs at this target is another's server, which knows no contracts.",
+            "Leave --contract out, or use --to local, container, kubernetes, kserve or ray.",
+        )
     if _CONTRACT not in belongings.names(version):
         address = f"{version.model}/{version.version}"
         raise RefusedError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
@@ -30,6 +30,11 @@ from mlops_magics.tracking.store import Store, open_store
 
 Told = Deployment | Written | Plan | Listing | Removal | Traffic | Tokens | Unit
 """What the verb returns."""
+
+
+_TOKENS: Final = (
+    "Leave --to out. Where our server runs elsewhere, MLOPS_TOKEN_SHA256 takes the digests of several tokens."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,13 @@ class Desk:
         if ask.traffic is not None:
             return self._traffic(name, seconds(ask.traffic, "--traffic"))
         if ask.tokens or ask.grant is not None or ask.revoke is not None:
-            local = self._local("tokens beside an endpoint's own")
+            local = self._local("tokens beside an endpoint's own", _TOKENS)
             return tokens(local, name, ask.grant, scopes_of(ask.scopes), ask.revoke)
         if ask.unit is not None:
-            file, unit = self._local("units of systemd").unit(name, ask.unit)
-            return Unit(name, file, unit)
+            local = self._local("units of systemd")
+            file, unit = local.unit(name, ask.unit)
+            course = local.course(name)
+            return Unit(name, file, unit, course.alias, course.withheld, course.file)
         return None
 
     def _listed(self, ask: Ask) -> Listing:
@@ -120,9 +127,9 @@ class Desk:
                 raise UsageError("Which endpoint shall it be?", f"%mlops_deploy NAME --{flag}")
         return Listing(self.target.list())
 
-    def _local(self, what: str) -> LocalTarget:
+    def _local(self, what: str, remedy: str = "Leave --to out.") -> LocalTarget:
         if not isinstance(self.target, LocalTarget):
-            raise UsageError(f"The target {self.to} knows no {what}.", "Leave --to out.")
+            raise UsageError(f"The target {self.to} knows no {what}.", remedy)
         return self.target
 
     def served(
@@ -187,7 +194,7 @@ class Desk:
             target,
             (datetime.now(UTC) - self.begun).total_seconds(),
             engine=endpoint.engine,
-            notes=(*notes, *endpoint.then),
+            notes=(*notes, *endpoint.then, *([str(endpoint.caution)] if endpoint.caution else [])),
             follows=endpoint.follows,
             beside=endpoint.beside,
             key_file=from_home(endpoint.key_file) if endpoint.key_file else "",

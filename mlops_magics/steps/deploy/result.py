@@ -107,6 +107,8 @@ class Listing(Result):
                 yield Note(f"{item.name}, beside it: {item.beside}")
             if item.remark:
                 yield Note(f"{item.name}: {item.remark}", "bad")
+            if item.caution:
+                yield Note(f"{item.name}: {item.caution}", "bad")
         if not self.endpoints:
             yield Note("None is live.")
             yield Code("%mlops_deploy MODEL@champion")

@@ -20,11 +20,17 @@ class Unit(Result):
         endpoint: The endpoint's name.
         file: The unit's file.
         unit: The unit's name.
+        follows: The alias that the endpoint follows from then on, or "".
+        withheld: The variables for the store that may hold a secret: they lie on no disk.
+        secrets: The file in which the unit looks for them.
     """
 
     endpoint: str
     file: Path
     unit: str
+    follows: str = ""
+    withheld: tuple[str, ...] = ()
+    secrets: Path = Path()
 
     volatile: ClassVar[bool] = True
 
@@ -48,8 +54,14 @@ class Unit(Result):
         yield Facts([("file", from_home(self.file)), ("unit", self.unit)])
         for line in self.then:
             yield Code(line)
+        goes_on = f", and goes on to follow {self.follows}" if self.follows else ""
         yield Note(
             "From the next start of the machine on the endpoint is started with the version that it served"
-            " last. It follows an alias again when it is deployed again with --follow.",
+            f" last{goes_on}.",
             "quiet",
         )
+        if self.withheld:
+            yield Note(
+                f"On no disk, as they may be secret: {', '.join(self.withheld)}. What of them the store"
+                f" needs, write into {from_home(self.secrets)}, a NAME=value a line, and chmod 600 the file."
+            )

@@ -100,7 +100,7 @@ def _described(endpoint: Endpoint) -> View:
         "workers": endpoint.workers,
         "engine": endpoint.engine,
         "follows": endpoint.follows,
-        "remark": endpoint.remark,
+        "remark": " ".join(str(each) for each in (endpoint.remark, endpoint.caution) if each),
         "beside": endpoint.beside,
         "key_file": from_home(endpoint.key_file) if endpoint.key_file else "",
         "certificate": from_home(endpoint.certificate) if endpoint.certificate else "",

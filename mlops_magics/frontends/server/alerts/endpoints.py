@@ -1,11 +1,11 @@
-"""Endpoints that are down, that failed, or whose following or canary came to nothing."""
+"""Endpoints that are down or failed, whose following or canary came to nothing, whose certificate ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.frontends.server.alerts.base import Alert
+from mlops_magics.frontends.server.alerts.base import Alert, Tone
 from mlops_magics.frontends.server.places import endpoints
 from mlops_magics.tracking.store import Store
 
@@ -22,6 +22,11 @@ def look(settings: Settings, store: Store | None) -> Iterator[Alert]:
         if item.remark:
             remedy = f"%mlops_deploy {item.model}@{item.follows or 'champion'}"
             yield Alert("warning", f"{item.name}: {item.remark}", remedy, "endpoints", item.name)
+        if item.caution:
+            tone: Tone = "broken" if item.caution.broken else "warning"
+            yield Alert(
+                tone, f"{item.name}: {item.caution.what}", item.caution.remedy, "endpoints", item.name
+            )
         if "was stopped" in item.beside:
             remedy = f"%mlops_deploy {item.name} --traffic 1h"
             yield Alert("warning", f"{item.name}: {item.beside}.", remedy, "endpoints", item.name)
