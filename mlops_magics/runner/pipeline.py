@@ -32,7 +32,8 @@ from mlops_magics.tracking.provenance import installed
 _FORMAT: Final = 1
 _MOST_MODULES: Final = 2_000
 _STORES: Final = {"MLOPS_STORE", "MLFLOW_TRACKING_URI"}
-_SKIPPED: Final = {"__pycache__", "node_modules", "site-packages"}
+# In what MLflow keeps of runs beside the notebooks the cells of each lie as Python files.
+_SKIPPED: Final = {"__pycache__", "node_modules", "site-packages", "mlartifacts", "mlruns"}
 _PARTS: Final = {
     "code": "its cells are others",
     "parameters": "its parameters are others",

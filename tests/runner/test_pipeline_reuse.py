@@ -85,6 +85,13 @@ def test_who_runs_it_does_not_matter(lab: Lab) -> None:
     assert lab.run() == []
 
 
+def test_what_is_kept_of_runs_is_no_module(lab: Lab) -> None:
+    for name in ("mlartifacts", "mlruns"):
+        (lab.folder / name / "1").mkdir(parents=True)
+        (lab.folder / name / "1" / "cell.py").write_text("x = 1")
+    assert lab.run() == []
+
+
 def test_what_follows_is_executed_only_where_its_own_input_changed(lab: Lab) -> None:
     (lab.folder / "a.csv").write_text("1 and more")  # only its beginning is copied
     assert lab.run() == ["first"]
