@@ -1,8 +1,10 @@
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.utils.capture import capture_output
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.foundation.settings import Settings
@@ -71,6 +73,22 @@ def test_a_run_always_ends_in_the_right_status_and_the_error_goes_on(
     assert error.__name__ in text
     assert "abcdef123" not in text
     assert book("1 + 1") == 2
+
+
+def test_a_cell_that_fails_shows_its_run(shell: Any, book: Book) -> None:
+    assert book
+    with capture_output(stdout=False, stderr=False) as caught:
+        shell.run_cell("%%mlops_track --name bad\n1 / 0")
+    (shown,) = [one.metadata["mlops_magics"] for one in caught.outputs if "mlops_magics" in one.metadata]
+    store = open_store(Settings.discover())
+    (stored,) = store.client.search_runs([store.experiment_id("e")])
+    assert (shown["type"], shown["transient"]) == ("Failure", True)
+    assert shown["ids"] == {
+        "run_id": stored.info.run_id,
+        "name": "bad",
+        "status": "FAILED",
+        "cell": f"{zlib.crc32(b'1 / 0'):08x}",
+    }
 
 
 def test_secrets_in_the_cell_reach_no_file_of_the_store(book: Book, store_file: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.utils.capture import capture_output
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.spool import Spool
@@ -120,7 +121,10 @@ def test_a_cell_that_fails_after_fitting_is_a_failed_run(auto: Book, shell: Any,
     text = (Path(kept) / "traceback.txt").read_text()
     assert "ValueError" in text
     assert "hunter22hunter" not in text
-    shell.run_cell(FIT.format(c=1) + "\nraise KeyboardInterrupt")
+    with capture_output(stdout=False, stderr=False) as caught:
+        shell.run_cell(FIT.format(c=1) + "\nraise KeyboardInterrupt")
+    shown = [one.metadata["mlops_magics"] for one in caught.outputs if "mlops_magics" in one.metadata]
+    assert [(one["type"], one["ids"]["status"]) for one in shown] == [("Failure", "KILLED")]
     assert [run.info.status for run in _runs()] == ["KILLED", "FAILED"]
 
 
