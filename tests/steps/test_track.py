@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.utils.capture import capture_output
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics import build
 from mlops_magics.steps.track import Leaderboard, Tracking, track
-from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.records import Failure, Run
 from mlops_magics.tracking.store import open_store
 
 Book = Callable[[str], Any]
@@ -75,11 +75,15 @@ def test_a_run_always_ends_in_the_right_status_and_the_error_goes_on(
     assert book("1 + 1") == 2
 
 
-def test_a_cell_that_fails_shows_its_run(shell: Any, book: Book) -> None:
+def test_a_cell_that_fails_shows_its_run(
+    shell: Any, book: Book, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert book
-    with capture_output(stdout=False, stderr=False) as caught:
-        shell.run_cell("%%mlops_track --name bad\n1 / 0")
-    (shown,) = [one.metadata["mlops_magics"] for one in caught.outputs if "mlops_magics" in one.metadata]
+    failures: list[Failure] = []
+    monkeypatch.setattr(build, "_displayed", failures.append)
+    shell.run_cell("%%mlops_track --name bad\n1 / 0")
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    shown = failures[0]._repr_mimebundle_()[1]["mlops_magics"]
     store = open_store(Settings.discover())
     (stored,) = store.client.search_runs([store.experiment_id("e")])
     assert (shown["type"], shown["transient"]) == ("Failure", True)

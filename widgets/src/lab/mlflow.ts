@@ -20,9 +20,10 @@ export class MlflowTab {
   /** Show the pages of the store of the notebook that is worked in. */
   async open(): Promise<void> {
     const { url, outside } = await this.rest.write<{ url: string; outside: boolean }>("mlflow", {});
-    if (!outside && this.app.name === LAB) return this.inside(url);
+    const first = outside ? url : `${url}#/experiments`; // its home is about language models
+    if (!outside && this.app.name === LAB) return this.inside(first);
     // A tracking server decides itself who may put its pages into a frame; mostly nobody.
-    if (window.open(url, "_blank", outside ? "noopener" : "") || outside) return;
+    if (window.open(first, "_blank", outside ? "noopener" : "") || outside) return;
     throw new Refused(trans.__("The browser did not open a new tab."), trans.__("Allow it for this page, or open %1.", url));
   }
 
