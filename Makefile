@@ -1,5 +1,5 @@
 # Each target is a few plain commands; nothing is hidden. `make demo` and `make test` are the contract.
-.PHONY: help setup demo lab test test-slow check format widgets notebooks docs bench constraints clean
+.PHONY: help setup demo lab test test-slow check format widgets catalogue notebooks docs bench constraints clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -55,6 +55,9 @@ docs: $(VENV)/.dev ## build the site into dist/site
 
 widgets: $(VENV)/.dev ## build the front end
 	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build
+
+catalogue: $(VENV)/.dev ## write the words of the JupyterLab extension for translators: dist/mlops_magics.pot
+	$(BIN)/python widgets/catalogue.py dist/mlops_magics.pot
 
 bench: $(VENV)/.dev ## side-by-side benchmarks: make bench NAME=load [ARGS=...]
 	$(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)

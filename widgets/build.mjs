@@ -66,6 +66,7 @@ async function lab() {
   const style = await build({ ...options, write: false, metafile: false, entryPoints: ["src/lab/lab.css"] });
   const define = {
     LAB_STYLE: JSON.stringify(style.outputFiles[0].text),
+    LAB_VERSION: JSON.stringify(JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version),
     LAB_ICON: JSON.stringify(readFileSync(source("icon.svg"), "utf8").trim()),
   };
   const made = await build({ ...options, write: false, metafile: false, format: "iife", define, entryPoints: ["src/lab/remote.ts"] });

@@ -24,19 +24,24 @@ class MLOpsError(Exception):
     Args:
         what: One sentence: what happened, naming the thing it happened to.
         remedy: One sentence: what to do next. It is never empty.
+
+    Attributes:
+        more: Where more is to be read; the front end that was asked knows it, "" where none was.
     """
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what, remedy)
         self.what = what
         self.remedy = remedy
+        self.more = ""
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.remedy}"
 
     def _render_traceback_(self) -> list[str]:
-        """Show two lines in a notebook: the traceback of our own code helps nobody."""
-        return [f"{type(self).__name__}: {self.what}", f"→ {self.remedy}"]
+        """Show two or three lines in a notebook: the traceback of our own code helps nobody."""
+        more = [f"? {self.more}"] if self.more else []
+        return [f"{type(self).__name__}: {self.what}", f"→ {self.remedy}", *more]
 
 
 class UsageError(MLOpsError):

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import site
+import socket
+import ssl
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
+from mlops_magics.artifact.certificate import trusting
 from mlops_magics.foundation.blocks import Block, Note, Table, Title
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.foundation.version import VERSION
 from mlops_magics.targets import TARGETS
+from mlops_magics.targets.base import Endpoint
 from mlops_magics.tracking import runs
+from mlops_magics.tracking.pages import hindrance
 from mlops_magics.tracking.provenance import git_state, installed
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
 
 _LOW_DISK_BYTES = 1 << 30
+_LOW_DAYS: Final = 14
+_PATIENCE: Final = 2.0  # seconds until an endpoint of this machine shows its certificate
+_EXTENSION: Final = Path("labextensions", "mlops-magics", "package.json")
 # The lowest versions that the product is tested with; the same bounds as in pyproject.toml.
 _LOWEST = {"mlflow": (3, 17), "ipython": (8, 18), "pandas": (2, 2), "scikit-learn": (1, 5), "skops": (0, 13)}
 _BROKEN = {("mlflow", "3.18.0"): "mlflow 3.18.0 cannot be installed whole"}
@@ -80,9 +95,15 @@ class Diagnosis(Result):
 def doctor(*, settings: Settings | None = None) -> Diagnosis:
     """Look for what is broken around the road, and say the remedy of each thing that is.
 
+<<<<<<< HEAD
     Looked at are the versions of the libraries, the store, runs whose kernel is gone, runs that wait for
     the store, endpoints whose process is gone or whose certificate ends, git, the folder for private files,
     and the space on the disk. Nothing is changed.
+=======
+    Looked at are the versions of the libraries and of the JupyterLab extension, the store, MLflow's own
+    pages, runs whose kernel is gone, runs that wait for the store, endpoints whose process is gone, their
+    ports and certificates, git, the folder for private files, and the space on the disk. Nothing is changed.
+>>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb
 
     Args:
         settings: Where things are; found from the current folder by default.
@@ -94,9 +115,13 @@ def doctor(*, settings: Settings | None = None) -> Diagnosis:
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _python,
         _libraries,
+        _extension,
         _store,
+        _pages,
         _spool,
         _endpoints,
+        _ports,
+        _certificates,
         _git,
         _state,
         _disk,
@@ -131,6 +156,47 @@ def _libraries(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, "well", version)
 
 
+def _extension(settings: Settings) -> Iterator[Finding]:
+    """Look whether the panel that JupyterLab loads is of this release."""
+    del settings
+    if not {"jupyterlab", "notebook"} & {name.lower() for name in installed()}:
+        return  # it runs in another environment, and says itself where the two differ
+    found = _panel()
+    if found is None:
+        remedy = "pip install --force-reinstall mlops-magics, then start JupyterLab again."
+        yield Finding("panel", "warning", "JupyterLab has no panel of ours", remedy)
+    elif found != VERSION:
+        remedy = (
+            "pip install --upgrade mlops-magics where JupyterLab runs, start it again, and reload the page."
+        )
+        yield Finding("panel", "broken", f"version {found} beside {VERSION} in Python", remedy)
+    else:
+        yield Finding("panel", "well", found)
+
+
+def _panel() -> str | None:
+    """Read the version of the extension that JupyterLab finds first; None where it finds none."""
+    named = [os.environ.get("JUPYTER_DATA_DIR"), *os.environ.get("JUPYTER_PATH", "").split(os.pathsep)]
+    places = [Path(place) for place in named if place]
+    places += [Path(sys.prefix, "share", "jupyter"), Path(site.getuserbase(), "share", "jupyter")]
+    for place in places:
+        try:
+            about = json.loads((place / _EXTENSION).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(about.get("version"))
+    return None
+
+
+def _pages(settings: Settings) -> Iterator[Finding]:
+    del settings
+    why = hindrance()
+    if why is None:
+        yield Finding("mlflow's pages", "well", "shown in JupyterLab by a click")
+    else:
+        yield Finding("mlflow's pages", "warning", *why)
+
+
 def _store(settings: Settings) -> Iterator[Finding]:
     try:
         store = open_store(settings)
@@ -158,17 +224,69 @@ def _spool(settings: Settings) -> Iterator[Finding]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:
+<<<<<<< HEAD
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     for item in endpoints:
         if item.caution:
             outcome: Outcome = "broken" if item.caution.broken else "warning"
             yield Finding("certificate", outcome, f"{item.name}: {item.caution.what}", item.caution.remedy)
+=======
+    endpoints = _local(settings)
+>>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb
     down = [item.name for item in endpoints if item.status != "ready"]
     if down:
         remedy = f"%mlops_deploy MODEL@champion starts it again; %mlops_deploy {down[0]} --remove forgets it."
         yield Finding("endpoints", "broken", f"not answering: {', '.join(down)}", remedy)
     else:
         yield Finding("endpoints", "well", f"{len(endpoints)} live")
+
+
+def _local(settings: Settings) -> tuple[Endpoint, ...]:
+    return TARGETS.get("local")(settings, masked(settings.store)).list()
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    """Look whether what does not answer would get its port back."""
+    for item in _local(settings):
+        if item.status != "down" or not item.port:
+            continue
+        with socket.socket() as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                line.bind(("127.0.0.1", item.port))
+            except OSError as error:
+                told = f"{item.port} of {item.name}: {error.strerror}"
+                remedy = f"End what listens there, or %mlops_deploy {item.name} with another --port."
+                yield Finding("port", "broken", told, remedy)
+                continue
+        yield Finding("port", "well", f"{item.port} of {item.name} is free")
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Look how long the certificates of endpoints are valid."""
+    for item in _local(settings):
+        if not item.certificate or item.status != "ready":
+            continue
+        name = f"certificate of {item.name}"
+        try:
+            days = _days_left(item, item.certificate)
+        except (MLOpsError, OSError) as error:
+            remedy = "Renew the file: the endpoint takes the new one by itself."
+            yield Finding(name, "broken", getattr(error, "what", str(error)), remedy)
+            continue
+        low = days < _LOW_DAYS
+        remedy = "Renew the file: the endpoint takes the new one by itself." if low else ""
+        yield Finding(name, "warning" if low else "well", f"valid for {days:.0f} days", remedy)
+
+
+def _days_left(endpoint: Endpoint, certificate: Path) -> float:
+    """Ask an endpoint for its certificate, as a client does."""
+    address = urlsplit(endpoint.url)
+    where = (endpoint.at or address.hostname or "", address.port or endpoint.port)
+    context = trusting(certificate)
+    with socket.create_connection(where, _PATIENCE) as line, context.wrap_socket(line) as shaken:
+        shown = shaken.getpeercert() or {}
+    return (ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()) / 86_400
 
 
 def _git(settings: Settings) -> Iterator[Finding]:

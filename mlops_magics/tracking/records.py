@@ -157,6 +157,34 @@ class Remark(Result):
         yield Note(self.text, "quiet")
 
 
+@dataclass(frozen=True)
+class Failure(Result):
+    """A run whose cell failed, or was interrupted; the traceback is kept with it.
+
+    Attributes:
+        id: MLflow's run id.
+        name: The run's name.
+        status: FAILED or KILLED.
+        cell: The mark of the cell's source, by which a page tells whether it was edited since.
+    """
+
+    id: str
+    name: str
+    status: str
+    cell: str = ""
+
+    transient: ClassVar[bool] = True
+
+    def blocks(self) -> Iterable[Block]:
+        """Say that there is a run."""
+        ended = "was interrupted" if self.status == "KILLED" else "failed"
+        yield Note(f"Run {self.name} {ended}; its traceback is kept with it.", "quiet")
+
+    def ids(self) -> Mapping[str, str]:
+        """Name the run, and what a badge of the cell shows."""
+        return {"run_id": self.id, "name": self.name, "status": self.status, "cell": self.cell}
+
+
 _TONES: Mapping[str, Any] = {"FINISHED": "good", "FAILED": "bad", "KILLED": "bad", "RUNNING": "plain"}
 
 

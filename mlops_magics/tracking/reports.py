@@ -83,6 +83,23 @@ def keep(store: Store, report: Report) -> str:
     return run_id
 
 
+def kept(store: Store, subject: str, experiment: str) -> bool:
+    """Tell whether there is a report of something; looking makes nothing.
+
+    Args:
+        store: The open store.
+        subject: What was looked at.
+        experiment: The experiment in which it would be.
+    """
+    with door(f"The experiment '{experiment}'"):
+        found = store.client.get_experiment_by_name(experiment)
+        if found is None:
+            return False
+        name = subject.replace("'", "")
+        wanted = f"tags.`{TAG}` = '{name}'"
+        return bool(store.client.search_runs([found.experiment_id], wanted, max_results=1))
+
+
 def _run(store: Store, report: Report) -> tuple[str, Mapping[str, str]]:
     """Find the run of what was looked at, or make it; with its tags."""
     identifier = store.experiment_id(report.experiment)

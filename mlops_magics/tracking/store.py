@@ -73,15 +73,15 @@ class Store:
     def _found_or_made(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            return str(self.client.create_experiment(name, artifact_location=self._artifacts()))
+            return str(self.client.create_experiment(name, artifact_location=self.artifacts()))
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
-    def _artifacts(self) -> str | None:
-        """Put artifacts where the settings say, or beside a SQLite file; a server knows its own place.
+    def artifacts(self) -> str | None:
+        """Say where files go: where the settings say, or beside a SQLite file; None where a server knows it.
 
-        A database server has none: MLflow would take the folder that the kernel happens to be in.
+        A database has no place: MLflow would take the folder that the kernel happens to be in.
         """
         path = sqlite_path(self.uri)
         if self.settings.artifacts is not None:

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright")
+from many_runs import fill
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
+from mlops_magics.tracking.store import Store, open_store, reconnect
+
 from .jupyter import Jupyter, served
+from .panels import EVIL, settings_in
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -144,6 +148,41 @@ def _built(home: Path, *programs: str) -> list[str]:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     home = tmp_path_factory.mktemp("lab")
     with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True", *_built(home)) as jupyter:
+        yield jupyter
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    made = browser.new_page(viewport={"width": 1200, "height": 860})
+    errors: list[str] = []
+    # Notebook 7.6 fails so by itself, with no extension at all.
+    made.on("pageerror", lambda error: "'schema'" in str(error) or errors.append(str(error)))
+    made.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
+    yield made
+    made.context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def flights(lab: Jupyter, prepared_twice: Any) -> Store:
+    """A project with a model of two versions, and 1,000 runs more."""
+    folder = lab.folder / "flights"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    prepared_twice.copy_into(folder, {})
+    store = open_store(settings_in(lab, folder))
+    reconnect(store)  # the last test's file of that name is gone
+    ids = fill(folder / "mlflow.db", store.experiment_id("e"), 1_000, metrics=4, params=6)
+    store.client.set_tag(ids[-1], "mlflow.runName", EVIL)
+    return store
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Jupyter]:
+    """A JupyterLab below the path that JupyterHub gives to a user."""
+    home = tmp_path / "hub"
+    options = ("--LabApp.expose_app_in_browser=True", *_built(home))
+    with served("jupyterlab", home, *options, base="/user/ada") as jupyter:
         yield jupyter
 
 

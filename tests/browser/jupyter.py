@@ -88,10 +88,11 @@ def shot(page: Page, name: str) -> None:
 
 
 @contextlib.contextmanager
-def served(program: str, home: Path, *options: str) -> Iterator[Jupyter]:
+def served(program: str, home: Path, *options: str, base: str = "") -> Iterator[Jupyter]:
     """Run a server for the length of a ``with`` block; neither it nor a kernel outlives that.
 
-    All it reads and writes for itself lies in ``home``, and its notebooks in ``home/work``.
+    All it reads and writes for itself lies in ``home``, and its notebooks in ``home/work``. It answers below
+    ``base``, as JupyterHub has it.
     """
     work = home / "work"
     work.mkdir(parents=True)
@@ -112,6 +113,7 @@ def served(program: str, home: Path, *options: str) -> Iterator[Jupyter]:
         "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={_TOKEN}",
         f"--ServerApp.root_dir={work}",
+        f"--ServerApp.base_url={base}/",
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *options,
     ]
@@ -120,8 +122,9 @@ def served(program: str, home: Path, *options: str) -> Iterator[Jupyter]:
             command_line, env=_environment(home), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        _wait(f"http://127.0.0.1:{port}/api/status?token={_TOKEN}", server, home / "log")
-        yield Jupyter(f"http://127.0.0.1:{port}", work, _PAGES[program])
+        address = f"http://127.0.0.1:{port}{base}"
+        _wait(f"{address}/api/status?token={_TOKEN}", server, home / "log")
+        yield Jupyter(address, work, _PAGES[program])
     finally:
         _end(server)
     left = _ours(home)

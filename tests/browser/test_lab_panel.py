@@ -4,88 +4,25 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("playwright")
-from many_runs import fill
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import deploy
 from mlops_magics.tracking import registry
-from mlops_magics.tracking.store import Store, open_store, reconnect
+from mlops_magics.tracking.store import Store
 
 from .jupyter import Jupyter, command, kernel_ready, run_all, shot
+from .panels import FIT, QUIET, opened, said, tab, theme
 
 pytestmark = pytest.mark.browser
 
+RAN = "jupyterapp.shell.currentWidget.content.widgets[{}].model.outputs.length > 0"
 Scan = Callable[[Page], list[str]]
-QUIET = "%config MLOps.standby = False\n%config MLOps.verify = False"
-FIT = (
-    "from sklearn.linear_model import LogisticRegression\n"
-    "model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])"
-)
-EVIL = "<img src=x onerror=alert(1)>\u202eevil"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1200, "height": 860})
-    errors: list[str] = []
-    # Notebook 7.6 fails so by itself, with no extension at all.
-    made.on("pageerror", lambda error: "'schema'" in str(error) or errors.append(str(error)))
-    made.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
-    yield made
-    made.context.close()
-    assert errors == []
-
-
-def settings_in(lab: Jupyter, folder: Path) -> Settings:
-    return Settings.discover(folder, {"MLOPS_STATE": str(lab.folder.parent / "state")})
-
-
-def opened(page: Page, lab: Jupyter, folder: str, *cells: str) -> Locator:
-    """Open a notebook of a folder, and the panel beside it."""
-    (lab.folder / folder / ".mlops").mkdir(parents=True, exist_ok=True)
-    page.goto(lab.notebook(f"{folder}/{folder}.ipynb", *cells))
-    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=40_000)
-    command(page, "mlops:show-runs")
-    panel = page.get_by_role("region", name="MLOps")
-    expect(panel).to_be_visible(timeout=20_000)
-    return panel
-
-
-def tab(panel: Locator, name: str) -> None:
-    panel.get_by_role("tab", name=name).click()
-
-
-def theme(page: Page, name: str) -> None:
-    command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
-    light = str(name == "Light").lower()
-    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
-    page.wait_for_timeout(500)  # the theme's sheet
-
-
-def said(panel: Locator, words: str) -> None:
-    expect(panel.locator(":scope > .mlp-status")).to_contain_text(words, timeout=60_000)
-
-
-@pytest.fixture
-def flights(lab: Jupyter, prepared_twice: Any) -> Store:
-    """A project with a model of two versions, and 1,000 runs more."""
-    folder = lab.folder / "flights"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    prepared_twice.copy_into(folder, {})
-    store = open_store(settings_in(lab, folder))
-    reconnect(store)  # the last test's file of that name is gone
-    ids = fill(folder / "mlflow.db", store.experiment_id("e"), 1_000, metrics=4, params=6)
-    store.client.set_tag(ids[-1], "mlflow.runName", EVIL)
-    return store
 
 
 def test_an_empty_project_is_told_how_to_begin(page: Page, lab: Jupyter, violations: Scan) -> None:
@@ -244,6 +181,30 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     expect(live).to_have_count(2, timeout=60_000)  # the panel is there again, and reads
 
 
+def test_a_tracked_cell_that_fails_has_a_badge_and_any_other_has_none(
+    page: Page, lab: Jupyter, store_template: Path, violations: Scan
+) -> None:
+    (lab.folder / "failing").mkdir(exist_ok=True)
+    shutil.copy(store_template, lab.folder / "failing" / "mlflow.db")
+    panel = opened(page, lab, "failing", f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine", "1 / 0")
+    run_all(page)
+    page.wait_for_function(RAN.format(1), timeout=60_000)
+    expect(page.locator(".mlp-badge")).to_have_count(0)
+    edit = "text => jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.setSource(text)"
+    page.evaluate(edit, f"%%mlops_track --name bad\n{FIT}\n1 / 0")
+    run_all(page)
+    badge = page.locator(".mlp-badge")
+    expect(badge).to_contain_text("✗ bad", timeout=60_000)
+    expect(badge).to_have_accessible_name("Run bad: failed. Open it in the MLOps panel.")
+    assert violations(page) == []
+    shot(page, "badge-failed")
+    page.evaluate(edit, f"%%mlops_track --name bad\n{FIT}\n2 / 0")
+    expect(badge).to_contain_text("edited since")
+    badge.click()
+    expect(panel.get_by_role("heading", name="bad")).to_be_visible(timeout=20_000)
+    expect(panel.locator(".mlp-detail:visible")).to_contain_text("✗ failed")
+
+
 @pytest.mark.slow
 def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter) -> None:
     opened(page, lab, "fresh", "1")
@@ -262,11 +223,22 @@ def test_notebook_7_has_badges_and_the_panel(page: Page, notebook7: Jupyter, sto
     (notebook7.folder / ".mlops").mkdir()
     shutil.copy(store_template, notebook7.folder / "mlflow.db")
     cell = f"%%mlops_track --name named\n{FIT}"
-    page.goto(notebook7.notebook("seven.ipynb", f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine", cell))
+    first = f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine"
+    page.goto(notebook7.notebook("seven.ipynb", first, cell, "%mlops_track"))
     run_all(page)
-    badge = page.locator(".mlp-badge")
+    badge = page.locator(".mlp-badge").first
     expect(badge).to_contain_text("named", timeout=90_000)
+    card = page.locator(".jp-OutputArea .mlp")
+    expect(card.get_by_role("row", name=re.compile("named"))).to_be_visible(timeout=40_000)
     badge.click()
     panel = page.get_by_role("region", name="MLOps")
     expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
     shot(page, "notebook7-panel")
+    panel.get_by_role("button", name="Insert the next command").click()
+    source = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+    assert str(page.evaluate(source)).startswith("%mlops_evaluate named")
+    # An application that holds one document shows MLflow's own pages in a tab of the browser.
+    with page.expect_popup(timeout=30_000) as popup:
+        panel.get_by_role("button", name="Open MLflow's own pages in a tab").click()
+    expect(popup.value).to_have_title("MLflow", timeout=120_000)
+    expect(popup.value.get_by_role("link", name="Experiments").first).to_be_visible(timeout=120_000)

@@ -9,6 +9,9 @@ from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, UsageE
 def test_an_error_is_shown_in_two_lines_without_a_traceback() -> None:
     shown = UsageError("That is wrong.", "Do this.")._render_traceback_()
     assert shown == ["UsageError: That is wrong.", "→ Do this."]
+    error = UsageError("That is wrong.", "Do this.")
+    error.more = "%verb? shows it."
+    assert error._render_traceback_()[2:] == ["? %verb? shows it."]
     assert str(UsageError("That is wrong.", "Do this.")) == "That is wrong.\nDo this."
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +19,12 @@ from typing import Any
 
 import pytest
 
+from mlops_magics.foundation.settings import Settings
 from mlops_magics.foundation.version import VERSION
 from mlops_magics.frontends.server.acting import WRITES as ACTS
 from mlops_magics.frontends.server.handlers import READS, WRITES
 from mlops_magics.frontends.server.reading import READS as QUESTIONS
+from mlops_magics.tracking.store import open_store
 
 TOKEN = {"Authorization": "token right"}
 BASE = "/user/ann/"  # as JupyterHub has it
@@ -38,17 +42,22 @@ class Server:
     def ask(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: object = None
     ) -> tuple[int, Any, dict[str, str]]:
+        sent = None if body is None else json.dumps(body)
+        status, read, found = self.raw(method, path, headers, sent)
+        try:
+            return status, json.loads(read), found
+        except ValueError:
+            return status, None, found
+
+    def raw(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: str | None = None
+    ) -> tuple[int, bytes, dict[str, str]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            sent = None if body is None else json.dumps(body)
-            connection.request(method, f"{BASE}{path}", sent, headers or {})
+            connection.request(method, f"{BASE}{path}", body, headers or {})
             answer = connection.getresponse()
             read = answer.read()
-            try:
-                found = json.loads(read)
-            except ValueError:
-                found = None
-            return answer.status, found, {key.lower(): value for key, value in answer.getheaders()}
+            return answer.status, read, {key.lower(): value for key, value in answer.getheaders()}
         finally:
             connection.close()
 
@@ -176,6 +185,65 @@ def test_a_refusal_says_what_and_what_to_do(jupyter: Server) -> None:
     status, found, _ = jupyter.ask("POST", "mlops-magics/promote", TOKEN, {"model": ["x"]})
     assert status in {400, 404}
     assert set(found) == {"what", "remedy"}
+
+
+@pytest.fixture(scope="module")
+def pages(jupyter: Server, store_template: Path) -> tuple[str, str]:
+    """MLflow's own pages of a project with a run that keeps a stranger's page; their path, and its id."""
+    project = jupyter.folder / "paged"
+    (project / ".mlops").mkdir(parents=True)
+    shutil.copy(store_template, project / "mlflow.db")
+    store = open_store(Settings.discover(project, {"MLOPS_STATE": str(jupyter.folder / "mlops_state")}))
+    run = store.client.create_run(store.experiment_id("paged"))
+    store.client.log_text(run.info.run_id, "<script>alert(1)</script>", "evil.html")
+    status, found, _ = jupyter.ask("POST", "mlops-magics/mlflow", TOKEN, {"at": "paged"})
+    assert (status, found["outside"]) == (200, False)
+    path = found["url"].removeprefix(BASE)
+    deadline = time.monotonic() + 120
+    while (answer := jupyter.raw("GET", path, TOKEN))[0] != 200:
+        assert answer[0] == 503, answer
+        assert b"MLflow is starting" in answer[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return path, run.info.run_id
+
+
+def test_mlflows_own_pages_are_guarded_as_ours(jupyter: Server, pages: tuple[str, str]) -> None:
+    path, _ = pages
+    cookie = jupyter.cookie()
+    xsrf = {"X-XSRFToken": jupyter.cookies["_xsrf"], "Content-Type": "application/json"}
+    search = f"{path}ajax-api/2.0/mlflow/experiments/search"
+    asked = {"max_results": 10}
+    assert jupyter.ask("POST", search, cookie, asked)[0] == 403  # no XSRF token
+    assert jupyter.ask("POST", search, {}, asked)[0] == 403
+    assert jupyter.ask("POST", search, cookie | xsrf | {"Origin": "http://evil.test"}, asked)[0] == 403
+    for stranger in ({}, {"Authorization": "token wrong"}, cookie | {"Host": "evil.test"}):
+        assert jupyter.raw("GET", path, stranger)[0] == 403
+    status, found, _ = jupyter.ask("POST", search, cookie | xsrf, asked)
+    assert status == 200
+    assert "paged" in {one["name"] for one in found["experiments"]}
+    assert jupyter.raw("GET", f"mlops-magics/mlflow/{'0' * 16}/", TOKEN)[0] == 404
+
+
+def test_nothing_but_mlflows_own_pages_acts_as_this_server(jupyter: Server, pages: tuple[str, str]) -> None:
+    path, run_id = pages
+    _, page, headers = jupyter.raw("GET", path, TOKEN)
+    assert b"X-XSRFToken" in page
+    assert "sandbox" not in headers["content-security-policy"]
+    script = re.search(rb'src="(static-files/[^"]+\.js)"', page)
+    assert script is not None
+    status, _, headers = jupyter.raw("GET", f"{path}{script[1].decode()}", TOKEN)
+    assert (status, "sandbox" in headers["content-security-policy"]) == (200, False)
+    artifact = f"{path}get-artifact?path=evil.html&run_uuid={run_id}"
+    status, content, headers = jupyter.raw("GET", artifact, TOKEN)
+    assert (status, content) == (200, b"<script>alert(1)</script>")
+    assert headers["content-security-policy"].endswith("sandbox")
+    assert headers["content-disposition"].startswith("attachment")
+
+
+def test_the_same_pages_are_not_started_twice(jupyter: Server, pages: tuple[str, str]) -> None:
+    _, found, _ = jupyter.ask("POST", "mlops-magics/mlflow", TOKEN, {"at": "paged"})
+    assert found["url"].removeprefix(BASE) == pages[0]
 
 
 def test_what_lands_on_install_names_the_extension() -> None:

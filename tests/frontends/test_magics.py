@@ -108,14 +108,15 @@ def test_a_failed_magic_binds_nothing(shell: Any, greeting: Run) -> None:
         ("%mlops_greet {taable}", "NotFoundError: {taable} is not the name of a variable"),
     ],
 )
-def test_an_error_is_ours_and_two_lines(
+def test_an_error_is_ours_and_says_where_to_read_more(
     shell: Any, greeting: Run, capsys: pytest.CaptureFixture[str], line: str, told: str
 ) -> None:
     with pytest.raises(MLOpsError):  # not IPython's class, which nbval lets pass
         greeting(shell, line)
     out = _told(capsys)
     assert out.startswith(told)
-    assert len(out.strip().splitlines()) == 2
+    assert len(out.strip().splitlines()) == 3
+    assert out.strip().endswith("? %mlops_greet? shows all that it takes.")
 
 
 def test_the_variable_that_was_meant_is_suggested(shell: Any, greeting: Run) -> None:

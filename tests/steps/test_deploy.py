@@ -50,8 +50,12 @@ def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered
     assert (listed.name, listed.status, listed.version) == ("flights", "ready", "2")
     tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
     assert '"what": "deployed"' in tags["mlops.deployment.flights"]
-    book("%mlops_deploy flights --remove")
+    removed = book("%mlops_deploy flights --remove")
+    assert removed.undo == "%mlops_deploy flights/2"
+    assert "undo: %mlops_deploy flights/2" in str(removed)
     assert book("%mlops_deploy").endpoints == ()
+    assert book(removed.undo).version == "2"
+    book("%mlops_deploy flights --remove")
     tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
     assert '"what": "removed"' in tags["mlops.deployment.flights"]
     with pytest.raises(NotFoundError):

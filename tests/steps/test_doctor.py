@@ -1,11 +1,21 @@
+import contextlib
+import json
+import socket
+import ssl
 import subprocess
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from certificates import make
 
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.foundation.version import VERSION
 from mlops_magics.steps import doctor as module
 from mlops_magics.steps.doctor import Diagnosis, Finding, doctor
+from mlops_magics.targets.base import Endpoint
 from mlops_magics.tracking import runs
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.store import open_store
@@ -41,6 +51,89 @@ def test_versions_that_do_not_fit_are_named(project: Path, monkeypatch: pytest.M
     assert found(diagnosis, "pandas").remedy == "pip install 'pandas>=2.2'"
     assert found(diagnosis, "skops").told == "not installed"
     assert found(diagnosis, "ipython").outcome == "well"
+
+
+def extension(folder: Path, version: str) -> None:
+    place = folder / "labextensions" / "mlops-magics"
+    place.mkdir(parents=True)
+    (place / "package.json").write_text(json.dumps({"version": version}))
+
+
+def test_a_panel_of_another_release_is_named(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project
+    extension(tmp_path / "old", "0.0.1")
+    extension(tmp_path / "same", VERSION)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "old"))
+    finding = found(doctor(), "panel")
+    assert (finding.outcome, finding.told) == ("broken", f"version 0.0.1 beside {VERSION} in Python")
+    assert "reload the page" in finding.remedy
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "same"))
+    assert found(doctor(), "panel").outcome == "well"
+
+
+def test_mlflows_own_pages_are_looked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project
+    assert found(doctor(), "mlflow's pages").outcome == "well"
+    monkeypatch.setattr(module, "hindrance", lambda: ("None are there.", "pip install mlflow"))
+    assert found(doctor(), "mlflow's pages").remedy == "pip install mlflow"
+
+
+def endpoint(**changes: Any) -> Endpoint:
+    plain = Endpoint(
+        name="flights",
+        url="https://localhost:1",
+        model="flights",
+        version="1",
+        port=1,
+        pid=1,
+        started=0.0,
+        status="ready",
+        workers=1,
+    )
+    return replace(plain, **changes)
+
+
+def test_a_port_that_somebody_else_took_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(module, "_local", lambda _: (endpoint(status="down", port=port),))
+        finding = found(doctor(), "port")
+    assert finding.outcome == "broken"
+    assert f"{port} of flights" in finding.told
+    assert "--port" in finding.remedy
+    assert found(doctor(), "port").outcome == "well"
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(90, "well"), (5, "warning"), (-1, "broken")])
+def test_how_long_a_certificate_is_valid_is_asked_of_the_endpoint(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, outcome: str
+) -> None:
+    assert project
+    file, key = make(tmp_path, "localhost", days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                line, _ = listening.accept()
+                with line, context.wrap_socket(line, server_side=True) as shaken:
+                    shaken.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        live = endpoint(url=f"https://127.0.0.1:{port}", certificate=file)
+        monkeypatch.setattr(module, "_local", lambda _: (live,))
+        finding = found(doctor(), "certificate of flights")
+        thread.join(10)
+    assert finding.outcome == outcome
+    assert bool(finding.remedy) == (outcome != "well")
 
 
 def test_orphaned_runs_are_found_and_left_alone(store_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

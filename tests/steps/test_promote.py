@@ -133,13 +133,17 @@ def test_a_clearly_worse_model_does_not_replace_the_champion(book: Book, registe
 
 def test_rollback_brings_the_last_good_one_back(book: Book, registered_twice: ModelVersion) -> None:
     assert registered_twice
-    book('%mlops_promote flights --version 1 --to champion --reason "first"')
+    first = book('%mlops_promote flights --version 1 --to champion --reason "first"')
+    assert first.undo == ""  # the alias pointed nowhere before
     with pytest.raises(NotFoundError, match="no earlier champion"):
         book('%mlops_promote flights --rollback --reason "why not"')
     book("%mlops_evaluate flights/2 test --target late --against flights@champion")
-    assert book('%mlops_promote flights --to champion --reason "as good"').before == "1"
-    back = book('%mlops_promote flights --rollback --reason "complaints"')
+    promoted = book('%mlops_promote flights --to champion --reason "as good"')
+    assert promoted.before == "1"
+    assert promoted.undo == '%mlops_promote flights --to champion --rollback --reason "WHY"'
+    back = book(promoted.undo)
     assert (back.version, back.before, back.kind) == ("1", "2", "rollback")
+    assert back.undo == '%mlops_promote flights --to champion --version 2 --reason "WHY"'
     with pytest.raises(NotFoundError):
         book('%mlops_promote flights --rollback --reason "again"')
     assert book('%mlops_promote flights --version 2 --to champion --reason "fixed"').version == "2"

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.status import status
 
 Book = Callable[[str], Any]
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.2)
+    return true()
 
 
 def test_the_next_command_follows_the_road(book: Book, fit: Callable[..., Any]) -> None:
@@ -27,9 +35,19 @@ def test_the_next_command_follows_the_road(book: Book, fit: Callable[..., Any]) 
     book("%mlops_deploy flights@champion")
     try:
         assert following() == "%mlops_predict flights DATA"
+        book("%mlops_predict flights test")
+        told = wait_for(lambda: following() == "%mlops_monitor flights")  # the journal is written behind it
+        assert told, following()
+        book("%mlops_monitor flights")
+        assert following().startswith("%mlops_retrain flights --notebook NOTEBOOK")
+        shown = book("%mlops")
+        assert [stage.verb for stage in shown.road if not stage.done] == ["retrain"]
+        assert "road: ✓ track · ✓ evaluate · ✓ register · ✓ promote · ✓ deploy" in str(shown)
+        assert "%mlops_retrain? shows all that it takes." in str(shown)
         book("%mlops_register run flights")
         book('%mlops_promote flights --to champion --reason "second"')
-        assert "version 2 is not live yet" in following()
+        assert following() == "%mlops_deploy flights@champion"
+        assert "Version 2 is not live yet" in str(book("%mlops"))
     finally:
         book("%mlops_deploy flights --remove")
 

@@ -1,3 +1,4 @@
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,8 +7,9 @@ import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.foundation.settings import Settings
+from mlops_magics.frontends.magics import build
 from mlops_magics.steps.track import Leaderboard, Tracking, track
-from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.records import Failure, Run
 from mlops_magics.tracking.store import open_store
 
 Book = Callable[[str], Any]
@@ -71,6 +73,26 @@ def test_a_run_always_ends_in_the_right_status_and_the_error_goes_on(
     assert error.__name__ in text
     assert "abcdef123" not in text
     assert book("1 + 1") == 2
+
+
+def test_a_cell_that_fails_shows_its_run(
+    shell: Any, book: Book, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert book
+    failures: list[Failure] = []
+    monkeypatch.setattr(build, "_displayed", failures.append)
+    shell.run_cell("%%mlops_track --name bad\n1 / 0")
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    shown = failures[0]._repr_mimebundle_()[1]["mlops_magics"]
+    store = open_store(Settings.discover())
+    (stored,) = store.client.search_runs([store.experiment_id("e")])
+    assert (shown["type"], shown["transient"]) == ("Failure", True)
+    assert shown["ids"] == {
+        "run_id": stored.info.run_id,
+        "name": "bad",
+        "status": "FAILED",
+        "cell": f"{zlib.crc32(b'1 / 0'):08x}",
+    }
 
 
 def test_secrets_in_the_cell_reach_no_file_of_the_store(book: Book, store_file: Path) -> None:

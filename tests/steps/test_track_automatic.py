@@ -109,7 +109,9 @@ def test_cross_validation_and_search_are_one_run_each(auto: Book, tmp_path: Path
     assert "mlops/search.json" in newest.data.tags["mlflow.loggedArtifacts"]
 
 
-def test_a_cell_that_fails_after_fitting_is_a_failed_run(auto: Book, shell: Any, tmp_path: Path) -> None:
+def test_a_cell_that_fails_after_fitting_is_a_failed_run(
+    auto: Book, shell: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert auto
     result = shell.run_cell(FIT.format(c=1) + "\nraise ValueError('password=\"hunter22hunter\"')")
     assert isinstance(result.error_in_exec, ValueError)
@@ -121,6 +123,7 @@ def test_a_cell_that_fails_after_fitting_is_a_failed_run(auto: Book, shell: Any,
     assert "ValueError" in text
     assert "hunter22hunter" not in text
     shell.run_cell(FIT.format(c=1) + "\nraise KeyboardInterrupt")
+    assert "Run LogisticRegression was interrupted; its traceback is kept" in capsys.readouterr().out
     assert [run.info.status for run in _runs()] == ["KILLED", "FAILED"]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UsageError
 from mlops_magics.road import CELLS, VERBS, magic_name
 
 if TYPE_CHECKING:
@@ -137,12 +138,21 @@ class LineMagic:
 
     def __call__(self, line: str) -> Any:  # noqa: ANN401 - a Result, or the card that shows it
         """Read the line, call the step, keep the result under ``-o NAME``, and return it to be shown."""
-        with self._extension.recording.aside():
+        with self._extension.recording.aside(), self._helped():
             return self._called(line, self._extension.given())
 
     def getdoc(self) -> str:
         """Return what ``%mlops_<verb>?`` shows."""
         return self.signature.help()
+
+    @contextlib.contextmanager
+    def _helped(self) -> Iterator[None]:
+        """Let an error say where all that the verb takes is to be read."""
+        try:
+            yield
+        except MLOpsError as error:
+            error.more = error.more or f"{self._sign}{self.__name__}? shows all that it takes."
+            raise
 
     def _help(self) -> Any:  # noqa: ANN401 - a Help
         from mlops_magics.frontends.signature import Help
@@ -204,7 +214,7 @@ class CellMagic(LineMagic):
 
     def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
         """Compile the cell, and call the step, which executes it."""
-        with self._extension.recording.aside():
+        with self._extension.recording.aside(), self._helped():
             return self._called(line, {**self._extension.given(), "Body": lambda: self._body(line, cell)})
 
     def _body(self, line: str, cell: str) -> object:
@@ -229,8 +239,20 @@ class CellMagic(LineMagic):
                 body.run()
 
         return Body(
-            source, body.code, shell.user_ns, output.around(run), output.shown, recorder=recording.recorder
+            source,
+            body.code,
+            shell.user_ns,
+            output.around(run),
+            output.shown,
+            recorder=recording.recorder,
+            failed=_displayed,
         )
+
+
+def _displayed(failure: object) -> None:
+    from IPython.display import display
+
+    display(failure)
 
 
 def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported at load

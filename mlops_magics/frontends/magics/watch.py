@@ -108,7 +108,8 @@ class Watching:
         below = first.partition(" ")[0].strip() in _TRANSPARENT
         code = self._shell.transform_cell(rest if below else raw)
         source, names = source_of(self._shell, raw, "", settings), self._shell.user_ns
-        return Body(source, code, names, lambda: None, output.shown, recorder=self._recording.recorder)
+        recorder = self._recording.recorder
+        return Body(source, code, names, lambda: None, output.shown, recorder=recorder, failed=display)
 
     def _say(self, error: MLOpsError) -> None:
         """A store that fails must not fail the cell."""

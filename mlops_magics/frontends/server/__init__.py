@@ -16,6 +16,7 @@ def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - jupyt
     from mlops_magics.frontends.server.handlers import routes
     from mlops_magics.frontends.server.panel import Panel
 
-    panel = Panel(Path(server.root_dir).expanduser())
+    base_url = server.web_app.settings["base_url"]
+    panel = Panel(Path(server.root_dir).expanduser(), base_url)
     atexit.register(panel.close)
-    server.web_app.add_handlers(".*$", routes(server.web_app.settings["base_url"], panel))
+    server.web_app.add_handlers(".*$", routes(base_url, panel))

@@ -9,6 +9,7 @@ from mlops_magics.foundation.errors import UsageError
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.reading import desk_of
 from mlops_magics.steps.deploy import deploy as deploy_step
+from mlops_magics.tracking.pages import elsewhere
 
 
 def promote(here: Here, asked: Asked) -> Json:
@@ -52,8 +53,19 @@ def stop(here: Here, asked: Asked) -> Json:
     """Take an endpoint away."""
     here.opened()
     done = deploy_step(asked.text("name"), remove=True, settings=here.settings)
-    kept = ["Its journal stays."] if done.journal_stays else []
-    return {"what": f"{done.name} is stopped.", "notes": kept}
+    notes = ["Its journal stays."] if done.journal_stays else []
+    notes += [f"Undo: {done.undo}"] if done.undo else []
+    return {"what": f"{done.name} is stopped.", "notes": notes}
+
+
+def mlflow(here: Here, asked: Asked) -> Json:
+    """Start MLflow's own pages for the store, unless they run; a tracking server has its own."""
+    del asked
+    store = here.opened()
+    there = elsewhere(store.uri)
+    if there is not None:
+        return {"url": there, "outside": True}
+    return {"url": here.shelf.open(store), "outside": False}
 
 
 def _reason(asked: Asked) -> str:
@@ -71,4 +83,5 @@ WRITES: Final[dict[str, Callable[[Here, Asked], Json]]] = {
     "comment": comment,
     "deploy": deploy,
     "stop": stop,
+    "mlflow": mlflow,
 }

@@ -10,6 +10,7 @@ from typing import Any, Final
 from mlops_magics.foundation.errors import NotFoundError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.kept import Kept
+from mlops_magics.frontends.server.mlflow_shelf import Shelf
 from mlops_magics.tracking.store import Store
 
 LONGEST: Final = 2_000  # characters of anything that a page sends
@@ -26,6 +27,7 @@ class Here:
         store: The open store; None where its file is not there yet: looking makes none.
         stamp: How things are.
         kept: What was read before.
+        shelf: MLflow's own pages, as far as they were asked for.
     """
 
     root: Path
@@ -33,6 +35,7 @@ class Here:
     store: Store | None
     stamp: str
     kept: Kept
+    shelf: Shelf
 
     def opened(self) -> Store:
         """Return the store.

@@ -1,4 +1,4 @@
-"""The routes of the Jupyter server extension. All refuse by default: what lets in stands in one place."""
+"""The routes of the Jupyter server extension. All refuse by default: what lets in stands in ``guard.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 from jupyter_server.base.handlers import APIHandler
-from jupyter_server.utils import ensure_async, url_path_join
+from jupyter_server.utils import url_path_join
 from tornado import web
 
 from mlops_magics.foundation.errors import (
@@ -22,6 +22,8 @@ from mlops_magics.foundation.errors import (
 )
 from mlops_magics.foundation.version import VERSION
 from mlops_magics.frontends.server.asked import Asked
+from mlops_magics.frontends.server.guard import Guard
+from mlops_magics.frontends.server.mlflow_pages import PagesHandler
 from mlops_magics.frontends.server.panel import Panel
 
 READS: Final = (
@@ -35,39 +37,16 @@ READS: Final = (
     "endpoints",
     "alerts",
 )
-WRITES: Final = ("promote", "roll_back", "approve", "reject", "comment", "deploy", "stop")
+WRITES: Final = ("promote", "roll_back", "approve", "reject", "comment", "deploy", "stop", "mlflow")
 # A rule that says no is 409: 403 is for those who may not ask at all.
 _STATUS: Final = {UsageError: 400, NotFoundError: 404, RefusedError: 409, UnavailableError: 503}
 _FAILED: Final = ("Something went wrong in the Jupyter server.", "Its log has the details; then try again.")
-_DENIED: Final = 403
 
 
-class DeniedByDefault(APIHandler):
-    """Lets nobody in who is not logged in, comes from another page, or may not by the server's authorizer.
+class DeniedByDefault(Guard, APIHandler):
+    """A question or an act whose answer is JSON, from behind the guard."""
 
-    A subclass adds a method and is guarded; there is nothing that it could forget.
-    """
-
-    auth_resource = "mlops_magics"
     _track_activity = False  # a panel that looks every few seconds must not keep an idle server alive
-
-    async def prepare(self) -> None:  # type: ignore[override]
-        """Check who asks before any method runs.
-
-        Raises:
-            HTTPError: 403, whatever the reason.
-        """
-        try:
-            await super().prepare()
-        except web.HTTPError as error:
-            raise web.HTTPError(_DENIED) from error  # Jupyter says 404 to other origins
-        if self.request.method == "OPTIONS":
-            return
-        action = "read" if self.request.method in {"GET", "HEAD"} else "write"
-        if self.current_user is None or not await ensure_async(
-            self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
-        ):
-            raise web.HTTPError(_DENIED)
 
     async def done(self, pool: Executor, work: Callable[[], bytes]) -> None:
         """Do the work in a thread, and answer with what comes of it, or with what is wrong and what to do."""
@@ -153,6 +132,7 @@ def routes(base_url: str, panel: Panel) -> list[tuple[str, Any, dict[str, Any]]]
         (at("stamp"), StampHandler, {"panel": panel}),
         *((at(name), ReadHandler, {"panel": panel, "name": name}) for name in READS),
         *((at(name), WriteHandler, {"panel": panel, "name": name}) for name in WRITES),
+        (at(r"mlflow/([0-9a-f]+)/(.*)"), PagesHandler, {"shelf": panel.shelf}),
     ]
 
 

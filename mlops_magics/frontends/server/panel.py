@@ -11,6 +11,7 @@ import orjson
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.kept import Kept
+from mlops_magics.frontends.server.mlflow_shelf import Shelf
 from mlops_magics.frontends.server.places import settings_at, stamp
 from mlops_magics.tracking.store import Store, open_store, reconnect, sqlite_path
 
@@ -25,9 +26,11 @@ class Panel:
 
     Args:
         root: The folder that the server shows.
+        base_url: The path below which the server answers.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, base_url: str = "/") -> None:
+        self.shelf = Shelf(base_url)
         self._root = root.resolve()
         self._kept = Kept()
         self._stores: dict[Settings, tuple[tuple[int, int] | None, Store]] = {}
@@ -72,14 +75,15 @@ class Panel:
             self._kept.forget()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and MLflow's own pages."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._single.shutdown(wait=False)
+        self.shelf.close()
 
     def _here(self, asked: Asked) -> Here:
         settings = settings_at(self._root, asked.text("at", ""))
         now = stamp(settings)
-        return Here(self._root, settings, self._store(settings), now, self._kept)
+        return Here(self._root, settings, self._store(settings), now, self._kept, self.shelf)
 
     def _store(self, settings: Settings) -> Store | None:
         file = _file(settings)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mlops_magics.foundation.blocks import shown
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.version import VERSION
 from mlops_magics.frontends.server.alerts import ALERTS, Alert
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.places import LOOKED_BACK, endpoints
@@ -34,7 +35,8 @@ def stand(here: Here, asked: Asked) -> Json:
     """Say how things stand: the store, the experiment, what waits, what is live, and what comes next."""
     del asked
     if here.store is None:
-        return {"store": None, "experiment": None, "waiting": 0, "next": list(_START), "alerts": 0}
+        none: Json = {"store": None, "experiment": None, "waiting": 0, "alerts": 0, "road": []}
+        return none | {"next": list(_START), "version": VERSION}
     active = _active(here)
     found = status(settings=here.settings.with_(experiment=active))
     return {
@@ -43,6 +45,8 @@ def stand(here: Here, asked: Asked) -> Json:
         "waiting": len(Spool.of(here.settings)),
         "next": [found.next_step],
         "alerts": len(_alerts(here)),
+        "road": [asdict(stage) for stage in found.road],
+        "version": VERSION,
     }
 
 

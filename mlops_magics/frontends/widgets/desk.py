@@ -76,7 +76,8 @@ class StoreDesk:
 
     def _after(self, done: Promotion, version: str) -> View:
         what = f"{done.model}@{done.alias} is version {done.version} now."
-        remedy = f"It was version {done.before}." if done.before else "It is the first one."
+        back = " Roll back to undo this." if done.kind == "promotion" else ""
+        remedy = f"It was version {done.before}.{back}" if done.before else "It is the first one."
         return self.look(version, done.alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
 

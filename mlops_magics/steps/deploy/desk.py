@@ -226,7 +226,15 @@ class Desk:
         except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
             return Removal(name, stays, left)
         noted(self.store, version, endpoint, "removed")
-        return Removal(name, stays, left)
+        return Removal(name, stays, left, _again(endpoint))
+
+
+def _again(endpoint: Endpoint) -> str:
+    """Write the line that brings an endpoint back; other options that it had are for the user to add."""
+    served = f"@{endpoint.follows} --follow" if endpoint.follows else f"/{endpoint.version}"
+    name = "" if endpoint.name == endpoint.model else f" --name {endpoint.name}"
+    to = "" if endpoint.target == "local" else f" --to {endpoint.target}"
+    return f"%mlops_deploy {endpoint.model}{served}{name}{to}"
 
 
 def _alias(model: str | ModelVersion, to: str) -> str:

@@ -122,11 +122,15 @@ class Removal(Result):
         name: Its name.
         journal_stays: Whether it kept a journal, which is there still.
         left: The folder that is left, because it holds files of the user's own or changed ones.
+        undo: The line that brings it back; "" where it is not known what it served.
     """
 
     name: str
     journal_stays: bool = False
     left: str = ""
+    undo: str = ""
+
+    volatile: ClassVar[bool] = True
 
     def blocks(self) -> Iterable[Block]:
         """Say so."""
@@ -139,6 +143,8 @@ class Removal(Result):
             yield Note(
                 "Its journal stays until you delete it, and goes on when the endpoint is deployed again."
             )
+        if self.undo:
+            yield Note(f"undo: {self.undo}", "quiet")
 
 
 def _where(endpoint: Endpoint) -> str:

@@ -55,6 +55,16 @@ class Promotion(Result):
         passed = sum(gate.outcome == "pass" for gate in self.gates)
         facts = [("before", self.before), ("reason", self.reason), ("by", f"{self.who}{claimed}")]
         yield Facts([*facts, ("gates", f"{passed} passed")] if self.gates else facts)
+        if self.undo:
+            yield Note(f"undo: {self.undo}", "quiet")
+
+    @property
+    def undo(self) -> str:
+        """The line that takes this back; "" where nothing moved or the alias pointed nowhere before."""
+        if self.before is None or self.kind == "unchanged":
+            return ""
+        again = "--rollback" if self.kind == "promotion" else f"--version {self.before}"
+        return f'%mlops_promote {self.model} --to {self.alias} {again} --reason "WHY"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlops_magics.lineage.recorder import Recorder
 from mlops_magics.tracking.provenance import Source
+from mlops_magics.tracking.records import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Body:
         run: Executes it in the namespace; what it raises goes on.
         shown: Returns what it has shown; None where nobody looks.
         recorder: What saw the cells before it; None where nothing did.
+        failed: Is told of the run of a cell that fails: what it raises goes on, and returns nothing.
     """
 
     source: Source
@@ -45,6 +47,7 @@ class Body:
     run: Callable[[], None]
     shown: Callable[[], Shown] | None = None
     recorder: Recorder | None = None
+    failed: Callable[[Failure], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from mlops_magics.steps.track.place import Link, Place
 from mlops_magics.steps.track.reuse import keep
 from mlops_magics.tracking import identity, runs
 from mlops_magics.tracking.drafts import KEY, OFFLINE, Draft, write
-from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.records import Failure, Run
 from mlops_magics.tracking.searches import Cell
 
 _UNNAMED = "cell"  # a run that fitted no model and was given no name
@@ -121,7 +121,11 @@ class Opening:
         with contextlib.suppress(MLOpsError):  # the cell's own error matters more
             seen, draft = self._seen(), self._named(kind)
             tags = {**draft.tags, **seen.tags}
-            self._committed(draft.with_(status=status, tags=tags, files=files, kept=seen.files), None)
+            draft = draft.with_(status=status, tags=tags, files=files, kept=seen.files)
+            run_id, _ = self._committed(draft, None)
+            body = self.start.body
+            if body.failed is not None:
+                body.failed(Failure(run_id, draft.name, status, body.source.mark))
 
     def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...], why: str = "") -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.

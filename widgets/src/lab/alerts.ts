@@ -1,7 +1,8 @@
 // The section of alerts: what asks for attention, why, and the way there.
 
 import { fill, h } from "../cards/dom";
-import { button, type Host, line, type Section, type SectionName } from "./parts";
+import { button, type Host, line, none, type Section, type SectionName } from "./parts";
+import { trans } from "./words";
 
 interface Alert {
   tone: "broken" | "warning";
@@ -15,7 +16,7 @@ const SECTIONS = new Set<string>(["runs", "models", "endpoints"]);
 
 export class Alerts implements Section {
   readonly element = h("div", { class: "mlp-alerts" });
-  readonly hint = "Search alerts";
+  readonly hint = trans.__("Search alerts");
 
   constructor(private readonly host: Host) {}
 
@@ -27,8 +28,13 @@ export class Alerts implements Section {
     if (this.element.dataset["shown"] === text) return;
     this.element.dataset["shown"] = text;
     if (fitting.length) return fill(this.element, h("ul", {}, ...fitting.map((one) => h("li", { class: "mlp-alert" }, ...this.contents(one)))));
-    const calm = alerts.length ? `None of ${alerts.length} fits.` : "Nothing asks for your attention.";
-    fill(this.element, h("p", { class: "mlp-quiet mlp-none" }, calm), ...(alerts.length ? [] : [h("div", { class: "mlp-lesson" }, h("p", {}, "Looked at are the endpoints, the aliases of all models, and runs that wait for the store. This looks closer:"), line(this.host, "%mlops_doctor"))]));
+    if (alerts.length) return fill(this.element, none(alerts.length));
+    const looked = trans.__("Looked at are the endpoints, the aliases of all models, and runs that wait for the store. This looks closer:");
+    fill(
+      this.element,
+      h("p", { class: "mlp-quiet mlp-none" }, trans.__("Nothing asks for your attention.")),
+      h("div", { class: "mlp-lesson" }, h("p", {}, looked), line(this.host, "%mlops_doctor")),
+    );
   }
 
   open(): void {
@@ -38,7 +44,7 @@ export class Alerts implements Section {
   private contents(one: Alert): HTMLElement[] {
     const bad = one.tone === "broken";
     const remedy = one.remedy.startsWith("%") ? line(this.host, one.remedy) : h("p", { class: "mlp-quiet" }, one.remedy);
-    const there = one.name && SECTIONS.has(one.part) ? [button(`Open ${one.name}`, () => this.host.show(one.part as SectionName, one.name), "mlp-link")] : [];
-    return [h("p", {}, h("strong", { class: bad ? "mlp-bad" : "mlp-warn" }, bad ? "✗ Broken: " : "! Warning: "), one.what), remedy, ...there];
+    const there = one.name && SECTIONS.has(one.part) ? [button(trans.__("Open %1", one.name), () => this.host.show(one.part as SectionName, one.name), "mlp-link")] : [];
+    return [h("p", {}, h("strong", { class: bad ? "mlp-bad" : "mlp-warn" }, bad ? trans.__("✗ Broken: ") : trans.__("! Warning: ")), one.what), remedy, ...there];
   }
 }

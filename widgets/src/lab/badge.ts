@@ -6,6 +6,7 @@ import { h } from "../cards/dom";
 import type { CodeCell, Notebook, Tracker } from "./jupyter";
 import { crc } from "./crc";
 import { mark } from "./parts";
+import { trans } from "./words";
 
 interface Ids {
   run_id?: string;
@@ -85,15 +86,16 @@ export class Badges {
 
   private made({ run_id = "", name, status = "FINISHED", metric }: Ids, stale: boolean): HTMLElement {
     const [sign, tone, word] = mark(status);
-    const edited = stale ? "edited since" : "";
-    const title = `Run ${name ?? run_id.slice(0, 8)}: ${[word, metric, edited].filter(Boolean).join(", ")}. Open it in the MLOps panel.`;
+    const edited = stale ? trans.__("edited since") : "";
+    const facts = [word, metric, edited].filter(Boolean).join(", ");
+    const title = trans.__("Run %1: %2. Open it in the MLOps panel.", name ?? run_id.slice(0, 8), facts);
     const badge = h(
       "button",
       { type: "button", class: `mlp-badge${stale ? " mlp-stale" : ""}`, title, "aria-label": title },
       h("span", { class: tone }, sign),
       h("bdi", {}, ` ${name ?? run_id.slice(0, 8)}`),
       metric ? h("span", { class: "mlp-quiet" }, ` ${metric}`) : null,
-      stale ? h("span", { class: "mlp-warn" }, " edited since") : null,
+      stale ? h("span", { class: "mlp-warn" }, ` ${edited}`) : null,
     );
     badge.addEventListener("click", () => this.open(run_id));
     return h("div", { class: "mlp mlp-badge-row" }, badge);
@@ -104,7 +106,7 @@ function idsOf(cell: CodeCell): Ids | undefined {
   const outputs = cell.model.outputs;
   for (let at = (outputs?.length ?? 0) - 1; at >= 0; at--) {
     const about = outputs?.get(at).metadata["mlops_magics"] as { type?: unknown; ids?: Ids } | undefined;
-    if (about?.type === "Run") return about.ids;
+    if (about?.type === "Run" || about?.type === "Failure") return about.ids;
   }
   return undefined;
 }

@@ -2,6 +2,7 @@
 
 import type { Model, Request, Version, View } from "../cards/model";
 import { type Rest, refused } from "./rest";
+import { trans } from "./words";
 
 type Answer = Partial<View>;
 
@@ -9,7 +10,7 @@ const READS: Partial<Record<Request["do"], string>> = { select: "model", refresh
 
 export class ServerDesk implements Model {
   /** Instead of what a card says of a kernel that does not answer. */
-  readonly slow = { what: "The server has not answered yet.", remedy: "It may be reading the version's files." };
+  readonly slow = { what: trans.__("The server has not answered yet."), remedy: trans.__("It may be reading the version's files.") };
   private state: Partial<Omit<View, "versions">> | undefined;
   private versions: Version[] | undefined;
   private readonly heard = new Map<string, Set<() => void>>();
@@ -65,7 +66,7 @@ export class ServerDesk implements Model {
     const shown: Answer = { ...this.state, ...(this.versions && { versions: this.versions }) };
     const of_act = new Set(["message", "busy", "click", "details"]);
     const same = Object.entries(answer).every(([name, value]) => of_act.has(name) || JSON.stringify(value) === JSON.stringify(shown[name as keyof Answer]));
-    const message = { tone: "plain" as const, what: "The registry was changed elsewhere.", remedy: "This is how it stands now." };
+    const message = { tone: "plain" as const, what: trans.__("The registry was changed elsewhere."), remedy: trans.__("This is how it stands now.") };
     this.take(same ? {} : { ...answer, message }, click);
   }
 

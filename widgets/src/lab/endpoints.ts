@@ -3,7 +3,8 @@
 import { fill, h } from "../cards/dom";
 import { shown } from "../cards/shown";
 import { copy } from "../cards/text";
-import { Asking, ago, button, type Host, lesson, type Section } from "./parts";
+import { Asking, ago, button, copied, type Host, lesson, none, type Section } from "./parts";
+import { HERE, number, parted, trans } from "./words";
 
 interface Endpoint {
   name: string;
@@ -19,18 +20,18 @@ interface Endpoint {
   traffic: { requests: number; seconds: number; refused: number; p99: number | null } | null;
 }
 
-const STATUS: Record<string, [mark: string, tone: string, word: string]> = {
-  ready: ["●", "mlp-good", "ready"],
-  starting: ["◐", "mlp-quiet", "starting"],
-  stopping: ["◐", "mlp-quiet", "stopping"],
-  failed: ["✗", "mlp-bad", "failed"],
-  down: ["✗", "mlp-bad", "down"],
-  elsewhere: ["○", "mlp-quiet", "on another machine"],
+const STATUS: Record<string, [mark: string, tone: string, word: () => string]> = {
+  ready: ["●", "mlp-good", () => trans.__("ready")],
+  starting: ["◐", "mlp-quiet", () => trans.__("starting")],
+  stopping: ["◐", "mlp-quiet", () => trans.__("stopping")],
+  failed: ["✗", "mlp-bad", () => trans.__("failed")],
+  down: ["✗", "mlp-bad", () => trans.__("down")],
+  elsewhere: ["○", "mlp-quiet", () => trans.__("on another machine")],
 };
 
 export class Endpoints implements Section {
   readonly element = h("div", { class: "mlp-endpoints" });
-  readonly hint = "Search endpoints";
+  readonly hint = trans.__("Search endpoints");
   private readonly made = new Map<string, { element: HTMLElement; signature: string }>();
 
   constructor(private readonly host: Host) {}
@@ -41,7 +42,7 @@ export class Endpoints implements Section {
     const fitting = endpoints.filter((one) => wanted.every((word) => `${one.name} ${one.model} ${one.status}`.toLowerCase().includes(word)));
     if (!fitting.length) {
       this.made.clear();
-      return fill(this.element, endpoints.length ? h("p", { class: "mlp-quiet mlp-none" }, `None of ${endpoints.length} fits.`) : this.nothing());
+      return fill(this.element, endpoints.length ? none(endpoints.length) : this.nothing());
     }
     const cards = fitting.map((one) => this.card(one));
     if (cards.some((card, at) => card !== this.element.children[at]) || cards.length !== this.element.childElementCount) fill(this.element, ...cards);
@@ -54,7 +55,8 @@ export class Endpoints implements Section {
   }
 
   private nothing(): HTMLElement {
-    return lesson(this.host, "Nothing is live here yet. A model's champion becomes an endpoint, guarded by a token, with one line:", "%mlops_deploy MODEL@champion");
+    const what = trans.__("Nothing is live here yet. A model's champion becomes an endpoint, guarded by a token:");
+    return lesson(this.host, what, ...this.host.lines(["promote", "deploy"], "%mlops_deploy MODEL@champion"));
   }
 
   /** The facts may change each few seconds; the buttons stay, with the focus and whatever they ask. */
@@ -75,35 +77,35 @@ export class Endpoints implements Section {
   }
 
   private facts(one: Endpoint): HTMLElement[] {
-    const [sign, tone, word] = STATUS[one.status] ?? ["?", "mlp-quiet", one.status];
-    const workers = one.workers === 1 ? "1 process" : `${one.workers} processes`;
+    const [sign, tone, word] = STATUS[one.status] ?? ["?", "mlp-quiet", () => one.status];
+    const workers = trans._n("%1 process", "%1 processes", one.workers);
     return [
-      h("div", { class: "mlp-row-name" }, h("strong", { role: "heading", "aria-level": "3" }, h("bdi", {}, one.name)), h("span", { class: tone }, `${sign} ${word}`)),
-      h("div", {}, `${one.model} version ${one.version}`, h("span", { class: "mlp-quiet" }, one.follows ? ` · follows ${one.follows}` : "")),
+      h("div", { class: "mlp-row-name" }, h("strong", { role: "heading", "aria-level": "3" }, h("bdi", {}, one.name)), h("span", { class: tone }, `${sign} ${word()}`)),
+      h("div", {}, trans.__("%1 version %2", one.model, one.version), h("span", { class: "mlp-quiet" }, one.follows ? " · " + trans.__("follows %1", one.follows) : "")),
       ...(one.traffic && one.status === "ready" ? [h("div", { class: "mlp-rate" }, rate(one.traffic))] : []),
-      h("div", { class: "mlp-quiet" }, one.status === "ready" ? `${workers} · since ${ago(one.started * 1000)}` : ""),
-      ...(one.beside ? [h("div", {}, `Beside it: ${one.beside}`)] : []),
+      h("div", { class: "mlp-quiet" }, one.status === "ready" ? [workers, trans.__("started %1", ago(one.started * 1000))].join(" · ") : ""),
+      ...(one.beside ? [h("div", {}, trans.__("Beside it: %1", one.beside))] : []),
       ...(one.remark ? [h("div", { class: "mlp-bad" }, one.remark)] : []),
     ];
   }
 
   private acts(one: Endpoint): HTMLElement {
-    const question = [h("p", {}, "Stop ", h("strong", {}, one.name), "? What is under way is finished; whoever asks after that gets no answer.")];
+    const question = [h("p", {}, ...parted(trans.__("Stop %1? What is under way is finished; whoever asks after that gets no answer.", HERE), h("strong", {}, one.name)))];
     const act = (): Promise<{ what: string; notes: string[] }> => this.host.rest.write("stop", { name: one.name });
     return h(
       "div",
       { class: "mlp-acts" },
-      button("Copy URL", async () => this.host.tell("good", (await copy(`${one.url}/invocations`, this.element)) ? "Copied." : "The browser did not allow copying.")),
-      button("Predict", async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`)), "mlp-plain", { title: "Put the line that asks it into the notebook" }),
-      new Asking(this.host, "Stop…", question, "Stop it", act, `Stopping ${one.name}…`).element,
+      button(trans.__("Copy URL"), async () => this.host.tell("good", copied(await copy(`${one.url}/invocations`, this.element)))),
+      button(trans.__("Predict"), async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`)), "mlp-plain", { title: trans.__("Put the line that asks it into the notebook") }),
+      new Asking(this.host, trans.__("Stop…"), question, trans.__("Stop it"), act, trans.__("Stopping %1…", one.name)).element,
     );
   }
 }
 
 function rate({ requests, seconds, refused, p99 }: NonNullable<Endpoint["traffic"]>): string {
-  if (!requests) return "no requests in 5 min";
-  const words = [`${shown(Number((requests / seconds).toPrecision(2)))} requests/s`];
-  if (p99 !== null) words.push(`p99 ${shown(Number(p99.toPrecision(2)))} ms`);
-  if (refused) words.push(`${refused.toLocaleString("en-US")} refused`);
+  if (!requests) return trans.__("no requests in 5 min");
+  const words = [trans.__("%1 requests/s", shown(Number((requests / seconds).toPrecision(2))))];
+  if (p99 !== null) words.push(trans.__("p99 %1 ms", shown(Number(p99.toPrecision(2)))));
+  if (refused) words.push(trans.__("%1 refused", number(refused)));
   return words.join(" · ");
 }

@@ -9,6 +9,7 @@ export interface LuminoWidget {
   id: string;
   readonly node: HTMLElement;
   readonly isVisible: boolean;
+  readonly isDisposed: boolean;
   readonly title: { label: string; caption: string; icon: unknown; closable: boolean };
   addClass(name: string): void;
 }
@@ -112,6 +113,7 @@ export interface Modules {
   readonly launcher?: { readonly ILauncher: Token };
   readonly statusbar?: { readonly IStatusBar: Token };
   readonly files?: { readonly IDefaultFileBrowser?: Token };
+  readonly translation?: { readonly ITranslator: Token };
 }
 
 export interface Plugin {

@@ -2,11 +2,11 @@
 
 import promotion from "../cards/promote";
 import { fill, h, say } from "../cards/dom";
-import { plural } from "../cards/shown";
 import { name as nameOf } from "../cards/text";
 import { ServerDesk } from "./desk";
 import { type Item, List } from "./list";
-import { Asking, button, chips, type Host, lesson, type Section } from "./parts";
+import { Asking, button, chips, type Host, lesson, none, type Section } from "./parts";
+import { HERE, number, parted, trans } from "./words";
 
 interface Model {
   name: string;
@@ -23,9 +23,9 @@ const ORDER = ["champion", "challenger", "candidate"];
 
 export class Models implements Section {
   readonly element: HTMLElement;
-  readonly hint = "Search models and aliases";
+  readonly hint = trans.__("Search models and aliases");
   private readonly count = h("div", { class: "mlp-quiet mlp-count" });
-  private readonly list = new List("Models", (name) => this.host.show("models", name));
+  private readonly list = new List(trans.__("Models"), (name) => this.host.show("models", name));
   private readonly more = button("", () => this.readMore(), "mlp-link");
   private readonly empty = h("div", {});
   private readonly overview = h("div", {}, this.count, this.list.element, this.more, this.empty);
@@ -56,7 +56,7 @@ export class Models implements Section {
     this.opened = key;
     this.overview.hidden = key !== "";
     this.detail.hidden = key === "";
-    if (key && key !== back) fill(this.detail, this.bar(key), h("p", { class: "mlp-quiet" }, "Reading the versions…"));
+    if (key && key !== back) fill(this.detail, this.bar(key), h("p", { class: "mlp-quiet" }, trans.__("Reading the versions…")));
     else if (!key && back) this.list.focus(back);
   }
 
@@ -84,20 +84,21 @@ export class Models implements Section {
     const page = this.page;
     if (!page) return;
     this.list.update(this.models.map(item));
-    say(this.count, this.search && page.total ? `${page.count.toLocaleString("en-US")} of ${plural(page.total, "model")}` : "");
+    say(this.count, this.search && page.total ? trans._n("%2 of %3 model", "%2 of %3 models", page.total, number(page.count), number(page.total)) : "");
     const left = page.count - this.models.length;
     this.more.hidden = left <= 0;
-    say(this.more, `Show more (${left.toLocaleString("en-US")} further down)`);
+    say(this.more, trans.__("Show more (%1 further down)", number(left)));
     fill(this.empty, ...(this.models.length ? [] : [this.nothing(page.total)]));
   }
 
   private nothing(total: number): HTMLElement {
-    if (total) return h("p", { class: "mlp-quiet mlp-none" }, `None of ${plural(total, "model")} fits.`);
-    return lesson(this.host, "No models yet. A run that was evaluated becomes the first version of one:", "%mlops_evaluate run test --target COLUMN", "%mlops_register run NAME");
+    if (total) return none(total);
+    const what = trans.__("No models yet. A run that was evaluated becomes the first version of one:");
+    return lesson(this.host, what, ...this.host.lines(["evaluate", "register"], "%mlops_evaluate run test --target COLUMN", "%mlops_register run NAME"));
   }
 
   private bar(name: string): HTMLElement {
-    return h("div", { class: "mlp-bar" }, button("←", () => this.host.show("models"), "mlp-icon", { "aria-label": "Back to the models", title: "Back to the models" }), h("span", { class: "mlp-quiet" }, "Models"), h("span", { class: "mlp-unseen" }, name));
+    return h("div", { class: "mlp-bar" }, button("←", () => this.host.show("models"), "mlp-icon", { "aria-label": trans.__("Back to the models"), title: trans.__("Back to the models") }), h("span", { class: "mlp-quiet" }, trans.__("Models")), h("span", { class: "mlp-unseen" }, name));
   }
 
   /** The card looks after itself while it is open: only another model makes another one. */
@@ -125,17 +126,17 @@ export class Models implements Section {
     const words = JSON.stringify(holders);
     if (place.dataset["shown"] === words || place.contains(document.activeElement)) return;
     place.dataset["shown"] = words;
-    fill(place, ...aliases.filter((alias) => alias !== "candidate").map((alias) => this.deploying(model, alias)), aliases.includes("champion") ? null : h("p", { class: "mlp-quiet" }, "Promote a version to champion, then it can be deployed from here."));
+    fill(place, ...aliases.filter((alias) => alias !== "candidate").map((alias) => this.deploying(model, alias)), aliases.includes("champion") ? null : h("p", { class: "mlp-quiet" }, trans.__("Promote a version to champion, then it can be deployed from here.")));
   }
 
   private deploying(model: string, alias: string): HTMLElement {
     const follow = h("input", { type: "checkbox" });
     const question = [
-      h("p", {}, "Serve ", h("strong", {}, `${model}@${alias}`), " behind a token at an address of the machine that JupyterLab runs on?"),
-      h("label", { class: "mlp-check" }, follow, ` Follow ${alias}: where it points to another version, that one takes over`),
+      h("p", {}, ...parted(trans.__("Serve %1 behind a token at an address of the machine that JupyterLab runs on?", HERE), h("strong", {}, `${model}@${alias}`))),
+      h("label", { class: "mlp-check" }, follow, " " + trans.__("Follow %1: where it points to another version, that one takes over", alias)),
     ];
     const act = (): Promise<{ what: string; notes: string[] }> => this.host.rest.write("deploy", { model: `${model}@${alias}`, follow: follow.checked });
-    return new Asking(this.host, `Deploy ${alias}…`, question, "Deploy", act, `Deploying ${model}@${alias}: it is checked, loaded and tried…`).element;
+    return new Asking(this.host, trans.__("Deploy %1…", alias), question, trans.__("Deploy"), act, trans.__("Deploying %1: it is checked, loaded and tried…", `${model}@${alias}`)).element;
   }
 }
 
@@ -145,7 +146,7 @@ function item({ name, aliases }: Model): Item {
   return {
     key: name,
     signature: words.join("\n"),
-    make: () => [h("span", { class: "mlp-row-name" }, h("strong", {}, nameOf(name, 40))), h("span", { class: "mlp-row-name" }, ...(words.length ? chips(words) : [h("span", { class: "mlp-quiet" }, "no aliases")]))],
+    make: () => [h("span", { class: "mlp-row-name" }, h("strong", {}, nameOf(name, 40))), h("span", { class: "mlp-row-name" }, ...(words.length ? chips(words) : [h("span", { class: "mlp-quiet" }, trans.__("no aliases"))]))],
   };
 }
 

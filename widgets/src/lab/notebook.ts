@@ -3,6 +3,7 @@
 import { copy } from "../cards/text";
 import type { App, Modules, Tracker } from "./jupyter";
 import template from "./template.json";
+import { trans } from "./words";
 
 /** The folder that is worked in, from the server's root: the notebook's, else the file browser's. */
 export function folder(tracker: Tracker, browsed: () => string): string {
@@ -14,11 +15,11 @@ export function folder(tracker: Tracker, browsed: () => string): string {
 /** Put code into a new cell below the active one; where no notebook is open, on the clipboard. */
 export async function insert({ notebook }: Modules, tracker: Tracker, code: string): Promise<string> {
   const open = tracker.currentWidget;
-  if (!open) return (await copy(code, document.body.appendChild(document.createElement("span")))) ? "No notebook is open: the line is on the clipboard." : "Open a notebook first.";
+  if (!open) return (await copy(code, document.body.appendChild(document.createElement("span")))) ? trans.__("No notebook is open: the line is on the clipboard.") : trans.__("Open a notebook first.");
   notebook.NotebookActions.insertBelow(open.content);
   const cell = open.content.activeCell as unknown as { model: { sharedModel: { setSource(text: string): void } } } | null;
   cell?.model.sharedModel.setSource(code);
-  return "It is in a new cell of the notebook.";
+  return trans.__("It is in a new cell of the notebook.");
 }
 
 /** Make a notebook of the template in a folder, and open it. */

@@ -10,18 +10,31 @@ import { Models } from "./models";
 import { button, type Host, type Section, type SectionName, trouble } from "./parts";
 import { type Rest, refused } from "./rest";
 import { Runs } from "./runs";
+import { trans } from "./words";
 
 export interface Standing {
   store: string | null;
   experiment: string | null;
   waiting: number;
   next: string[];
+  /** The stages of the road, each with the line that does it. */
+  road?: { verb: string; done: boolean; line: string; why: string }[];
   alerts: number;
+  /** The release on the server's side. */
+  version?: string;
 }
 
-type Outside = Pick<Host, "insert" | "openNotebook" | "newNotebook">;
+declare const LAB_VERSION: string; // the release that this was built for
 
-const TITLES: Record<SectionName, string> = { runs: "Runs", models: "Models", endpoints: "Endpoints", alerts: "Alerts" };
+type Outside = Pick<Host, "insert" | "openNotebook" | "newNotebook" | "openMlflow">;
+
+const TITLES: Record<SectionName, () => string> = {
+  runs: () => trans.__("Runs"),
+  models: () => trans.__("Models"),
+  endpoints: () => trans.__("Endpoints"),
+  alerts: () => trans.__("Alerts"),
+};
+const NAME = "MLOps"; // a name: it is not translated
 const TYPING = 250; // ms after the last key before the search is asked
 
 export class Panel implements Host {
@@ -42,6 +55,7 @@ export class Panel implements Host {
   private typing = 0;
   private turn = 0;
   private seconds = 5;
+  private road: NonNullable<Standing["road"]> = [];
 
   constructor(
     readonly rest: Rest,
@@ -49,13 +63,13 @@ export class Panel implements Host {
     private readonly stood: (standing: Standing | null) => void,
   ) {
     this.sections = { runs: new Runs(this), models: new Models(this), endpoints: new Endpoints(this), alerts: new Alerts(this) };
-    const list = h("div", { role: "tablist", class: "mlp-tabs", "aria-label": "Parts of the panel" });
+    const list = h("div", { role: "tablist", class: "mlp-tabs", "aria-label": trans.__("Parts of the panel") });
     const panels = (Object.keys(TITLES) as SectionName[]).map((name) => this.tab(name, list));
     list.addEventListener("keydown", (event) => this.steer(event));
     this.element = h(
       "div",
-      { class: "mlp mlp-lab", role: "region", "aria-label": "MLOps" },
-      h("div", { class: "mlp-head" }, h("div", { class: "mlp-title" }, h("strong", { class: "mlp-name", role: "heading", "aria-level": "2" }, "MLOps"), this.store), button("↻", () => this.refresh(), "mlp-icon", { "aria-label": "Refresh", title: "Refresh" })),
+      { class: "mlp mlp-lab", role: "region", "aria-label": NAME },
+      h("div", { class: "mlp-head" }, h("div", { class: "mlp-title" }, h("strong", { class: "mlp-name", role: "heading", "aria-level": "2" }, NAME), this.store), this.tools()),
       list,
       h("div", { class: "mlp-search" }, this.search),
       h("div", { class: "mlp-room" }, this.wrong, ...panels),
@@ -89,6 +103,15 @@ export class Panel implements Host {
 
   newNotebook(): Promise<void> {
     return this.outside.newNotebook();
+  }
+
+  openMlflow(): Promise<void> {
+    return this.outside.openMlflow();
+  }
+
+  lines(verbs: string[], ...otherwise: string[]): string[] {
+    const left = this.road.filter(({ verb, done }) => verbs.includes(verb) && !done).map(({ line }) => line);
+    return left.length ? left : otherwise;
   }
 
   /** How often a stamp is asked for; 0 for never. */
@@ -135,12 +158,13 @@ export class Panel implements Host {
     const turn = ++this.turn;
     const { element } = this.sections[this.current];
     element.setAttribute("aria-busy", "true");
-    if (!element.textContent) this.tell("plain", "Reading the store…");
+    const reading = trans.__("Reading the store…");
+    if (!element.textContent) this.tell("plain", reading);
     try {
       await Promise.all([this.standing(), this.sections[this.current].refresh(this.search.value.trim())]);
       if (turn !== this.turn) return;
       fill(this.wrong);
-      if (this.status.textContent === "Reading the store…") fill(this.status);
+      if (this.status.textContent === reading) fill(this.status);
     } catch (error) {
       if (turn !== this.turn) return;
       fill(this.status);
@@ -163,9 +187,24 @@ export class Panel implements Host {
     }
   }
 
+  private tools(): HTMLElement {
+    const mlflow = trans.__("Open MLflow's own pages in a tab");
+    return h(
+      "div",
+      { class: "mlp-tools" },
+      button("MLflow", () => this.openMlflow().catch((error: unknown) => this.failed(error)), "mlp-copy", { "aria-label": mlflow, title: mlflow }),
+      button("↻", () => this.refresh(), "mlp-icon", { "aria-label": trans.__("Refresh"), title: trans.__("Refresh") }),
+    );
+  }
+
+  failed(error: unknown): void {
+    const { what, remedy } = refused(error);
+    this.tell("bad", what, remedy);
+  }
+
   private tab(name: SectionName, list: HTMLElement): HTMLElement {
     const count = h("span", { class: "mlp-badge-count" });
-    const made = h("button", { type: "button", role: "tab", id: `${this.id}-${name}`, "aria-controls": `${this.id}-${name}-panel` }, TITLES[name], count);
+    const made = h("button", { type: "button", role: "tab", id: `${this.id}-${name}`, "aria-controls": `${this.id}-${name}-panel` }, TITLES[name](), count);
     const panel = h("div", { role: "tabpanel", id: `${this.id}-${name}-panel`, "aria-labelledby": `${this.id}-${name}` }, this.sections[name].element);
     made.addEventListener("click", () => this.show(name));
     list.append(made);
@@ -198,18 +237,24 @@ export class Panel implements Host {
     this.tabs.get(name)?.button.focus();
   }
 
-  private head({ store, waiting, next, alerts }: Standing): void {
-    say(this.store, [store ?? "no store yet", waiting ? `${waiting} waiting` : ""].filter(Boolean).join(" · "));
+  private head({ store, waiting, next, alerts, version = LAB_VERSION, road = [] }: Standing): void {
+    this.road = road;
+    if (version !== LAB_VERSION) {
+      const what = trans.__("The panel is of release %1, the server's side of %2.", LAB_VERSION, version);
+      this.tell("bad", what, trans.__("Start JupyterLab again, and reload the page."));
+    }
+    say(this.store, [store ?? trans.__("no store yet"), waiting ? trans.__("%1 waiting", String(waiting)) : ""].filter(Boolean).join(" · "));
     const tab = this.tabs.get("alerts");
     if (tab) {
       say(tab.count, alerts ? String(alerts) : "");
-      tab.button.setAttribute("aria-label", alerts ? `Alerts, ${alerts}` : "Alerts");
+      tab.button.setAttribute("aria-label", alerts ? trans.__("Alerts, %1", String(alerts)) : trans.__("Alerts"));
     }
     const [only] = store === null ? [] : next;
     if (this.next.dataset["shown"] === (only ?? "")) return;
     this.next.dataset["shown"] = only ?? "";
-    const put = button("Insert", async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": "Insert the next command" });
-    fill(this.next, ...(only ? [h("span", { class: "mlp-quiet" }, "Next "), h("code", {}, only), ...(only.startsWith("%") ? [put] : [])] : []));
+    const why = road.find(({ line }) => line === only)?.why;
+    const put = button(trans.__("Insert"), async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": trans.__("Insert the next command") });
+    fill(this.next, ...(only ? [h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", { title: why }, only), ...(only.startsWith("%") ? [put] : [])] : []));
   }
 
   private watch(): void {

@@ -3,6 +3,7 @@
 import { fill, h } from "../cards/dom";
 import type { Rest } from "./rest";
 import { type Refused, refused } from "./rest";
+import { number, trans } from "./words";
 
 /** What the panel asks of the application around it. */
 export interface Host {
@@ -11,6 +12,10 @@ export interface Host {
   insert(code: string): Promise<string>;
   openNotebook(path: string): Promise<void>;
   newNotebook(): Promise<void>;
+  /** MLflow's own pages, in a tab. */
+  openMlflow(): Promise<void>;
+  /** The lines of the road's stages that are not done, with the names that are there; others where none is known. */
+  lines(verbs: string[], ...otherwise: string[]): string[];
   /** Say in the panel's status how something went. */
   tell(tone: "good" | "bad" | "plain", what: string, remedy?: string): void;
   /** Show a thing in its section. */
@@ -44,8 +49,18 @@ export function chips(names: string[]): HTMLElement[] {
 
 /** A line of code with a button that puts it into the notebook. */
 export function line(host: Host, code: string): HTMLElement {
-  const put = button("Insert", async () => host.tell("good", await host.insert(code)), "mlp-copy", { "aria-label": `Insert ${code}` });
+  const put = button(trans.__("Insert"), async () => host.tell("good", await host.insert(code)), "mlp-copy", { "aria-label": trans.__("Insert %1", code) });
   return h("div", { class: "mlp-line" }, h("code", {}, code), put);
+}
+
+/** Things are there, and the search finds none of them. */
+export function none(total: number): HTMLElement {
+  return h("p", { class: "mlp-quiet mlp-none" }, trans._n("The one that is there does not fit.", "None of %2 fits.", total, number(total)));
+}
+
+/** What to say after copying. */
+export function copied(done: boolean): string {
+  return done ? trans.__("Copied.") : trans.__("The browser did not allow copying.");
 }
 
 /** Nothing is there yet: why, and what makes the first one. */
@@ -60,7 +75,7 @@ export function trouble(error: Refused, again: () => void): HTMLElement {
     { class: "mlp-trouble mlp-tone-bad", role: "alert" },
     h("strong", { class: "mlp-bad" }, error.what),
     h("span", {}, error.remedy),
-    button("Try again", again),
+    button(trans.__("Try again"), again),
   );
 }
 
@@ -93,7 +108,7 @@ export class Asking {
   }
 
   private ask(): void {
-    const keep = button("Cancel", () => this.rest(true));
+    const keep = button(trans.__("Cancel"), () => this.rest(true));
     fill(
       this.element,
       h("div", { role: "group", class: "mlp-question", "aria-label": this.label }, h("div", {}, ...this.question), button(this.sure, () => this.go(), "mlp-main"), keep),
@@ -123,29 +138,28 @@ export class Asking {
 /** A moment in words: "5 min ago". */
 export function ago(moment: number, now = Date.now()): string {
   const seconds = Math.round((now - moment) / 1000);
-  if (seconds < 45) return "just now";
-  for (const [size, word] of [[86_400, "d"], [3_600, "h"], [60, "min"]] as const) {
-    if (seconds >= size) return `${Math.round(seconds / size)} ${word} ago`;
-  }
-  return "1 min ago";
+  if (seconds < 45) return trans.__("just now");
+  if (seconds < 3_600) return trans.__("%1 min ago", String(Math.max(1, Math.round(seconds / 60))));
+  return seconds < 86_400 ? trans.__("%1 h ago", String(Math.round(seconds / 3_600))) : trans.__("%1 d ago", String(Math.round(seconds / 86_400)));
 }
 
 export function length(milliseconds: number): string {
   const seconds = milliseconds / 1000;
-  if (seconds < 1) return `${Math.round(milliseconds)} ms`;
-  if (seconds < 90) return `${seconds.toFixed(1)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  if (seconds < 1) return trans.__("%1 ms", String(Math.round(milliseconds)));
+  if (seconds < 90) return trans.__("%1 s", seconds.toFixed(1));
+  return seconds < 5400 ? trans.__("%1 min", String(Math.round(seconds / 60))) : trans.__("%1 h", (seconds / 3600).toFixed(1));
 }
 
-const MARKS: Record<string, [mark: string, tone: string, word: string]> = {
-  FINISHED: ["✓", "mlp-good", "finished"],
-  FAILED: ["✗", "mlp-bad", "failed"],
-  KILLED: ["✗", "mlp-bad", "killed"],
-  RUNNING: ["…", "mlp-quiet", "running"],
-  SCHEDULED: ["…", "mlp-quiet", "scheduled"],
+const MARKS: Record<string, [mark: string, tone: string, word: () => string]> = {
+  FINISHED: ["✓", "mlp-good", () => trans.__("finished")],
+  FAILED: ["✗", "mlp-bad", () => trans.__("failed")],
+  KILLED: ["✗", "mlp-bad", () => trans.__("killed")],
+  RUNNING: ["…", "mlp-quiet", () => trans.__("running")],
+  SCHEDULED: ["…", "mlp-quiet", () => trans.__("scheduled")],
 };
 
 /** The mark of a run's status, and its word. */
 export function mark(status: string): [mark: string, tone: string, word: string] {
-  return MARKS[status] ?? ["?", "mlp-quiet", status.toLowerCase()];
+  const [sign, tone, word] = MARKS[status] ?? ["?", "mlp-quiet", () => status.toLowerCase()];
+  return [sign, tone, word()];
 }

@@ -7,13 +7,16 @@ import { folder, fromTemplate, insert } from "./notebook";
 import { Panel, type Standing } from "./panel";
 import type { SectionName } from "./parts";
 import { Rest } from "./rest";
+import { MlflowTab } from "./mlflow";
+import { speak, trans, type Translator } from "./words";
 
 declare const LAB_STYLE: string; // the built style sheet
 declare const LAB_ICON: string; // the panel's sign, as SVG
 
 const ID = "mlops-magics:plugin";
 const PANEL = "mlops-magics-panel";
-const CATEGORY = "MLOps";
+const CATEGORY = "MLOps"; // a name: it is not translated
+const DESCRIPTION = "Runs, models, endpoints and alerts beside the notebook."; // for who lists plugins: asked before any translator is there
 
 interface Palette {
   addItem(item: { command: string; category: string }): unknown;
@@ -35,19 +38,20 @@ interface Browser {
 }
 
 export function plugins(modules: Modules): Plugin[] {
-  const { notebook, apputils, application, settings, launcher, statusbar, files } = modules;
-  const tokens = [apputils.ICommandPalette, application.ILayoutRestorer, settings.ISettingRegistry, launcher?.ILauncher, statusbar?.IStatusBar, files?.IDefaultFileBrowser];
+  const { notebook, apputils, application, settings, launcher, statusbar, files, translation } = modules;
+  const tokens = [apputils.ICommandPalette, application.ILayoutRestorer, settings.ISettingRegistry, launcher?.ILauncher, statusbar?.IStatusBar, files?.IDefaultFileBrowser, translation?.ITranslator];
   const optional = tokens.filter((token) => token !== undefined);
   return [
     {
       id: ID,
-      description: "Runs, models, endpoints and alerts beside the notebook.",
+      description: DESCRIPTION,
       autoStart: true,
       requires: [notebook.INotebookTracker],
       optional,
       activate(app: App, tracker: unknown, ...rest: unknown[]): void {
         const given = new Map(optional.map((token, at) => [token, rest[at] ?? null]));
         const service = <T>(token: (typeof tokens)[number]): T | null => (token && (given.get(token) as T | null)) ?? null;
+        speak(service<Translator>(tokens[6]));
         begin(app, modules, tracker as Tracker, {
           palette: service<Palette>(tokens[0]),
           restorer: service<Restorer>(tokens[1]),
@@ -75,12 +79,15 @@ function begin(app: App, modules: Modules, tracker: Tracker, around: Around): vo
   const icon = new modules.icons.LabIcon({ name: "mlops-magics:panel", svgstr: LAB_ICON });
   const at = (): string => folder(tracker, () => around.browser?.model.path ?? "");
   const bar = new Bar(() => show());
+  const rest = new Rest(modules.services, at);
+  const mlflow = new MlflowTab(app, modules, rest, icon);
   const panel: Panel = new Panel(
-    new Rest(modules.services, at),
+    rest,
     {
       insert: (code) => insert(modules, tracker, code),
       openNotebook: async (path) => void (await app.commands.execute("docmanager:open", { path })),
       newNotebook: () => fromTemplate(app, at()),
+      openMlflow: () => mlflow.open(),
     },
     (standing) => bar.update(standing),
   );
@@ -131,21 +138,22 @@ function sidePanel({ lumino }: Modules, panel: Panel, icon: unknown): LuminoWidg
   const widget = new SidePanel({ node });
   widget.id = PANEL;
   widget.title.icon = icon;
-  widget.title.caption = "MLOps: runs, models, endpoints, alerts";
+  widget.title.caption = trans.__("MLOps: runs, models, endpoints, alerts");
   return widget;
 }
 
 function commands(app: App, { palette, launcher }: Around, icon: unknown, at: () => string, show: (section?: SectionName) => void, panel: Panel): void {
   const made: [id: string, label: string, caption: string, execute: (args: Record<string, unknown>) => unknown, launched: boolean][] = [
-    ["mlops:new-notebook", "New Tracked Notebook", "A notebook from the template: track, evaluate, register", ({ cwd }) => fromTemplate(app, typeof cwd === "string" ? cwd : at()), true],
-    ["mlops:show-runs", "Show Runs", "Runs in the MLOps panel", () => show("runs"), true],
-    ["mlops:show-models", "Show Models", "Models, their aliases and promotion", () => show("models"), true],
-    ["mlops:show-endpoints", "Show Endpoints", "What is live, its health and rate", () => show("endpoints"), false],
-    ["mlops:show-alerts", "Show Alerts", "What asks for attention", () => show("alerts"), false],
-    ["mlops:insert-track", "Insert a Tracked Cell", "A cell whose fit is a run", () => panel.insert("%%mlops_track --name NAME -o run\n"), false],
-    ["mlops:insert-status", "Insert %mlops: State and Next Step", "How things stand, and the next command", () => panel.insert("%mlops"), false],
-    ["mlops:insert-doctor", "Insert %mlops_doctor: What Is Broken", "What is broken, and the remedy", () => panel.insert("%mlops_doctor"), false],
-    ["mlops:refresh", "Refresh the MLOps Panel", "Read the store again", () => panel.refresh(), false],
+    ["mlops:new-notebook", trans.__("New Tracked Notebook"), trans.__("A notebook from the template: track, evaluate, register"), ({ cwd }) => fromTemplate(app, typeof cwd === "string" ? cwd : at()), true],
+    ["mlops:show-runs", trans.__("Show Runs"), trans.__("Runs in the MLOps panel"), () => show("runs"), true],
+    ["mlops:show-models", trans.__("Show Models"), trans.__("Models, their aliases and promotion"), () => show("models"), true],
+    ["mlops:show-endpoints", trans.__("Show Endpoints"), trans.__("What is live, its health and rate"), () => show("endpoints"), false],
+    ["mlops:show-alerts", trans.__("Show Alerts"), trans.__("What asks for attention"), () => show("alerts"), false],
+    ["mlops:insert-track", trans.__("Insert a Tracked Cell"), trans.__("A cell whose fit is a run"), () => panel.insert("%%mlops_track --name NAME -o run\n"), false],
+    ["mlops:insert-status", trans.__("Insert %mlops: State and Next Step"), trans.__("How things stand, and the next command"), () => panel.insert("%mlops"), false],
+    ["mlops:insert-doctor", trans.__("Insert %mlops_doctor: What Is Broken"), trans.__("What is broken, and the remedy"), () => panel.insert("%mlops_doctor"), false],
+    ["mlops:open-mlflow", trans.__("Open MLflow's Own Pages"), trans.__("MLflow's own user interface for this store, in a tab"), () => panel.openMlflow().catch((error: unknown) => panel.failed(error)), false],
+    ["mlops:refresh", trans.__("Refresh the MLOps Panel"), trans.__("Read the store again"), () => panel.refresh(), false],
   ];
   for (const [command, label, caption, execute, launched] of made) {
     app.commands.addCommand(command, { label, caption, icon, execute });
@@ -187,8 +195,8 @@ class Bar {
     this.node.hidden = !this.on || !this.standing?.store;
     if (!this.standing) return;
     const { experiment, waiting, alerts } = this.standing;
-    const words = [experiment ?? "no experiment", waiting ? `${waiting} waiting` : "", alerts ? `${alerts} ${alerts === 1 ? "alert" : "alerts"}` : ""];
-    fill(this.node, `MLOps: ${words.filter(Boolean).join(" · ")}`);
-    this.node.title = "Open the MLOps panel";
+    const words = [experiment ?? trans.__("no experiment"), waiting ? trans.__("%1 waiting", String(waiting)) : "", alerts ? trans._n("%1 alert", "%1 alerts", alerts) : ""];
+    fill(this.node, `${CATEGORY}: ${words.filter(Boolean).join(" · ")}`);
+    this.node.title = trans.__("Open the MLOps panel");
   }
 }

@@ -21,6 +21,7 @@ const NEEDED: Record<keyof Modules, string> = {
   launcher: "@jupyterlab/launcher",
   statusbar: "@jupyterlab/statusbar",
   files: "@jupyterlab/filebrowser",
+  translation: "@jupyterlab/translation",
 };
 
 let scope: Scope = {};

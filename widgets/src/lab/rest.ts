@@ -1,6 +1,7 @@
 // Asking the Jupyter server: with its login and its XSRF token, and never twice for what has not changed.
 
 import type { Modules } from "./jupyter";
+import { trans } from "./words";
 
 /** Why something could not be read or done, and what to do about it. */
 export class Refused extends Error {
@@ -51,7 +52,7 @@ export class Rest {
     try {
       return await ServerConnection.makeRequest(`${settings.baseUrl}mlops-magics/${path}`, init, settings);
     } catch {
-      throw new Refused("The Jupyter server does not answer.", "Look whether it still runs; then try again.");
+      throw new Refused(trans.__("The Jupyter server does not answer."), trans.__("Look whether it still runs; then try again."));
     }
   }
 }
@@ -61,13 +62,13 @@ async function answer<T>(response: Response): Promise<T> {
   if (response.ok) return found as T;
   const said = found as { what?: unknown; remedy?: unknown } | null;
   if (typeof said?.what === "string") throw new Refused(said.what, String(said.remedy ?? ""));
-  if (response.status === 403) throw new Refused("Jupyter does not let you in here.", "Reload the page, and log in again.");
+  if (response.status === 403) throw new Refused(trans.__("Jupyter does not let you in here."), trans.__("Reload the page, and log in again."));
   if (response.status === 404) {
-    throw new Refused("The server's side of mlops-magics is not running.", "Install mlops-magics where JupyterLab runs, then start JupyterLab again.");
+    throw new Refused(trans.__("The server's side of mlops-magics is not running."), trans.__("Install mlops-magics where JupyterLab runs, then start JupyterLab again."));
   }
-  throw new Refused(`The Jupyter server failed (${response.status}).`, "Its log has the details; then try again.");
+  throw new Refused(trans.__("The Jupyter server failed (%1).", String(response.status)), trans.__("Its log has the details; then try again."));
 }
 
 export function refused(error: unknown): Refused {
-  return error instanceof Refused ? error : new Refused("The panel failed.", "Reload the page; the browser's console has the details.");
+  return error instanceof Refused ? error : new Refused(trans.__("The panel failed."), trans.__("Reload the page; the browser's console has the details."));
 }

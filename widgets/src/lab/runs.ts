@@ -1,10 +1,11 @@
 // The section of runs: an experiment's runs, filtered and ordered by the server; a run opens to what is known of it.
 
 import { fill, fresh, h, say } from "../cards/dom";
-import { plural, shown } from "../cards/shown";
+import { shown } from "../cards/shown";
 import { copy, cut, name as nameOf } from "../cards/text";
 import { type Item, List } from "./list";
-import { ago, button, chips, type Host, length, lesson, mark, type Section } from "./parts";
+import { ago, button, chips, copied, type Host, length, lesson, mark, none, type Section } from "./parts";
+import { number, trans } from "./words";
 
 type Row = [id: string, name: string, status: string, started: number, duration: number | null, versions: [string, string, string[]][], values: (number | string | null)[]];
 
@@ -35,13 +36,13 @@ const NEWEST = "started";
 
 export class Runs implements Section {
   readonly element: HTMLElement;
-  readonly hint = "Search runs: forest auc>0.8";
+  readonly hint = trans.__("Search runs: %1", "forest auc>0.8");
   private readonly id = fresh();
-  private readonly experiment = h("select", { id: `${this.id}-experiment`, "aria-label": "Experiment" });
-  private readonly sort = h("select", { id: `${this.id}-sort`, "aria-label": "Order" });
+  private readonly experiment = h("select", { id: `${this.id}-experiment`, "aria-label": trans.__("Experiment") });
+  private readonly sort = h("select", { id: `${this.id}-sort`, "aria-label": trans.__("Order") });
   private readonly controls = h("div", { class: "mlp-controls" }, this.experiment, this.sort);
   private readonly count = h("div", { class: "mlp-quiet mlp-count" });
-  private readonly list = new List("Runs", (id) => this.host.show("runs", id));
+  private readonly list = new List(trans.__("Runs"), (id) => this.host.show("runs", id));
   private readonly more = button("", () => this.readMore(), "mlp-link");
   private readonly empty = h("div", {});
   private readonly overview = h("div", {}, this.controls, this.count, this.list.element, this.more, this.empty);
@@ -85,7 +86,7 @@ export class Runs implements Section {
     this.detail.hidden = key === "";
     if (key && key !== back) {
       delete this.detail.dataset["shown"];
-      fill(this.detail, h("p", { class: "mlp-quiet" }, "Reading the run…"));
+      fill(this.detail, h("p", { class: "mlp-quiet" }, trans.__("Reading the run…")));
     } else if (!key && back) this.list.focus(back);
   }
 
@@ -104,12 +105,12 @@ export class Runs implements Section {
   }
 
   private offer(experiments: { name: string; runs: number | null }[], page: Page): void {
-    const options = experiments.map(({ name, runs }) => option(name, runs === null ? name : `${name} (${runs.toLocaleString("en-US")})`, name === page.experiment));
+    const options = experiments.map(({ name, runs }) => option(name, runs === null ? name : `${name} (${number(runs)})`, name === page.experiment));
     replace(this.experiment, options);
     const order = this.sort.value || NEWEST;
     // The end at which the best are is where the order begins; where that is not known, the most come first.
     const orders = page.metrics.map(({ name, better }) => (better === false ? `-metrics.${name}` : `metrics.${name}`));
-    replace(this.sort, [option(NEWEST, "newest", order === NEWEST), ...orders.map((one) => option(one, `best ${one.replace(/^-?metrics\./, "")}`, one === order))]);
+    replace(this.sort, [option(NEWEST, trans.__("newest"), order === NEWEST), ...orders.map((one) => option(one, trans.__("best %1", one.replace(/^-?metrics\./, "")), one === order))]);
     this.controls.hidden = !experiments.length;
   }
 
@@ -118,20 +119,20 @@ export class Runs implements Section {
     if (!page) return;
     const sorted = this.sort.value.includes("metrics.");
     this.list.update(this.rows.map((row) => item(row, page.columns, sorted)));
-    say(this.count, this.search && page.total ? `${page.count.toLocaleString("en-US")} of ${plural(page.total, "run")}` : "");
+    say(this.count, this.search && page.total ? trans._n("%2 of %3 run", "%2 of %3 runs", page.total, number(page.count), number(page.total)) : "");
     const left = page.count - this.rows.length;
     this.more.hidden = left <= 0;
-    say(this.more, `Show more (${left.toLocaleString("en-US")} further down)`);
+    say(this.more, trans.__("Show more (%1 further down)", number(left)));
     fill(this.empty, ...(this.rows.length ? [] : [this.nothing(page)]));
   }
 
   private nothing(page: Page): HTMLElement {
-    if (page.total) return h("p", { class: "mlp-quiet mlp-none" }, `None of ${plural(page.total, "run")} fits.`);
+    if (page.total) return none(page.total);
     if (page.experiment && page.experiment !== "Default") {
-      return lesson(this.host, `${page.experiment} has no runs yet. Put this above a cell that fits a model, and the cell becomes one:`, "%%mlops_track --name NAME -o run");
+      return lesson(this.host, trans.__("%1 has no runs yet. Put this above a cell that fits a model, and the cell becomes one:", page.experiment), "%%mlops_track --name NAME -o run");
     }
-    const made = lesson(this.host, "No runs yet. These lines choose an experiment; from there each cell that fits a model is a run in it:", "%load_ext mlops_magics", "%mlops_track NAME");
-    made.append(button("New tracked notebook", () => this.host.newNotebook()));
+    const made = lesson(this.host, trans.__("No runs yet. These lines choose an experiment; from there each cell that fits a model is a run in it:"), "%load_ext mlops_magics", "%mlops_track NAME");
+    made.append(button(trans.__("New tracked notebook"), () => this.host.newNotebook()));
     return made;
   }
 
@@ -148,42 +149,42 @@ export class Runs implements Section {
 
   private contents(run: Run): HTMLElement[] {
     const [sign, tone, word] = mark(run.status);
-    const took = run.ended === null ? "" : `, took ${length(run.ended - run.started)}`;
+    const took = run.ended === null ? "" : ", " + trans.__("took %1", length(run.ended - run.started));
     const versions = run.versions.map(({ model, version, aliases }) => button([`${model}/${version}`, ...aliases].join(" "), () => this.host.show("models", model), "mlp-link"));
     return [
       h(
         "div",
         { class: "mlp-bar" },
-        button("←", () => this.host.show("runs"), "mlp-icon", { "aria-label": "Back to the runs", title: "Back to the runs" }),
+        button("←", () => this.host.show("runs"), "mlp-icon", { "aria-label": trans.__("Back to the runs"), title: trans.__("Back to the runs") }),
         h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, nameOf(run.name)),
       ),
       h("p", {}, h("span", { class: tone }, `${sign} ${word}`), h("span", { class: "mlp-quiet" }, ` · ${ago(run.started)}${took} · ${run.experiment}`)),
       h("div", { class: "mlp-acts" }, ...this.acts(run)),
-      versions.length ? h("p", {}, h("span", { class: "mlp-quiet" }, "Registered as "), ...versions) : h("p", { class: "mlp-quiet" }, "Not registered."),
-      ...pairs("Metrics", run.metrics.map(([key, value]) => [key, shown(value)]), "No metrics.", true),
-      ...pairs("Parameters", run.params, "No parameters.", run.params.length <= 12),
+      versions.length ? h("p", {}, h("span", { class: "mlp-quiet" }, trans.__("Registered as") + " "), ...versions) : h("p", { class: "mlp-quiet" }, trans.__("Not registered.")),
+      ...pairs(trans.__("Metrics"), run.metrics.map(([key, value]) => [key, shown(value)]), trans.__("No metrics."), true),
+      ...pairs(trans.__("Parameters"), run.params, trans.__("No parameters."), run.params.length <= 12),
     ];
   }
 
   private acts(run: Run): HTMLElement[] {
-    const put = (label: string, code: string): HTMLElement => button(label, async () => this.host.tell("good", await this.host.insert(code)), "mlp-plain", { title: `Put ${code} into the notebook` });
+    const put = (label: string, code: string): HTMLElement => button(label, async () => this.host.tell("good", await this.host.insert(code)), "mlp-plain", { title: trans.__("Put %1 into the notebook", code) });
     const name = /^[\w.-]+$/.test(run.name) ? run.name : run.id; // a line splits at blanks
     return [
-      ...(run.notebook ? [button("Open notebook", () => this.host.openNotebook(run.notebook ?? ""))] : []),
-      ...(run.status === "FINISHED" ? [put("Evaluate", `%mlops_evaluate ${name} DATA --target COLUMN`), put("Register", `%mlops_register ${name} MODEL`)] : []),
-      button("Copy id", async () => this.host.tell("good", (await copy(run.id, this.detail)) ? "Copied." : "The browser did not allow copying.")),
+      ...(run.notebook ? [button(trans.__("Open notebook"), () => this.host.openNotebook(run.notebook ?? ""))] : []),
+      ...(run.status === "FINISHED" ? [put(trans.__("Evaluate"), `%mlops_evaluate ${name} DATA --target COLUMN`), put(trans.__("Register"), `%mlops_register ${name} MODEL`)] : []),
+      button(trans.__("Copy id"), async () => this.host.tell("good", copied(await copy(run.id, this.detail)))),
     ];
   }
 }
 
 function pairs(title: string, rows: [string, string][], none: string, open: boolean): HTMLElement[] {
   if (!rows.length) return [h("p", { class: "mlp-quiet" }, none)];
-  const list = h("dl", { class: "mlp-pairs" }, ...rows.flatMap(([key, value]) => [h("dt", {}, parted(key)), h("dd", {}, nameOf(value, 80))]));
+  const list = h("dl", { class: "mlp-pairs" }, ...rows.flatMap(([key, value]) => [h("dt", {}, broken(key)), h("dd", {}, nameOf(value, 80))]));
   return [h("details", { open }, h("summary", {}, `${title} (${rows.length})`), list)];
 }
 
 /** A long name breaks where its words do. */
-function parted(key: string): HTMLElement {
+function broken(key: string): HTMLElement {
   return h("bdi", { title: key }, ...cut(key, 80).split(/(?<=[_./-])/).flatMap((part) => [part, h("wbr")]));
 }
 

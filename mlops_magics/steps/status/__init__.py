@@ -10,10 +10,13 @@ from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings, remember
+from mlops_magics.road import magic_name
+from mlops_magics.serving.journal import files
+from mlops_magics.steps.status.guide import Seen, Stage, road, upcoming
 from mlops_magics.targets import TARGETS
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import alerts, leaderboard, registry
+from mlops_magics.tracking import alerts, leaderboard, registry, reports, retrainings
 from mlops_magics.tracking.leaderboard import Row
 from mlops_magics.tracking.store import Store, open_store
 
@@ -32,6 +35,7 @@ class Status(Result):
         endpoints: The endpoints of this store.
         standby: The number of the process that waits for a deployment, or None.
         next_step: The next sensible command.
+        road: The stages from an empty project to a monitored endpoint, each with the line that does it.
         alerts: How many alerts of %mlops_monitor are open.
     """
 
@@ -43,6 +47,7 @@ class Status(Result):
     standby: int | None
     next_step: str
     alerts: int = 0
+    road: tuple[Stage, ...] = ()
 
     volatile: ClassVar[bool] = True
 
@@ -77,9 +82,18 @@ class Status(Result):
         for item in self.endpoints:
             if item.remark:
                 yield Note(f"{item.name}: {item.remark}", "bad")
+<<<<<<< HEAD:mlops_magics/steps/status.py
             if item.caution:
                 yield Note(f"{item.name}: {item.caution}", "bad")
+=======
+        done = [f"{'✓ ' if stage.done else ''}{stage.verb}" for stage in _once(self.road)]
+        if done:
+            yield Note(f"road: {' · '.join(done)}", "quiet")
+>>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb:mlops_magics/steps/status/__init__.py
         yield Note(f"next: {self.next_step}")
+        following = upcoming(self.road)
+        if following.line == self.next_step:
+            yield Note(f"{following.why} %{magic_name(following.verb)}? shows all that it takes.", "quiet")
 
 
 def status(
@@ -113,6 +127,21 @@ def status(
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
     last = newest[0] if newest else None
+    open_alerts = alerts.count(opened)
+    stages = road(
+        Seen(
+            settings.experiment,
+            newest,
+            models,
+            endpoints,
+            open_alerts,
+            asked=lambda item: item.journal is not None and bool(files.paths(item.journal)),
+            watched=lambda item: reports.kept(
+                opened, f"{item.model}/{item.version} at {item.name}", settings.experiment or item.model
+            ),
+            renewed=lambda model: bool(retrainings.attempts(opened, model)),
+        )
+    )
     return Status(
         store=opened.shown,
         experiment=settings.experiment,
@@ -120,8 +149,9 @@ def status(
         models=models,
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,
-        next_step=_next_step(settings.experiment, newest, models, endpoints),
-        alerts=alerts.count(opened),
+        next_step=upcoming(stages).line,
+        alerts=open_alerts,
+        road=stages,
     )
 
 
@@ -132,28 +162,10 @@ def _newest(store: Store) -> tuple[Row, ...]:
     return leaderboard.top(store, identifier, limit=_NEWEST)
 
 
-def _next_step(
-    experiment: str | None,
-    newest: tuple[Row, ...],
-    models: Mapping[str, Mapping[str, str]],
-    endpoints: tuple[Endpoint, ...],
-) -> str:
-    """Choose the first step of the road that nothing has been done for."""
-    finished = [row for row in newest if row.status == "FINISHED"]
-    run = finished[0].name if finished else ""
-    evaluated = any(key.startswith("test_") for row in finished for key in row.metrics)
-    waiting = [name for name, held in models.items() if "champion" not in held]
-    model = next(iter([*waiting, *models]), "")
-    champion = models.get(model, {}).get("champion")
-    live = next((item for item in endpoints if item.model == model and item.status == "ready"), None)
-    current = live is not None and (live.version == champion or live.follows == "champion")
-    road = (
-        (experiment, "%mlops_track NAME chooses an experiment"),
-        (finished, "%%mlops_track --name NAME -o run at the top of a cell that fits a model"),
-        (evaluated, f"%mlops_evaluate {run} DATA --target COLUMN"),
-        (models, f"%mlops_register {run} NAME"),
-        (champion, f"%mlops_promote {model}"),
-        (live, f"%mlops_deploy {model}@champion"),
-        (current, f"%mlops_deploy {model}@champion  (version {champion} is not live yet)"),
-    )
-    return next((command for done, command in road if not done), f"%mlops_predict {model} DATA")
+def _once(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Keep of each verb the first stage that is not done, else its last one."""
+    found: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.verb not in found or found[stage.verb].done:
+            found[stage.verb] = stage
+    return tuple(found.values())

@@ -1,0 +1,136 @@
+"""Each part of the panel: by the keyboard alone, and for axe in light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Locator, Page, expect
+
+from mlops_magics.tracking.store import Store
+
+from .jupyter import Jupyter, command, shot
+from .panels import opened, theme
+
+pytestmark = pytest.mark.browser
+
+Scan = Callable[[Page], list[str]]
+# What sticks out of the panel, or is cut off without a way to reach it.
+OUTSIDE = """panel => [...panel.querySelectorAll("*")].filter(one => {
+  const box = one.getBoundingClientRect(), room = panel.getBoundingClientRect();
+  if (!box.width || one.closest(".mlp-unseen, .mlp-sideways, .mlp-scroll")) return false;
+  return box.right > room.right + 1 || box.left < room.left - 1;
+}).map(one => one.outerHTML.slice(0, 120))"""
+
+
+def focused(page: Page) -> str:
+    found = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+    return str(page.evaluate(found))
+
+
+def test_each_part_is_reached_by_the_keyboard_alone(page: Page, lab: Jupyter, flights: Store) -> None:
+    assert flights
+    panel = opened(page, lab, "flights", "1")
+    runs = panel.get_by_role("listbox", name="Runs")
+    expect(runs.get_by_role("option").first).to_be_visible(timeout=40_000)
+    expect(panel.get_by_role("searchbox")).to_be_focused()  # where the command puts it
+    page.keyboard.press("Shift+Tab")
+    assert focused(page).startswith("Runs")
+    for name in ("Models", "Endpoints", "Alerts", "Runs"):
+        page.keyboard.press("ArrowRight")
+        expect(panel.get_by_role("tab", name=name)).to_be_focused()
+        expect(panel.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == "Refresh"
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == "Open MLflow's own pages in a tab"
+    for _ in range(4):  # back over the tabs and the search box into the list's controls
+        page.keyboard.press("Tab")
+    assert (
+        focused(page).startswith("Experiment") or page.evaluate("document.activeElement.tagName") == "SELECT"
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(runs.get_by_role("option").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    back = panel.get_by_role("button", name="Back to the runs")
+    expect(back).to_be_focused(timeout=30_000)
+    page.keyboard.press("Enter")
+    expect(runs.get_by_role("option").nth(1)).to_be_focused()
+
+
+def drawn(page: Page, panel: Locator, width: int) -> None:
+    """Draw the edge of the side bar until the panel has a width."""
+    box = panel.bounding_box()
+    assert box is not None
+    edge, middle = box["x"] + box["width"], box["y"] + box["height"] / 2
+    page.mouse.move(edge + 1, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + width + 1, middle, steps=5)
+    page.mouse.up()
+    now = panel.bounding_box()
+    assert now is not None
+    assert abs(now["width"] - width) < 40, now
+
+
+def parts(panel: Locator) -> list[tuple[str, Callable[[], None]]]:
+    """List each part of the panel, and what leads there."""
+
+    def tab(name: str) -> Callable[[], None]:
+        return lambda: panel.get_by_role("tab", name=name).click()
+
+    def run() -> None:
+        tab("Runs")()
+        panel.get_by_role("listbox", name="Runs").get_by_role("option").nth(2).click()
+        expect(panel.get_by_role("heading", name="Back")).to_have_count(0)
+        expect(panel.get_by_role("button", name="Copy id")).to_be_visible(timeout=30_000)
+
+    def model() -> None:
+        tab("Models")()
+        panel.get_by_role("option", name="flights").click()
+        expect(panel.get_by_role("group", name="Promotion")).to_be_visible(timeout=40_000)
+
+    return [
+        ("runs", tab("Runs")),
+        ("run", run),
+        ("models", tab("Models")),
+        ("model", model),
+        ("endpoints", tab("Endpoints")),
+        ("alerts", tab("Alerts")),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colours", ["Light", "Dark"])
+def test_each_part_is_clean_in_light_and_dark_wide_and_narrow(
+    page: Page, lab: Jupyter, flights: Store, violations: Scan, colours: str
+) -> None:
+    flights.client.set_registered_model_alias(
+        "flights", "champion", "1"
+    )  # an alert: it went around the gates
+    panel = opened(page, lab, "flights", "1")
+    theme(page, colours)
+    try:
+        for width in (320, 200):
+            drawn(page, panel, width)
+            for name, lead in parts(panel):
+                lead()
+                page.wait_for_timeout(600)  # what is read meanwhile
+                shot(page, f"reach-{name}-{colours.lower()}-{width}")
+                assert violations(page) == [], (name, width)
+                assert panel.evaluate(OUTSIDE) == [], (name, width)
+    finally:
+        theme(page, "Light")  # the server keeps it
+
+
+def test_the_empty_states_are_clean(page: Page, lab: Jupyter, violations: Scan) -> None:
+    shutil.rmtree(lab.folder / "bare", ignore_errors=True)
+    panel = opened(page, lab, "bare", "1")
+    expect(panel).to_contain_text("No runs yet.", timeout=30_000)
+    command(page, "mlops:show-endpoints")
+    expect(panel).to_contain_text("%mlops_deploy MODEL@champion")
+    assert violations(page) == []

@@ -1,0 +1,73 @@
+"""The panel in another language, by JupyterLab's own translator and a catalogue like a language pack's."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Page, Route, expect
+
+from mlops_magics.tracking.store import Store
+
+from .jupyter import Jupyter, shot
+from .panels import opened, tab
+
+pytestmark = pytest.mark.browser
+
+_WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
+_LOCALE = "de_DE"
+_MARK = re.compile("«.*»", re.DOTALL)
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A catalogue in which each sentence stands in marks, so that what is not translated is seen."""
+    monkeypatch.syspath_prepend(str(_WIDGETS))
+    from catalogue import messages
+
+    found: dict[str, Any] = {
+        "": {"domain": "mlops_magics", "language": _LOCALE, "plural_forms": "nplurals=2; plural=(n != 1);"}
+    }
+    for _, _, text, context in messages():
+        if context is None and isinstance(text, str):
+            found[text] = [f"«{text}»"]
+        elif context is None:
+            found[text[0]] = [f"«{one}»" for one in text]
+    sys.modules.pop("catalogue", None)
+    return found
+
+
+def test_a_language_pack_translates_the_panel(
+    page: Page, lab: Jupyter, flights: Store, marked: dict[str, Any]
+) -> None:
+    assert flights
+
+    def answered(route: Route) -> None:
+        body = {"data": {"mlops_magics": marked}, "message": ""}
+        route.fulfill(body=json.dumps(body), content_type="application/json")
+
+    page.route("**/lab/api/translations/**", answered)
+    panel = opened(page, lab, "flights", "1")
+    for name in ("Runs", "Models", "Endpoints", "Alerts"):
+        tab(panel, f"«{name}»")
+        expect(panel.get_by_role("searchbox", name=_MARK)).to_be_visible()
+    expect(panel).to_contain_text("«Nothing asks for your attention.»", timeout=40_000)
+    tab(panel, "«Runs»")
+    runs = panel.get_by_role("listbox", name="«Runs»")
+    expect(runs.get_by_role("option").first).to_be_visible(timeout=40_000)
+    search = panel.get_by_role("searchbox")
+    search.fill("baseline")
+    expect(panel.locator(".mlp-count:visible")).to_have_text("«1 of 1,001 runs»")
+    runs.get_by_role("option").first.click()
+    expect(panel.get_by_role("button", name="«Copy id»")).to_be_visible(timeout=30_000)
+    buttons = panel.get_by_role("button").all_text_contents()
+    translated = [text for text in buttons if _MARK.search(text)]
+    left = set(buttons) - set(translated) - {"MLflow", "↻", "←", "flights/1"}
+    shot(page, "panel-translated")
+    assert {text for text in left if not text.startswith("flights/")} == set()
