@@ -15,6 +15,8 @@ from mlops_magics.road import CELLS, VERBS, magic_name
 ROOT = Path(__file__).resolve().parents[1]
 _COPIED = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 _LINK = re.compile(r"\[([^\]\[]*)\]\(([^)\s]+)\)")
+_BEGINNING = ("tutorial", "migrate", "team")  # pages for who comes to it
+_INSIDE = ("architecture", "security", "release")  # pages for who looks into it
 _SECTION = re.compile(r"^(Args|Returns|Raises):\n", re.MULTILINE)
 
 
@@ -66,14 +68,15 @@ def on_config(config: Any) -> Any:  # noqa: ANN401 - MkDocs ships no types for i
     """Put the pages in order: the road, then what no verb is named for."""
     there = {path.stem for path in (ROOT / "docs").glob("*.md")}
     guides = [verb for verb in VERBS if verb in there]
-    guides += sorted(there - set(guides))
+    guides += sorted(there - {*guides, *_BEGINNING, *_INSIDE})
     config.nav = [
         {"Home": "index.md"},
+        {"Begin": [f"{name}.md" for name in _BEGINNING]},
         {"Notebooks": [f"notebooks/{path.stem}.md" for path in _notebooks()]},
         {"How to": [f"{name}.md" for name in guides]},
         {"Reference": [f"reference/{verb}.md" for verb in VERBS]},
         {"Changes": "changelog.md"},
-        {"Contributing": "contributing.md"},
+        {"Inside": [*(f"{name}.md" for name in _INSIDE), "contributing.md"]},
     ]
     return config
 
@@ -88,8 +91,11 @@ def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - as above
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 - as above
-    """Let links to notebooks lead to their pages."""
-    return re.sub(r"\]\(\.\./notebooks/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
+    """Let links to notebooks and to the top folder's pages lead to their pages here."""
+    told = re.sub(r"\]\(\.\./notebooks/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
+    for page, file in _COPIED.items():
+        told = told.replace(f"](../{file})", f"]({page})")
+    return told
 
 
 def _notebooks() -> list[Path]:

@@ -10,6 +10,7 @@ LONGEST = (
     "test_tune_splits.py",
     "test_reproduce.py",
     "test_monitor.py",
+    "test_walked.py",
     "test_lifecycle.py",
     "test_profile_card.py",
     "test_promote_card.py",

@@ -153,7 +153,7 @@ class Postgres:
     """
 
     def __init__(self) -> None:
-        self._programs = _postgres_programs()
+        self.programs = _postgres_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # pytest's own folders are closed to other users
         self.port = free_port()
         self.password = secrets.token_hex(12)
@@ -171,7 +171,7 @@ class Postgres:
             os.chown(words, self._as["user"], self._as["group"])
         subprocess.run(
             [
-                self._programs / "initdb",
+                self.programs / "initdb",
                 *("-D", self.folder / "data", "-U", "mlops", "--auth=scram-sha-256"),
                 *(f"--pwfile={words}", "--encoding=UTF8", "--locale=C", "--no-sync"),
             ],
@@ -182,7 +182,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-F"]
+        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-F"]
         command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
         # SIGINT ends open connections; SIGTERM would wait for them.
         ending = signal.SIGINT

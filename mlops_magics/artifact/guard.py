@@ -12,11 +12,14 @@ from typing import Any, Final, Literal, Self, get_args
 import orjson
 
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.forms import numbered, unnumbered
 from mlops_magics.foundation.platform import write_atomic
 
 Scope = Literal["predict", "read", "admin"]
 
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+
+_FORM: Final = 1  # files of before are a list alone
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +76,11 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         MLOpsError: It cannot be read.
     """
     try:
-        return tuple(Token.from_fields(one) for one in orjson.loads(path.read_bytes()))
+        told = orjson.loads(path.read_bytes())
+        if isinstance(told, dict):
+            unnumbered(told, _FORM, "file of tokens")
+            told = told["tokens"]
+        return tuple(Token.from_fields(one) for one in told)
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -89,7 +96,8 @@ def write_tokens(path: Path, tokens: Iterable[Token]) -> None:
     Raises:
         UnavailableError: It cannot be written; what it said before stands.
     """
-    write_atomic(path, orjson.dumps([asdict(one) for one in tokens]), private=True)
+    told = {"tokens": [asdict(one) for one in tokens]}
+    write_atomic(path, orjson.dumps(numbered(told, _FORM)), private=True)
 
 
 class Book:

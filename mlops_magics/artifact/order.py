@@ -8,15 +8,17 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import orjson
 
 from mlops_magics.artifact.guard import Certificate, Token
 from mlops_magics.artifact.home import Home
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.forms import NewerFormError, numbered, unnumbered
 from mlops_magics.foundation.platform import ProcessId
 
+_FORM: Final = 1  # of all three; files without a number are of before, and have the same fields
 _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
 
 Status = Literal["starting", "ready", "failed", "stopping"]
@@ -28,7 +30,7 @@ def _reading(what: str) -> Iterator[None]:
     """Turn what a spoilt file makes of its reader into our error."""
     try:
         yield
-    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
         raise MLOpsError(f"The server's {what} cannot be read ({type(error).__name__}).", _REMEDY) from error
 
 
@@ -174,7 +176,7 @@ class Order:
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
-        return orjson.dumps(asdict(self), default=str)
+        return orjson.dumps(numbered(asdict(self), _FORM), default=str)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -184,7 +186,9 @@ class Order:
             MLOpsError: When the text is not an order.
         """
         with _reading("order"):
-            return cls.from_fields(orjson.loads(text))
+            fields = orjson.loads(text)
+            unnumbered(fields, _FORM, "server's order")
+            return cls.from_fields(fields)
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
@@ -231,7 +235,7 @@ class Mail:
 
     def to_json(self) -> bytes:
         """The mail as one line of JSON."""
-        return orjson.dumps(asdict(self), default=str)
+        return orjson.dumps(numbered(asdict(self), _FORM), default=str)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -242,6 +246,7 @@ class Mail:
         """
         with _reading("mail"):
             fields: dict[str, Any] = orjson.loads(text)
+            unnumbered(fields, _FORM, "server's mail")
             if fields["order"] is not None:
                 fields["order"] = Order.from_fields(fields["order"])
             return cls(**fields)
@@ -361,7 +366,7 @@ class State:
 
     def to_json(self) -> bytes:
         """The state as one line of JSON."""
-        return orjson.dumps(asdict(self), default=str)
+        return orjson.dumps(numbered(asdict(self), _FORM), default=str)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -372,6 +377,7 @@ class State:
         """
         with _reading("state"):
             fields: dict[str, Any] = orjson.loads(text)
+            unnumbered(fields, _FORM, "server's state")
             fields["workers"] = tuple(fields["workers"])
             fields["error"] = Fault(**fields["error"]) if fields["error"] else None
             if change := fields["change"]:
@@ -388,8 +394,14 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Read a state file; None where there is none, or one that a crash or a hand has spoilt."""
+        """Read a state file; None where there is none, or one that a crash or a hand has spoilt.
+
+        Raises:
+            NewerFormError: A newer release wrote it.
+        """
         try:
             return cls.from_json(path.read_bytes())
+        except NewerFormError:
+            raise
         except (OSError, MLOpsError):
             return None

@@ -75,10 +75,10 @@ def _resume(path: str, brought: int = -1) -> int:
 
     try:
         order = Order.from_json(order_path(Path(path)).read_bytes())
+        state = State.read(Path(path))
     except (OSError, MLOpsError) as error:
         sys.stderr.write(f"There is no endpoint to be started again: {error}\n")
         return 2
-    state = State.read(Path(path))
     if state and state.process.alive() is not False:
         sys.stderr.write(f"{order.name} runs already, on {state.node}.\n")
         return 2

@@ -7,16 +7,12 @@ import os
 import shutil
 import site
 import socket
-import ssl
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
-from urllib.parse import urlsplit
 
-from mlops_magics.artifact.certificate import trusting
 from mlops_magics.foundation.blocks import Block, Note, Table, Title
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
@@ -95,15 +91,9 @@ class Diagnosis(Result):
 def doctor(*, settings: Settings | None = None) -> Diagnosis:
     """Look for what is broken around the road, and say the remedy of each thing that is.
 
-<<<<<<< HEAD
-    Looked at are the versions of the libraries, the store, runs whose kernel is gone, runs that wait for
-    the store, endpoints whose process is gone or whose certificate ends, git, the folder for private files,
-    and the space on the disk. Nothing is changed.
-=======
     Looked at are the versions of the libraries and of the JupyterLab extension, the store, MLflow's own
     pages, runs whose kernel is gone, runs that wait for the store, endpoints whose process is gone, their
     ports and certificates, git, the folder for private files, and the space on the disk. Nothing is changed.
->>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb
 
     Args:
         settings: Where things are; found from the current folder by default.
@@ -121,7 +111,6 @@ def doctor(*, settings: Settings | None = None) -> Diagnosis:
         _spool,
         _endpoints,
         _ports,
-        _certificates,
         _git,
         _state,
         _disk,
@@ -224,15 +213,11 @@ def _spool(settings: Settings) -> Iterator[Finding]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:
-<<<<<<< HEAD
-    endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
+    endpoints = _local(settings)
     for item in endpoints:
         if item.caution:
             outcome: Outcome = "broken" if item.caution.broken else "warning"
             yield Finding("certificate", outcome, f"{item.name}: {item.caution.what}", item.caution.remedy)
-=======
-    endpoints = _local(settings)
->>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb
     down = [item.name for item in endpoints if item.status != "ready"]
     if down:
         remedy = f"%mlops_deploy MODEL@champion starts it again; %mlops_deploy {down[0]} --remove forgets it."
@@ -260,33 +245,6 @@ def _ports(settings: Settings) -> Iterator[Finding]:
                 yield Finding("port", "broken", told, remedy)
                 continue
         yield Finding("port", "well", f"{item.port} of {item.name} is free")
-
-
-def _certificates(settings: Settings) -> Iterator[Finding]:
-    """Look how long the certificates of endpoints are valid."""
-    for item in _local(settings):
-        if not item.certificate or item.status != "ready":
-            continue
-        name = f"certificate of {item.name}"
-        try:
-            days = _days_left(item, item.certificate)
-        except (MLOpsError, OSError) as error:
-            remedy = "Renew the file: the endpoint takes the new one by itself."
-            yield Finding(name, "broken", getattr(error, "what", str(error)), remedy)
-            continue
-        low = days < _LOW_DAYS
-        remedy = "Renew the file: the endpoint takes the new one by itself." if low else ""
-        yield Finding(name, "warning" if low else "well", f"valid for {days:.0f} days", remedy)
-
-
-def _days_left(endpoint: Endpoint, certificate: Path) -> float:
-    """Ask an endpoint for its certificate, as a client does."""
-    address = urlsplit(endpoint.url)
-    where = (endpoint.at or address.hostname or "", address.port or endpoint.port)
-    context = trusting(certificate)
-    with socket.create_connection(where, _PATIENCE) as line, context.wrap_socket(line) as shaken:
-        shown = shaken.getpeercert() or {}
-    return (ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()) / 86_400
 
 
 def _git(settings: Settings) -> Iterator[Finding]:

@@ -170,7 +170,10 @@ class Depot:
         """Delete the copies that no endpoint of this user serves."""
         served = set()
         for path in (self.folder / "endpoints").glob("*.json"):
-            state = State.read(path)
+            try:
+                state = State.read(path)
+            except MLOpsError:
+                return  # a newer release wrote it
             if state is None:
                 return  # it may serve any of them
             served.add(state.digest.removeprefix("sha256:"))

@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mlops_magics.foundation.forms import numbered, unnumbered
 from mlops_magics.foundation.masking import masked, masked_values
 from mlops_magics.tracking import identity, models, runs
 from mlops_magics.tracking.records import Dataset
 from mlops_magics.tracking.store import Store, door
 
 KEY = "mlops.draft"
+_FORM = 1  # of its JSON; files of before have no number and the same fields
 OFFLINE = "offline-"  # what the id of a run begins with that waits for its store; its draft's key follows
 
 
@@ -75,7 +77,7 @@ class Draft:
             "params": masked_values(self.params),
             "files": {path: masked(text) for path, text in self.files.items()},
         }
-        return json.dumps(fields, ensure_ascii=False)
+        return json.dumps(numbered(fields, _FORM), ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str) -> Draft:
@@ -83,9 +85,11 @@ class Draft:
 
         Raises:
             ValueError: It is none.
+            NewerFormError: A newer release wrote it.
         """
         try:
             fields = json.loads(text)
+            unnumbered(fields, _FORM, "run that waits")
             tables = tuple(Dataset(**item) for item in fields.pop("datasets"))
             return cls(**fields, datasets=tables)
         except (TypeError, KeyError, AttributeError) as error:

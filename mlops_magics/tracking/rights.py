@@ -18,7 +18,9 @@ Thing = Literal["registered_model", "experiment"]
 _WHO: Final = "/api/2.0/mlflow/users/current"
 _RIGHT: Final = "/api/3.0/mlflow/users/permissions/get"
 _GRANT: Final = "/api/3.0/mlflow/users/permissions/grant"
+_REVOKE: Final = "/api/3.0/mlflow/users/permissions/revoke"
 _FOUND: Final = 200
+_THERE: Final = "RESOURCE_ALREADY_EXISTS"
 _PATIENCE: Final = 10  # seconds
 RANKS: Final = ("DENY", "NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE")
 """What a user may do with a thing, in MLflow's words; each includes those before it."""
@@ -76,7 +78,7 @@ def suffices(held: str | None, needed: str) -> bool:
 
 
 def grant(store: Store, name: str, kind: Thing, thing: str, permission: str) -> None:
-    """Let a user do something with a thing; who asks must be its manager.
+    """Let a user do something with a thing, in place of what they may now; who asks must be its manager.
 
     Args:
         store: The open store.
@@ -89,11 +91,21 @@ def grant(store: Store, name: str, kind: Thing, thing: str, permission: str) -> 
         RefusedError: Who asks is no manager of it.
         UnavailableError: There is no such user, or the server has no permissions.
     """
+    from mlflow.exceptions import RestException
     from mlflow.utils.rest_utils import verify_rest_response
 
-    told = {"username": name, "resource_type": kind, "resource_id": thing, "permission": permission}
+    whom = {"username": name, "resource_type": kind, "resource_id": thing}
+    told = whom | {"permission": permission}
     with door(f"The permission {permission} for {name}"):
-        verify_rest_response(_request(store, _GRANT, "POST", json=told), _GRANT)
+        try:
+            verify_rest_response(_request(store, _GRANT, "POST", json=told), _GRANT)
+        except RestException as error:
+            if error.error_code != _THERE:
+                raise
+            # MLflow adds a permission and never changes one.
+            if right(store, User(name, verified=True), kind, thing) != permission:
+                verify_rest_response(_request(store, _REVOKE, "POST", json=whom), _REVOKE)
+                verify_rest_response(_request(store, _GRANT, "POST", json=told), _GRANT)
 
 
 def _asked(store: Store, path: str, method: str, **content: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON

@@ -1,15 +1,11 @@
-import contextlib
 import json
 import socket
-import ssl
 import subprocess
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import make
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.foundation.version import VERSION
@@ -107,33 +103,6 @@ def test_a_port_that_somebody_else_took_is_named(project: Path, monkeypatch: pyt
     assert f"{port} of flights" in finding.told
     assert "--port" in finding.remedy
     assert found(doctor(), "port").outcome == "well"
-
-
-@pytest.mark.parametrize(("days", "outcome"), [(90, "well"), (5, "warning"), (-1, "broken")])
-def test_how_long_a_certificate_is_valid_is_asked_of_the_endpoint(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, outcome: str
-) -> None:
-    assert project
-    file, key = make(tmp_path, "localhost", days=days)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-
-        def answer() -> None:
-            with contextlib.suppress(OSError):
-                line, _ = listening.accept()
-                with line, context.wrap_socket(line, server_side=True) as shaken:
-                    shaken.recv(1)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        live = endpoint(url=f"https://127.0.0.1:{port}", certificate=file)
-        monkeypatch.setattr(module, "_local", lambda _: (live,))
-        finding = found(doctor(), "certificate of flights")
-        thread.join(10)
-    assert finding.outcome == outcome
-    assert bool(finding.remedy) == (outcome != "well")
 
 
 def test_orphaned_runs_are_found_and_left_alone(store_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

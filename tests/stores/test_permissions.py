@@ -78,7 +78,13 @@ def test_a_policy_holds_also_for_mlflows_own_client(project: Path) -> None:
     policy.write_text('approvals = 1\napprovers = ["reed"]\npromoters = ["edie"]\n[grants]\nreed = "READ"\n')
     with signed_in("edie", PASSWORDS["edie"]), pytest.raises(RefusedError, match="its policy takes MANAGE"):
         promote("flights", policy=policy)
+    policy.write_text(policy.read_text().replace('"READ"', '"EDIT"'))
+    promote("flights", policy=policy)
+    admins = open_store(Settings.discover())
+    assert rights.right(admins, rights.User("reed", verified=True), "registered_model", "flights") == "EDIT"
+    policy.write_text(policy.read_text().replace('"EDIT"', '"READ"'))  # whoever set one can set another
     done = promote("flights", policy=policy)
+    assert rights.right(admins, rights.User("reed", verified=True), "registered_model", "flights") == "READ"
     assert done.enforced
     place = done.policy.places["reed"]
     evaluate("flights/1", project / "test.parquet", target="late")

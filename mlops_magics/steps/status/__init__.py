@@ -82,14 +82,11 @@ class Status(Result):
         for item in self.endpoints:
             if item.remark:
                 yield Note(f"{item.name}: {item.remark}", "bad")
-<<<<<<< HEAD:mlops_magics/steps/status.py
             if item.caution:
                 yield Note(f"{item.name}: {item.caution}", "bad")
-=======
         done = [f"{'✓ ' if stage.done else ''}{stage.verb}" for stage in _once(self.road)]
         if done:
             yield Note(f"road: {' · '.join(done)}", "quiet")
->>>>>>> 97d854bfb0685ead9ee1121bfc937a372c9f0fdb:mlops_magics/steps/status/__init__.py
         yield Note(f"next: {self.next_step}")
         following = upcoming(self.road)
         if following.line == self.next_step:
