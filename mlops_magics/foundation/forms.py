@@ -1,4 +1,4 @@
-"""The number of the form of what we write: an earlier release's is read, a newer one's is refused by that name."""
+"""The number of the form of what we write: an earlier release's is read, a newer one's refused by its name."""
 
 from __future__ import annotations
 
