@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parent / "targets"))
 from served import EXAMPLE, make_model, runs, state_of, until
 
 from mlops_magics.artifact import manifest
-from mlops_magics.artifact.order import Following, State
+from mlops_magics.artifact.state import Following, State
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import registry

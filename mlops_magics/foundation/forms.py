@@ -1,4 +1,4 @@
-"""The number of the form of what we write: an earlier release's is read, a newer one's refused by its name."""
+"""The number of the form of a file of ours: an earlier release's is read, a newer one's refused."""
 
 from __future__ import annotations
 

@@ -69,8 +69,9 @@ def _resume(path: str, brought: int = -1) -> int:
 
     import orjson
 
-    from mlops_magics.artifact.order import Order, State
+    from mlops_magics.artifact.order import Order
     from mlops_magics.artifact.paths import order_path
+    from mlops_magics.artifact.state import State
     from mlops_magics.foundation.errors import MLOpsError
 
     try:

@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from mlops_magics.artifact.order import Fault, Order
+from mlops_magics.artifact.order import Order
+from mlops_magics.artifact.state import Fault
 from mlops_magics.serving import worker
 from mlops_magics.serving.posix import can_fork
 

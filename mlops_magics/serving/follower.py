@@ -21,8 +21,9 @@ from typing import Any
 
 import orjson
 
-from mlops_magics.artifact.order import Fault, Follow, Following, Order
+from mlops_magics.artifact.order import Follow, Order
 from mlops_magics.artifact.paths import rope_path, secrets_path
+from mlops_magics.artifact.state import Fault, Following
 from mlops_magics.foundation.errors import RefusedError
 
 _log = logging.getLogger(__name__)

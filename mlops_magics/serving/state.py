@@ -6,8 +6,9 @@ import logging
 import time
 from dataclasses import replace
 
-from mlops_magics.artifact.order import Order, State
+from mlops_magics.artifact.order import Order
 from mlops_magics.artifact.paths import order_path
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.platform import ProcessId, private_folder, write_atomic
 

@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from mlops_magics.artifact.order import Change, Fault, Mail, Order
+from mlops_magics.artifact.order import Mail, Order
 from mlops_magics.artifact.paths import mail_path
+from mlops_magics.artifact.state import Change, Fault
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.serving.admission import admitted
 from mlops_magics.serving.crew import Crew, Worker

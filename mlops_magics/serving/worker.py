@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from mlops_magics.artifact.order import Beside, Fault, Order
+from mlops_magics.artifact.order import Beside, Order
+from mlops_magics.artifact.state import Fault
 from mlops_magics.serving.posix import die_with
 
 if TYPE_CHECKING:

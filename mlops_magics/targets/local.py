@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlops_magics.artifact.guard import Certificate, Scope, Token
-from mlops_magics.artifact.order import Beside, State
+from mlops_magics.artifact.order import Beside
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import (
     NotFoundError,
     RefusedError,

@@ -16,18 +16,9 @@ from typing import Any, NoReturn
 import orjson
 
 from mlops_magics.artifact.guard import Certificate
-from mlops_magics.artifact.order import (
-    Beside,
-    Change,
-    ChangeStatus,
-    Fault,
-    Follow,
-    JournalOrder,
-    Mail,
-    Order,
-    State,
-)
+from mlops_magics.artifact.order import Beside, Follow, JournalOrder, Mail, Order
 from mlops_magics.artifact.paths import order_path
+from mlops_magics.artifact.state import Change, ChangeStatus, Fault, State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request

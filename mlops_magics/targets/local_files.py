@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.artifact.manifest import verify
-from mlops_magics.artifact.order import State
 from mlops_magics.artifact.paths import mail_path, secrets_path
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlops_magics.artifact.guard import Token, read_tokens, write_tokens
-from mlops_magics.artifact.order import Mail, Order, State
+from mlops_magics.artifact.order import Mail, Order
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.forms import NewerFormError
 from mlops_magics.targets.local_files import Depot

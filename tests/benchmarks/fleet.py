@@ -65,7 +65,7 @@ def lines(seed: int, now: float) -> pl.DataFrame:
 
 def made(root: Path) -> None:
     """Register a model for each endpoint, and write the endpoint's state and journal."""
-    from mlops_magics.artifact.order import State
+    from mlops_magics.artifact.state import State
     from mlops_magics.foundation.masking import masked
     from mlops_magics.foundation.platform import ProcessId, private_folder
     from mlops_magics.foundation.settings import Settings

@@ -19,7 +19,7 @@ from places import project_in
 from proxy import Proxy
 from servers import postgres
 
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.settings import Settings

@@ -15,7 +15,7 @@ from following import Clients, Registry, following
 from places import project_in
 from units import started
 
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy import deploy

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 from served import EXAMPLE, Pool, answer_of, ask_for, end_all, family, pool, runs, state_of, target, until
 
 from mlops_magics.artifact import manifest
-from mlops_magics.artifact.order import Change, Fault, Following, State
+from mlops_magics.artifact.state import Change, Fault, Following, State
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.targets.base import Endpoint
 

@@ -19,8 +19,9 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 from served import EXAMPLE, family, make_model, runs, until
 
 from mlops_magics.artifact.guard import Token
-from mlops_magics.artifact.order import Follow, Order, State
+from mlops_magics.artifact.order import Follow, Order
 from mlops_magics.artifact.proof import environment
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.call import call

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import registry

@@ -13,7 +13,7 @@ import psutil
 import yaml
 
 from mlops_magics.artifact import manifest
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local import LocalTarget

@@ -20,8 +20,9 @@ from certificates import Authority, make
 from served import EXAMPLE, answer_of, ask_for, end_all, make_model, runs, state_of, target, until
 
 from mlops_magics.artifact.certificate import checked, shown, trusting
-from mlops_magics.artifact.order import Order, State
+from mlops_magics.artifact.order import Order
 from mlops_magics.artifact.proof import environment
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError, UsageError
 from mlops_magics.steps.deploy.facts import guard_of
 from mlops_magics.targets.base import Endpoint

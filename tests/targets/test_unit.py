@@ -13,7 +13,7 @@ import pytest
 from served import answer_of, ask_for, end_all, family, runs, state_of, target, until
 from units import environment_file, said, started
 
-from mlops_magics.artifact.order import State
+from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import NotFoundError, RefusedError
 from mlops_magics.targets.local import LocalTarget
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from mlops_magics.artifact.order import Fault
+from mlops_magics.artifact.state import Fault
 from mlops_magics.frontends.follow.job import Job, Outcome
 
 _LINE = [sys.executable, "-P", "-m", "mlops_magics.frontends.follow", "renew"]

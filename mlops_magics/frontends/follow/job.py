@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import orjson
 
-from mlops_magics.artifact.order import Fault
+from mlops_magics.artifact.state import Fault
 from mlops_magics.foundation.names import ModelAddress
 
 LIVE: Final = b"l"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from mlops_magics.artifact.order import Fault, State
+from mlops_magics.artifact.state import Fault, State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import orjson
 
-from mlops_magics.artifact.order import Beside, Fault, State
+from mlops_magics.artifact.order import Beside
+from mlops_magics.artifact.state import Fault, State
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
