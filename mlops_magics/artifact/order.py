@@ -16,7 +16,7 @@ from mlops_magics.artifact.home import Home
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.forms import numbered, unnumbered
 
-_FORM: Final = 1  # of all three; files without a number are of before, and have the same fields
+_FORM: Final = 1  # of both; files without a number are of before, and have the same fields
 _REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
 
 

@@ -1,4 +1,4 @@
-"""What a server process tells of itself: the State of an endpoint; its supervisor writes it, targets read it."""
+"""What a server process tells of itself: an endpoint's State, written by its supervisor, read by targets."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +12,7 @@ from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.forms import NewerFormError, numbered, unnumbered
 from mlops_magics.foundation.platform import ProcessId
 
-_FORM: Final = 1  # of all three; files without a number are of before, and have the same fields
-_REMEDY = "Deploy the endpoint again: the order is written by `%mlops_deploy`, never by hand."
-
+_FORM: Final = 1  # files without a number are of before, and have the same fields
 
 Status = Literal["starting", "ready", "failed", "stopping"]
 ChangeStatus = Literal["loading", "waiting", "live", "failed", "dropped"]
