@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,11 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     from catalogue import messages
 
     found: dict[str, Any] = {
-        "": {"domain": "mlops_magics", "language": _LOCALE, "plural_forms": "nplurals=2; plural=(n != 1);"}
+        "": {
+            "domain": "mlops_magics",
+            "language": _LOCALE.replace("_", "-"),
+            "plural_forms": "nplurals=2; plural=(n != 1);",
+        }
     }
     for _, _, text, context in messages():
         if context is None and isinstance(text, str):
@@ -43,6 +49,17 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def german(lab: Jupyter) -> Iterator[None]:
+    """Let JupyterLab ask for another language's words, as its settings do."""
+    file = lab.folder.parent / "settings" / "@jupyterlab" / "translation-extension"
+    file.mkdir(parents=True)
+    (file / "plugin.jupyterlab-settings").write_text(json.dumps({"locale": _LOCALE}), "utf-8")
+    yield
+    shutil.rmtree(file)
+
+
+@pytest.mark.usefixtures("german")
 def test_a_language_pack_translates_the_panel(
     page: Page, lab: Jupyter, flights: Store, marked: dict[str, Any]
 ) -> None:

@@ -74,6 +74,9 @@ _SAID: Final = (
     "max-width:36em;padding:0 1em}}</style></head><body><main><h1>{what}</h1><p>{remedy}</p></main>"
 )
 
+# A refresh by the page's head would only go to the place in the page that its address names.
+_AGAIN: Final = "<script>setTimeout(() => location.reload(), 1000)</script>"
+
 
 class _Socket(Resolver):
     """Resolves every name to one socket."""
@@ -197,7 +200,7 @@ class PagesHandler(Guard):
         return self._say(_UNAVAILABLE, "MLflow is starting…", remedy, again=page)
 
     def _say(self, status: int, what: str, remedy: str, *, again: bool = False) -> None:
-        refresh = '<meta http-equiv="refresh" content="1">' if again else ""
+        refresh = _AGAIN if again else ""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Type", "text/html; charset=utf-8")

@@ -26,7 +26,7 @@ export class Models implements Section {
   readonly hint = trans.__("Search models and aliases");
   private readonly count = h("div", { class: "mlp-quiet mlp-count" });
   private readonly list = new List(trans.__("Models"), (name) => this.host.show("models", name));
-  private readonly more = button("", () => this.readMore(), "mlp-link");
+  private readonly more = button("", () => this.readMore(), "mlp-link", { hidden: "" });
   private readonly empty = h("div", {});
   private readonly overview = h("div", {}, this.count, this.list.element, this.more, this.empty);
   private readonly detail = h("div", { class: "mlp-detail", hidden: true });

@@ -43,7 +43,7 @@ export class Runs implements Section {
   private readonly controls = h("div", { class: "mlp-controls" }, this.experiment, this.sort);
   private readonly count = h("div", { class: "mlp-quiet mlp-count" });
   private readonly list = new List(trans.__("Runs"), (id) => this.host.show("runs", id));
-  private readonly more = button("", () => this.readMore(), "mlp-link");
+  private readonly more = button("", () => this.readMore(), "mlp-link", { hidden: "" });
   private readonly empty = h("div", {});
   private readonly overview = h("div", {}, this.controls, this.count, this.list.element, this.more, this.empty);
   private readonly detail = h("div", { class: "mlp-detail", hidden: true });
