@@ -116,7 +116,10 @@ def _shuffled(estimator: Any, names: Sequence[str], rows: Any) -> Weights:  # no
         return {}
     few = np.linspace(0, len(rows) - 1, count).astype(np.int64)
     order = np.random.default_rng(_SEED).permutation(few)
-    answers = _answers(estimator, _copies(rows, few, order, len(names))).reshape(len(names) + 1, count, -1)
+    answers = _answers(estimator, _copies(rows, few, order, len(names)))
+    if not answers.size:
+        return {}
+    answers = answers.reshape(len(names) + 1, count, -1)
     changes = np.abs(answers[1:] - answers[0]).mean(axis=(1, 2))
     return dict(zip(names, changes.tolist(), strict=True))
 
