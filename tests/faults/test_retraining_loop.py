@@ -210,7 +210,7 @@ def test_where_other_rows_come_than_it_was_fitted_on_it_is_rolled_back(store: St
     with Traffic(usual_rows(800)) as traffic:  # who wrote months does so no more: 50 rows a second
         found = looped(watch="30s")
     assert (found.outcome, found.exit_code, found.before) == ("rolled back", 3, "1"), found
-    assert "flights drifts in age" in found.why
+    assert "lights drifts in age" in found.why
     assert traffic.versions.count("2") > 200
     assert traffic.failures == []
     assert registry.aliases_of(store, "flights")["champion"] == "1"
