@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +23,7 @@ _UNFINISHED: Final = ".tmp"
 _STALE: Final = 3600.0  # seconds after which a file that was never finished is nobody's
 _MANY: Final = 60  # files of one size that become one
 _ROWS: Final = 1_000_000  # of a file that does not grow any more
+_TIME: Final = "time"  # the column by which readers pass a file by
 _GROUP: Final = 131_072  # rows that are compressed together
 
 
@@ -102,7 +103,8 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool
     path = folder / f".{part.name}{_UNFINISHED}"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        options = {"compression": "zstd" if lasting else "lz4", "use_dictionary": _repeated(schema)}
+        options: dict[str, Any] = {"use_dictionary": _repeated(schema)}
+        options |= {"compression": "zstd"} if lasting else {"compression": "lz4", "write_statistics": [_TIME]}
         whole = pa.concat_tables([_fitted(table, schema) for table in made]).combine_chunks()
         with os.fdopen(handle, "wb") as file:
             pq.write_table(whole, file, row_group_size=_GROUP, **options)
@@ -125,6 +127,8 @@ def _repeated(schema: pa.Schema) -> list[str]:
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
+    if table.schema.equals(schema):  # nearly always, and to look through its columns would hold requests up
+        return table
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
