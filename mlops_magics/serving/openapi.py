@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from mlops_magics.artifact.schema import Column
 from mlops_magics.foundation.version import VERSION
@@ -86,7 +87,8 @@ def document(
     columns = loaded.schema.columns if loaded.schema else ()
     example = sample.row(loaded, private)
     paths = {
-        path: _post(path, example, columns) if route.hear else _get(path) for path, route in routes.items()
+        quote(path): _post(path, example, columns) if route.hear else _get(path)
+        for path, route in routes.items()  # as a client asks it: braces would be a parameter's
     }
     return {
         "openapi": "3.1.0",

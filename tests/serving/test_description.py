@@ -13,17 +13,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from endpoint import BASE, ROWS, SCHEMA, SECRET, Caller, application, loaded, question
+from endpoint import BASE, ROWS, SCHEMA, SECRET, TOKEN, Caller, application, loaded, question
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from sklearn.linear_model import LinearRegression
 
 from mlops_magics.artifact.loading import LoadedModel
-from mlops_magics.artifact.order import JournalOrder
+from mlops_magics.artifact.order import JournalOrder, Limits
 from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving import sample
+from mlops_magics.serving.access import Access
+from mlops_magics.serving.app import build_app
 from mlops_magics.serving.journal import Journal
+from mlops_magics.serving.predictor import Predictor
+
+SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +155,15 @@ def test_a_model_without_schema_is_described_too() -> None:
     OpenAPIV31SpecValidator(document).validate()
     assert "example" not in str(document)
     assert "no signature" in caller.get("/docs").text
+
+
+def test_a_model_of_any_name_is_described_under_the_path_that_answers() -> None:
+    name = '{x} "late" \N{SNOWMAN}/?#'
+    made = Predictor(loaded())
+    app = build_app(made, Access(SHA256), limits=Limits(), model=name, version="3", name="endpoint")
+    with Caller(app) as caller:
+        told = caller.get("/openapi.json").json()
+        OpenAPIV31SpecValidator(told).validate()
+        assert not [path for path in told["paths"] if "{" in path or " " in path]
+        (asked,) = [path for path in told["paths"] if path.endswith("/infer") and "/versions/" not in path]
+        assert caller.post(asked, question()).json()["model_name"] == name

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -195,6 +197,28 @@ def test_several_processes_answer_and_end_together(tmp_path: Path) -> None:
         os.kill(children[0].pid, signal.SIGKILL)
         assert process.wait(20) == 9
         until(lambda: not any(runs(child.pid) for child in children))
+
+
+def test_the_health_check_asks_where_the_server_listens(tmp_path: Path) -> None:
+    _, folder = written(tmp_path)
+    with serving(folder, sys.executable, free_port(), MLOPS_BIND="127.0.0.2") as process:
+        assert process.poll() is None  # it was found healthy
+
+
+def test_they_end_whenever_they_are_asked_to(tmp_path: Path) -> None:
+    _, folder = written(tmp_path, workers=3)
+    port = free_port()
+    fields = orjson.loads((folder / "served.json").read_bytes())
+    (folder / "served.json").write_bytes(orjson.dumps({**fields, "port": port}))
+    environment = {"MLOPS_BIND": "127.0.0.1", "MLOPS_TOKEN_SHA256": SHA256}
+    line = [sys.executable, "-P", "-m", "mlops_magics.frontends.elsewhere", "serve", str(folder)]
+    for delay in (0.15, 0.25, 0.35, 0.45, 0.6, 1.0):
+        with subprocess.Popen(line, env=environment, cwd="/", stderr=subprocess.DEVNULL) as process:
+            time.sleep(delay)
+            process.terminate()
+            assert process.wait(20) in {0, -signal.SIGTERM}
+        with socket.create_server(("127.0.0.1", port)):
+            pass  # none of them holds it any more
 
 
 @pytest.mark.parametrize(
