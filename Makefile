@@ -1,5 +1,6 @@
 # Each target is a few plain commands; nothing is hidden. `make demo` and `make test` are the contract.
-.PHONY: help setup demo lab test test-slow check format widgets catalogue notebooks docs bench constraints clean
+.PHONY: help setup demo lab test test-slow test-lowest test-python check format widgets catalogue notebooks docs \
+  screenshots bench constraints release-check clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -8,6 +9,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 # Hundreds of processes are started, and each would compile our modules anew where their bytecode may not be kept.
 export PYTHONDONTWRITEBYTECODE :=
+# What touches each direct dependency, through public doors: what a version of Python or of a package may break.
+SMOKE := tests/foundation tests/model_parts tests/artifact/test_loading.py tests/artifact/test_loadback.py \
+  tests/stats/test_laws.py tests/steps/test_track.py tests/steps/test_evaluate.py tests/steps/test_register.py \
+  tests/steps/test_promote.py tests/steps/test_deploy.py tests/steps/test_predict.py tests/frontends/test_magics.py
+# Old packages and new ones warn each other; what they say is no fault of ours.
+OLD := -W ignore::DeprecationWarning -W ignore::FutureWarning
 SOURCES := pyproject.toml constraints.txt $(wildcard hatch_build.py) $(wildcard widgets/package-lock.json)
 
 help: ## list the targets
@@ -47,11 +54,27 @@ test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgres
 	$(PIP) --editable '.[dev,ray,serve]'
 	$(BIN)/pytest -m slow
 
+test-lowest: $(BIN)/uv ## the smoke tests on the lowest version of each direct dependency
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/lowest
+	$(BIN)/uv pip install --quiet --system-certs --python build/lowest/bin/python --resolution lowest-direct --editable '.[smoke]'
+	build/lowest/bin/python -m pytest -q -m "not slow" $(OLD) $(SMOKE)
+
+test-python: $(BIN)/uv ## the smoke tests on another Python: make test-python VERSION=3.13
+	$(BIN)/uv venv --quiet --clear --python $(VERSION) build/python-$(VERSION)
+	$(BIN)/uv pip install --quiet --system-certs --python build/python-$(VERSION)/bin/python --constraint constraints.txt --editable '.[smoke]'
+	build/python-$(VERSION)/bin/python -m pytest -q -m "not slow" $(SMOKE)
+
 notebooks: $(VENV)/.dev ## validate the notebooks with nbval, twice on one store
 	$(BIN)/pytest tests/notebooks
 
 docs: $(VENV)/.dev ## build the site into dist/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+screenshots: $(VENV)/.dev ## take the pictures of the documentation anew, in a real JupyterLab
+	cd tests && $(BIN)/python -m browser.screenshots
+
+release-check: $(VENV)/.dev ## build wheel and sdist, look through them, install and try them: dist/
+	$(BIN)/python tests/package/releasing.py dist
 
 widgets: $(VENV)/.dev ## build the front end
 	cd widgets && npm ci --no-audit --no-fund && npm run check && npm run build

@@ -71,7 +71,7 @@ def test_each_change_of_a_table_shows() -> None:
             pd.Categorical(["a", "b"]),
             pd.Categorical(["a", "b"], ordered=True),
             pd.Series(["a", "b"], dtype=object),
-            ["a", "b"],
+            pd.array(["a", "b"], dtype="string"),
         ),
         tuple(pd.to_datetime(["2020-01-01", day]).tz_localize("UTC") for day in ("2020-01-02", "2020-01-03")),
         tuple(pd.date_range("2020", periods=2, tz=zone) for zone in (None, "UTC", "Europe/Berlin")),
