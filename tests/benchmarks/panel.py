@@ -65,7 +65,7 @@ def main() -> None:
         )
         with served("jupyterlab", home, *options) as lab:
             file = prepare(lab, asked.runs, asked.models)
-            good = calls(lab, file, asked.repeat) and paint(lab, file, asked.repeat)
+            good = all([calls(lab, file, asked.repeat), paint(lab, file, asked.repeat)])
     sys.exit(0 if good else 1)
 
 

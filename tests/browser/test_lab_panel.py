@@ -234,6 +234,12 @@ def test_notebook_7_has_badges_and_the_panel(page: Page, notebook7: Jupyter, sto
     panel = page.get_by_role("region", name="MLOps")
     expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
     shot(page, "notebook7-panel")
+    # The sheet of the runs card is on the page too, and must not rearrange the panel.
+    back = panel.get_by_role("button", name="Back to the runs").bounding_box()
+    name = panel.get_by_role("heading", name="named").bounding_box()
+    assert back is not None
+    assert name is not None
+    assert name["x"] - back["x"] - back["width"] < 20
     panel.get_by_role("button", name="Insert the next command").click()
     source = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
     assert str(page.evaluate(source)).startswith("%mlops_evaluate named")
