@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from mlops_magics.steps.monitor.spans import Span
 from mlops_magics.steps.monitor.together import of_journal
 from mlops_magics.steps.monitor.watched import Watched, rows_of
 from mlops_magics.tracking import registry
-from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.records import Glimpse, ModelVersion
 from mlops_magics.tracking.store import open_store
 
 Book = Callable[[str], Any]
@@ -52,7 +54,7 @@ def version(number: str = "1") -> tuple[Any, ModelVersion]:
     return store, registry.resolve(store, ModelAddress("pairs", number))
 
 
-def test_a_drift_of_columns_together_is_an_alert(pair: Book) -> None:
+def test_a_drift_of_columns_together_is_an_alert(pair: Book, shell: Any) -> None:
     run = pair(CELL.format(options=" --reference-rows 2000"))
     pair(f"%mlops_register {run.id} pairs")
     seen = pair("%mlops_monitor pairs/1 --data turned -o seen")
@@ -66,6 +68,11 @@ def test_a_drift_of_columns_together_is_an_alert(pair: Book) -> None:
     assert calm.holds, calm
     assert calm.drift.together is not None
     assert not any("not compared" in note for note in (*calm.notes, *calm.drift.notes))
+    days = pd.date_range("2026-03-05", periods=6_000, freq="2min")  # in the second half they are turned
+    shell.user_ns["timed"] = pd.concat([twins(5), twins(6, -1.0)]).assign(when=days)
+    late = pair("%mlops_monitor pairs/1 --data timed --time when --window 100h --alarm 1/100")
+    assert [one.subject for one in late.alerts] == ["columns together"]
+    assert late.alerts[0].since == "2026-03-13T00:00:00+00:00"  # the newest window, of the last eight hours
 
 
 def test_without_rows_it_is_said_how_to_keep_some(pair: Book, shell: Any) -> None:
@@ -146,3 +153,14 @@ def test_rows_of_a_journal_are_taken_from_all_over_it(
     assert np.allclose(rows.now.table[:, 0], every[::7], rtol=1e-5, atol=0)
     assert rows.then is watched.rows
     assert of_journal(Watched("x", ModelVersion("x", "1"), tmp_path, reference, None), unit) is None
+
+
+def test_a_run_holds_rows_only_as_long_as_somebody_else_does() -> None:
+    rows = twins(0, rows=10)
+    held = Glimpse(rows)
+    assert held() is rows
+    assert copy.deepcopy(held)() is None
+    del rows
+    gc.collect()
+    assert held() is None
+    assert Glimpse(None)() is Glimpse((1, 2))() is None
