@@ -107,7 +107,7 @@ class Layout:
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # a frozen one takes much longer to make
 class Rows:
     """Rows that are sound.
 

@@ -24,7 +24,7 @@ _SPANS: Final = ("decode", "queue", "predict", "encode")
 _LONG: Final = 100  # characters of a column's name: a client may make one up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # frozen ones take much longer to make
 class Calls:
     """Requests, a list for each thing that is known of them: a thousand objects less a turn of the journal.
 
@@ -47,7 +47,7 @@ class Calls:
     encode: MutableSequence[float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # frozen ones take much longer to make
 class Answered:
     """Requests that were computed together.
 
