@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, RefusedError, UnavailableError
+from mlops_magics.foundation.forms import NewerFormError
 from mlops_magics.foundation.platform import locked, private_folder
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.drafts import Draft, Written, settled
@@ -109,8 +110,9 @@ class Spool:
         Raises:
             UnavailableError: The store failed again, or another kernel replays; what is left waits.
             RefusedError: The store's server does not let this user write.
+            NewerFormError: A newer release keeps a run here; all others were written.
         """
-        begun, done = time.monotonic(), list[Written]()
+        begun, done, newer = time.monotonic(), list[Written](), None
         if not self.folder.is_dir() or not len(self):
             return ()
         patience = _PATIENCE if seconds is None else 0.0
@@ -118,13 +120,19 @@ class Spool:
             for path in self._waiting():
                 if seconds is not None and time.monotonic() - begun > seconds:
                     break
-                draft = _read(path)
+                try:
+                    draft = _read(path)
+                except NewerFormError as error:  # it waits for that release; those behind it do not
+                    newer = error
+                    continue
                 if draft is None:
                     path.rename(path.with_name(f"broken-{path.name}"))
                     continue
                 model = path / _MODEL
                 done.append(settled(store, draft, model if model.is_dir() else None))
                 shutil.rmtree(path)
+        if newer is not None:
+            raise newer
         return tuple(done)
 
     def _waiting(self) -> Iterator[Path]:
@@ -138,7 +146,9 @@ def _read(path: Path) -> Draft | None:
         files = [file for file in folder.rglob("*") if file.is_file()]
         kept = {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
         return Draft.of_json((path / _DRAFT).read_text(encoding="utf-8")).with_(kept=kept)
-    except (OSError, ValueError):
+    except NewerFormError:
+        raise
+    except (OSError, ValueError, MLOpsError):
         return None
 
 

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from proxy import Proxy
 
 from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.forms import NewerFormError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.drafts import OFFLINE, Draft, written
 from mlops_magics.tracking.spool import Spool
@@ -288,15 +289,24 @@ def test_a_broken_folder_in_the_spool_is_put_aside_and_an_unfinished_one_left(
     book: Callable[[str], Any], proxy: Proxy
 ) -> None:
     spool = Spool.of(Settings.discover())
-    for name, text in (("000000000000001-x", "{"), (".new-y", ""), ("000000000000002-z", '{"datasets": 3}')):
+    newer = ("000000000000000-w", '{"format": 2, "runs": []}')  # of a release that is to come
+    broken = ("000000000000001-x", "{"), ("000000000000002-z", '{"datasets": 3}')
+    for name, text in (newer, *broken, (".new-y", "")):
         folder = spool.folder / name
         folder.mkdir(parents=True)
         (folder / "draft.json").write_text(text)
-    assert len(spool) == 2
+    assert len(spool) == 3
     assert proxy.mode == "pass"
     book("%mlops_track")
-    assert len(spool) == 0
-    assert sorted(path.name[:6] for path in spool.folder.iterdir()) == [".new-y", "broken", "broken"]
+    assert len(spool) == 1, "the newer one waits for its release, and holds up nobody"
+    assert sorted(path.name[:6] for path in spool.folder.iterdir()) == [
+        ".new-y",
+        "000000",
+        "broken",
+        "broken",
+    ]
+    with pytest.raises(NewerFormError, match="run that waits was written by a newer release"):
+        spool.replay(open_store(Settings.discover()))
 
 
 def test_a_disk_that_takes_nothing_is_said_and_nothing_is_half_written(
