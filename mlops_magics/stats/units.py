@@ -153,6 +153,7 @@ def conversion(
         chance,
         tuple(_conversions()),
         alike=_ALIKE,
+        near=None,
     )
 
 
@@ -265,9 +266,14 @@ def _found(
     chance: float,
     conversions: Sequence[tuple[float, float, str]],
     fits: Callable[[UnitChange], bool] | None = None,
+    *,
     alike: float = _CLOSE,
+    near: float | None = _NEARER,
 ) -> UnitChange | None:
-    """Try conversions: the one after which the distributions are alike, if they are and were not."""
+    """Try conversions: the one after which the distributions are alike, if they are and were not.
+
+    A factor near 1 must explain more exactly, within ``near`` times the error of chance, where that is given.
+    """
     before = apart(1.0, 0.0)
     if before < max(_APART, _SURE * chance):
         return None
@@ -275,19 +281,19 @@ def _found(
         UnitChange(factor, offset, words, before, apart(factor, offset))
         for factor, offset, words in conversions
     ]
-    near = [each for each in tried if each.after < _allowed(each, chance)]
-    if not near:
+    explaining = [each for each in tried if each.after < _allowed(each, chance, near)]
+    if not explaining:
         return None
-    best = min(each.after for each in near)
+    best = min(each.after for each in explaining)
     # Of those that chance alone could order (1,000 and 1,024), the one that people use more.
-    likely = [each for each in near if each.after <= best + alike * chance]
+    likely = [each for each in explaining if each.after <= best + alike * chance]
     return next((each for each in likely if fits is None or fits(each)), likely[0])
 
 
-def _allowed(change: UnitChange, chance: float) -> float:
+def _allowed(change: UnitChange, chance: float, near: float | None) -> float:
     """Say how far apart distributions may be after a conversion that is to explain them."""
     small = 1 / _SMALL < change.factor < _SMALL and not change.offset
-    likely = _NEARER * chance if small else max(_FITS, _LIKELY * chance)
+    likely = max(_FITS, _LIKELY * chance) if near is None or not small else near * chance
     return min(likely, change.before / _BETTER)
 
 

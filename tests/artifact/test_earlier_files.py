@@ -53,13 +53,20 @@ def _again(made: object) -> str:
     return text if isinstance(text, str) else text.decode()
 
 
+def _holds(now: object, then: object) -> bool:
+    """Tell whether all that was said then is said now; what is said beside it came later."""
+    if isinstance(then, dict):
+        return isinstance(now, dict) and all(key in now and _holds(now[key], then[key]) for key in then)
+    return bool(now == then)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_earlier_file_is_read_and_written_with_a_number(kind: str) -> None:
     text, read = KINDS[kind]
     made = read(text)
     told = json.loads(_again(made))
     assert told.pop("format") == 1
-    assert told == json.loads(text), "nothing of it was lost"
+    assert _holds(told, json.loads(text)), "nothing of it was lost"
     assert read(_again(made)) == made
 
 
