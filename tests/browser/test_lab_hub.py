@@ -19,6 +19,7 @@ from .panels import FIT, QUIET, opened, settings_in, tab
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_panel_badge_and_card_work_below_a_users_path(page: Page, hub: Jupyter, prepared_twice: Any) -> None:
     elsewhere: list[str] = []
     page.on("request", lambda asked: "/user/ada/" in asked.url or elsewhere.append(asked.url))

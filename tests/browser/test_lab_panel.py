@@ -181,6 +181,7 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     expect(live).to_have_count(2, timeout=60_000)  # the panel is there again, and reads
 
 
+@pytest.mark.slow
 def test_a_tracked_cell_that_fails_has_a_badge_and_any_other_has_none(
     page: Page, lab: Jupyter, store_template: Path, violations: Scan
 ) -> None:

@@ -32,6 +32,7 @@ def walked(shell: Any, run: Callable[[Any, str], Any], project: Path, store_file
         run(shell, f"%mlops_deploy {endpoint.name} --remove")
 
 
+@pytest.mark.slow
 def test_the_tutorial_ends_with_an_alarm_that_is_right(walked: Walked) -> None:
     names = walked("tutorial.md")
     assert names["judged"].passed

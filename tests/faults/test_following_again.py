@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 from following import Registry, followers, following
 from places import project_in
 from proxy import Proxy
@@ -44,6 +45,7 @@ def _texts(state: Path) -> list[bytes]:
     return texts
 
 
+@pytest.mark.slow
 def test_a_store_behind_a_password_is_followed_again_where_the_user_gives_it_along(
     mlflow_server: str, tmp_path: Path
 ) -> None:

@@ -73,7 +73,10 @@ def _waiting() -> int:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("mode", ["refuse", "hang", "500", "401", "429"])
+@pytest.mark.parametrize(
+    "mode",
+    ["refuse", "hang", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("500", "401", "429"))],
+)
 def test_a_cell_loses_less_than_a_second_and_its_run_is_written_when_the_store_is_back(
     *,
     book: Callable[[str], Any],

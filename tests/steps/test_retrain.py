@@ -282,6 +282,7 @@ def test_a_retraining_is_made_again_from_its_source(store: Store, project: Path)
     assert store.client.get_run(found.run).data.tags["mlops.reproduced"].startswith("no: The rows")
 
 
+@pytest.mark.slow
 def test_what_refuses_rows_that_the_champion_takes_is_refused(store: Store, project: Path) -> None:
     rows_of().to_parquet(project / "new.parquet")  # without the gaps that the champion knows
     found = again()
@@ -293,6 +294,7 @@ def test_what_refuses_rows_that_the_champion_takes_is_refused(store: Store, proj
     assert registry.aliases_of(store, "flights") == {"candidate": "2", "champion": "1"}
 
 
+@pytest.mark.slow
 def test_a_condition_must_hold_for_as_long_as_is_asked(store: Store) -> None:
     asked = {"when": "rows > 500", "promote": "candidate"}
     found = again(**asked, debounce="1h")

@@ -273,6 +273,7 @@ def test_ones_own_xgboost_is_tuned_from_what_it_came_with(flights: pd.DataFrame)
     assert study.as_it_came == pytest.approx(judged.mean())
 
 
+@pytest.mark.slow
 def test_what_prepare_made_and_a_family_are_tuned(flights: pd.DataFrame) -> None:
     prepared = prepare(flights, target="late", validation=0)
     rows, truth = prepared.train[prepared.features], prepared.train["late"]

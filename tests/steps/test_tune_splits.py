@@ -103,6 +103,7 @@ def test_another_split_is_another_search_and_its_run_says_so(project: Path, visi
     assert "split='time', by='day'" in (held / "cell.py").read_text()
 
 
+@pytest.mark.slow
 def test_a_column_of_groups_is_no_feature_and_one_of_dates_is(visits: pd.DataFrame) -> None:
     grouped = tuned(visits.drop(columns="day"), split="group", by="patient")
     assert list(grouped.estimator.feature_names_in_) == FEATURES
@@ -214,6 +215,7 @@ def test_an_array_has_no_names_to_divide_by(visits: pd.DataFrame) -> None:
         tuned(visits[FEATURES].to_numpy(), target=visits["ill"], split="time", by="day")
 
 
+@pytest.mark.slow
 def test_it_is_an_option_of_the_magic_and_of_the_command(
     shell: Any, run: Callable[..., Any], visits: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
