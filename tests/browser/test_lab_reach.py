@@ -31,6 +31,7 @@ def focused(page: Page) -> str:
     return str(page.evaluate(found))
 
 
+@pytest.mark.slow
 def test_each_part_is_reached_by_the_keyboard_alone(page: Page, lab: Jupyter, flights: Store) -> None:
     assert flights
     panel = opened(page, lab, "flights", "1")
