@@ -123,6 +123,7 @@ def test_the_cells_that_made_the_champion_are_executed_where_no_notebook_is_name
     store: Store, book: Callable[[str], Any], project: Path
 ) -> None:
     rows_of(1200, limit=45.0).to_parquet(project / "first.parquet")
+    rows_of().to_parquet(project / "new.parquet")  # these cells know no gaps
     book('data = "first.parquet"')
     book("import pandas as pd\nrows = pd.read_parquet(data)")
     book(
