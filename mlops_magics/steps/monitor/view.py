@@ -47,7 +47,7 @@ class Desk:
             "place": shown(seen.place),
             "about": f"{shown(seen.model)}, version {seen.version}",
             "standing": {"tone": "bad" if count else "good", "words": words},
-            "extent": f"{seen.rows:,} rows in {seen.windows:,} windows",
+            "extent": f"{seen.rows:,} rows in {seen.windows:,} window{'s' * (seen.windows != 1)}",
             "alerts": [_alert(one) for one in seen.alerts],
             "windows": [named(each, length) if each else "all rows" for each in began],
             "columns": [_column(each) for each in self._columns()],
