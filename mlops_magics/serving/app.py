@@ -30,7 +30,8 @@ from mlops_magics.serving.exchange import (
 )
 from mlops_magics.serving.inference import OpenInference
 from mlops_magics.serving.journal import Journal
-from mlops_magics.serving.journal.entries import Answered, Calls, Refused
+from mlops_magics.serving.journal.entries import Refused
+from mlops_magics.serving.journal.sheets import Group
 from mlops_magics.serving.lanes import Lane, Lanes, Role
 from mlops_magics.serving.metrics import CONTENT_TYPE, Metrics
 from mlops_magics.serving.patience import Patience
@@ -282,29 +283,18 @@ class App:
             self._terms.count(error)
         if self._journal:
             told = (error.status, error.code, lane.version, error.column, rule)
-            self._journal.note(Refused(request.id, request.started, request.decode, *told))
+            self._journal.note_refusal(Refused(request.id, request.started, request.decode, *told))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
         """Note what was computed together."""
         spent = time.perf_counter() - jobs[0].started
         noted = [job for job in jobs if not job.trial]
-        calls = Calls(
-            ids=[job.request_id for job in noted],
-            rows=[job.batch.rows for job in noted],
-            began=[job.began for job in noted],
-            decode=[job.decode for job in noted],
-            queue=[job.started - job.queued for job in noted],
-            predict=[spent] * len(noted),
-            encode=[math.nan] * len(noted),
-        )
-        for place, job in enumerate(noted):
-            job.noted = (calls.encode, place)
         if self._journal and noted:
             method = jobs[0].batch.method
             if len(noted) < len(jobs):  # some of them only tried the version
-                kept = np.repeat([not job.trial for job in jobs], [job.batch.rows for job in jobs])
+                kept = np.repeat([not job.trial for job in jobs], [job.rows for job in jobs])
                 columns, found = {name: cells[kept] for name, cells in columns.items()}, found[kept]
-            self._journal.note(Answered(calls, columns, found, method, lane.version, lane.role))
+            self._journal.note(Group(noted, spent, columns, found, method, lane.version, lane.role))
 
     async def _predict(self, request: Request, lane: Lane) -> Answer:
         """Decode, queue, predict, encode."""
@@ -327,7 +317,7 @@ class App:
         if len(answer.body) >= packing.LARGE and packing.wants_gzip(request.heads.get(b"accept-encoding")):
             answer = await asyncio.to_thread(packing.packed, answer)
         ended = time.perf_counter()
-        job.encoded(ended - predicted)
+        job.encode = ended - predicted
         request.timing = _TIMING % (
             request.decode * 1e3,
             (job.started - job.queued) * 1e3,

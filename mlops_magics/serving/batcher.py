@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Job:
         trial: Whether it only tries the version, and is no traffic.
         started: When its computation started.
         ended: When its computation ended.
-        noted: Where it is noted how long writing the answer took.
+        encode: How long writing the answer took; NaN until it is written.
     """
 
     batch: Batch
@@ -58,13 +59,12 @@ class Job:
     queued: float = field(default_factory=time.perf_counter)
     started: float = 0.0
     ended: float = 0.0
-    noted: tuple[MutableSequence[float], int] | None = None
+    encode: float = math.nan
 
-    def encoded(self, seconds: float) -> None:
-        """Tell whoever has noted the job how long it took to write its answer."""
-        if self.noted is not None:
-            times, place = self.noted
-            times[place] = seconds
+    @property
+    def rows(self) -> int:
+        """How many rows it asks about."""
+        return self.batch.rows
 
 
 Note = Callable[[Sequence[Job], Columns, np.ndarray[Any, Any]], None]

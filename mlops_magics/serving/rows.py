@@ -51,10 +51,14 @@ class Layout:
     Args:
         columns: The model's columns, all plain ones.
         places: The place of each in a row.
+
+    Attributes:
+        blocks: The columns by the type of their arrays: names, places in a row, and the type.
+        empty: The columns in the model's order, with nothing in them.
     """
 
     def __init__(self, columns: Sequence[Column], places: Mapping[str, int]) -> None:
-        self._names = [column.name for column in columns]
+        self.empty = dict.fromkeys([column.name for column in columns], np.empty(0))
         self._accepted = [
             (
                 places[column.name],
@@ -69,7 +73,7 @@ class Layout:
         blocks: dict[Any, list[str]] = {}
         for column in columns:
             blocks.setdefault(_MADE[column.type, column.required], []).append(column.name)
-        self._blocks = [(names, [places[name] for name in names], dtype) for dtype, names in blocks.items()]
+        self.blocks = [(names, [places[name] for name in names], dtype) for dtype, names in blocks.items()]
         self._known: dict[Kinds, bool] = {}
 
     @classmethod
@@ -98,13 +102,37 @@ class Layout:
             self._known[kinds] = good
         return good
 
-    def typed(self, rows: Sequence[Row]) -> Columns:
+    def typed(self, rows: Sequence[Row]) -> Typed:
         """Make the model's columns of sound rows, in the model's order."""
         across = list(zip(*rows, strict=True))
-        made: dict[str, Any] = dict.fromkeys(self._names)
-        for names, places, dtype in self._blocks:
-            made.update(zip(names, np.array([across[place] for place in places], dtype=dtype), strict=True))
-        return made
+        return Typed(
+            self,
+            [np.array([across[place] for place in places], dtype=dtype) for _, places, dtype in self.blocks],
+        )
+
+
+class Typed(Columns):
+    """The columns of rows, and the blocks that these are parts of: rows are put below others block by block.
+
+    Args:
+        layout: The layout that they were typed by.
+        blocks: An array for each of its blocks, a row of it for each column.
+    """
+
+    __slots__ = ("blocks", "layout")
+
+    def __init__(self, layout: Layout, blocks: Sequence[np.ndarray[Any, Any]]) -> None:
+        super().__init__(layout.empty)
+        self.layout = layout
+        self.blocks = blocks
+        for (names, _, _), block in zip(layout.blocks, blocks, strict=True):
+            self.update(zip(names, block, strict=True))
+
+    @classmethod
+    def below(cls, several: Sequence[Typed]) -> Typed:
+        """Put the rows of some of one layout below each other."""
+        across = zip(*[each.blocks for each in several], strict=True)
+        return cls(several[0].layout, [np.concatenate(blocks, axis=1) for blocks in across])
 
 
 @dataclass(slots=True, eq=False)  # a frozen one takes much longer to make

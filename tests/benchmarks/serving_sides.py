@@ -126,6 +126,9 @@ class Bodies:
         return cls(*files, json.loads((side.models / f"{model}_expected.json").read_text()))
 
 
+QUIET = 1.0  # seconds between two loads: none shall pay for what is left of the one before
+
+
 def measure(process: psutil.Process, url: str, side: Side, bodies: Bodies, seconds: int) -> dict[str, float]:
     """Load a server with one row on one connection, a thousand rows on one, and one row on 64."""
     found: dict[str, float] = {}
@@ -133,6 +136,7 @@ def measure(process: psutil.Process, url: str, side: Side, bodies: Bodies, secon
         sys.exit(f"{side.name} does not answer 1,000 rows")
     _wrk(side, url, bodies.one, 4, 1)
     for connections, body, name in ((1, bodies.one, "1"), (1, bodies.many, "batch"), (64, bodies.one, "64")):
+        time.sleep(QUIET)
         before = _cpu(process)
         one = _wrk(side, url, body, connections, seconds)
         if name == "batch":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +16,29 @@ import polars as pl
 import pytest
 
 from mlops_magics.artifact.order import JournalOrder
+from mlops_magics.artifact.schema import Column
 from mlops_magics.serving.journal import Journal, files
-from mlops_magics.serving.journal.entries import Answered, Calls, Refused, table_of
+from mlops_magics.serving.journal.entries import BETWEEN, Refused, table_of
+from mlops_magics.serving.journal.sheets import Group, Sheets
+from mlops_magics.serving.rows import Layout
 
 
-def answered(*rows: int, version: str = "3", method: Any = "predict", **columns: Any) -> Answered:
+@dataclass
+class Request:
+    """A request that was answered."""
+
+    request_id: str
+    rows: int = 1
+    began: float = field(default_factory=time.perf_counter)
+    decode: float = 1e-3
+    queued: float = 1.0
+    started: float = 1.0
+    encode: float = math.nan
+
+
+def answered(*rows: int, version: str = "3", method: Any = "predict", **columns: Any) -> Group:
     """Requests of so many rows each, computed together."""
     total = sum(rows)
-    size = len(rows)
-    calls = Calls(
-        ids=[f"id-{place}" for place in range(size)],
-        rows=rows,
-        began=[time.perf_counter()] * size,
-        decode=[1e-3] * size,
-        queue=[0.0] * size,
-        predict=[2e-3] * size,
-        encode=[np.nan] * size,
-    )
     columns = columns or {
         "distance": np.arange(total, dtype=float),
         "carrier": np.array([None, *["AA"] * (total - 1)], dtype=object),
@@ -36,7 +46,19 @@ def answered(*rows: int, version: str = "3", method: Any = "predict", **columns:
     found: Any = np.array(["late"] * total, dtype=object)
     if method == "predict_proba":
         found = np.tile([0.25, 0.75], (total, 1))
-    return Answered(calls, columns, found, method, version)
+    asked = [Request(f"id-{place}", size) for place, size in enumerate(rows)]
+    return Group(asked, 2e-3, columns, found, method, version)
+
+
+def table(*entries: Group | Refused, leave_out: Collection[str] = ()) -> pl.DataFrame:
+    """What a journal would write of these."""
+    sheets = Sheets(leave_out)
+    for each in entries:
+        if isinstance(each, Group):
+            sheets.add(each)
+        else:
+            sheets.refuse(each)
+    return pl.DataFrame(table_of(sheets.take(), leave_out))
 
 
 def refused(code: str = "INVALID_CELL") -> Refused:
@@ -55,21 +77,21 @@ def wait_for(journal: Journal, rows: int) -> None:
 
 
 def test_each_row_is_a_line_with_its_request_its_answer_and_its_times() -> None:
-    table = pl.DataFrame(table_of([answered(1, 2), answered(1, method="predict_proba"), refused()], ()))
-    assert table.height == 5
-    two = table.filter(pl.col("request_id") == "id-1")
+    found = table(answered(1, 2), answered(1, method="predict_proba"), refused())
+    assert found.height == 5
+    two = found.filter(pl.col("request_id") == "id-1")
     assert two["row"].to_list() == [0, 1]
     assert two["input.distance"].to_list() == [1.0, 2.0]
     assert two["prediction"].to_list() == ["late", "late"]
     np.testing.assert_allclose(two["predict_ms"], 2.0)
     assert two["encode_ms"].to_list() == [None, None], "not known yet"
-    assert table["input.carrier"].null_count() == 3  # a gap in two requests, and the refusal
-    likely = table.filter(pl.col("method") == "predict_proba")
+    assert found["input.carrier"].null_count() == 3  # a gap in two requests, and the refusal
+    likely = found.filter(pl.col("method") == "predict_proba")
     assert likely["probabilities"].to_list() == [[0.25, 0.75]]
-    bad = table.filter(pl.col("status") == 422)
+    bad = found.filter(pl.col("status") == 422)
     assert bad["error"].to_list() == ["INVALID_CELL"]
     assert bad["input.distance"].to_list() == [None]
-    assert abs((table["time"].max().timestamp()) - time.time()) < 5  # type: ignore[union-attr]
+    assert abs((found["time"].max().timestamp()) - time.time()) < 5  # type: ignore[union-attr]
 
 
 def test_what_is_to_be_left_out_is_nowhere_in_the_files(tmp_path: Path) -> None:
@@ -126,8 +148,8 @@ def test_what_a_disk_does_not_take_is_bounded(tmp_path: Path, monkeypatch: pytes
 
 def many(folder: Path, count: int, writer: str = "aaaaaaaa", first: int = 0) -> None:
     for number in range(first, first + count):
-        table = table_of([answered(1, number=np.array([float(number)]))], ())
-        files.write(folder, files.Part(1_000 + number, writer, number, number), [table])
+        made = table(answered(1, number=np.array([float(number)]))).to_arrow()
+        files.write(folder, files.Part(1_000 + number, writer, number, number), [made])
 
 
 def test_small_files_become_large_ones_without_losing_or_doubling_a_row(tmp_path: Path) -> None:
@@ -197,5 +219,83 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     with pytest.raises(OSError, match="No space"):
-        files.write(tmp_path, files.Part(1, "aaaaaaaa", 0, 0), [table_of([answered(1)], ())])
+        files.write(tmp_path, files.Part(1, "aaaaaaaa", 0, 0), [table(answered(1)).to_arrow()])
     assert list(tmp_path.iterdir()) == []
+
+
+COLUMNS = [
+    Column("distance", "double"),
+    Column("carrier", "string"),
+    Column("stops", "integer"),
+    Column("weekend", "boolean", required=False),
+]
+ROWS: list[list[Any]] = [
+    [1.5, "AA", 0, True],
+    [2.5, "", 1, None],
+    [math.nan, "Zürich → Malmö", 2, False],
+    [4.0, f"odd{BETWEEN}one", 3, True],
+    [5.0, "two\nlines", 4, None],
+]
+
+
+def typed(cells: list[list[Any]], found: Any, *, version: str = "3") -> Group:
+    """Rows as they come from JSON, answered together, a request each."""
+    asked = [Request(f"{version}-{row[2]}", encode=float(row[2])) for row in cells]
+    return Group(asked, 2e-3, LAYOUT.typed(cells), np.asarray(found), "predict", version)
+
+
+LAYOUT = Layout(COLUMNS, {column.name: place for place, column in enumerate(COLUMNS)})
+
+
+@pytest.mark.parametrize("found", [[0.5, 1.5, 2.5, 3.5, 4.5], ["no", "late", "no", "later", "no"]])
+def test_rows_on_a_sheet_are_the_rows_that_came(found: list[Any]) -> None:
+    groups = [typed(ROWS[:1], found[:1]), typed(ROWS[1:4], found[1:4]), typed(ROWS[4:], found[4:])]
+    other = typed(ROWS, found, version="4")
+    made = table(*groups[:2], other, groups[2])
+    for version in ("3", "4"):
+        kept = made.filter(pl.col("version").cast(pl.String) == version).sort("input.stops")
+        assert kept["request_id"].to_list() == [f"{version}-{number}" for number in range(5)]
+        assert kept["row"].to_list() == [0] * 5
+        assert kept["input.distance"].to_list() == [1.5, 2.5, None, 4.0, 5.0]
+        assert kept["input.carrier"].to_list() == [row[1] for row in ROWS]
+        assert kept["input.weekend"].to_list() == [True, None, False, True, None]
+        assert kept["prediction"].to_list() == found
+        assert kept["encode_ms"].to_list() == [0, 1000, 2000, 3000, 4000]
+    assert [name for name in made.columns if name.startswith("input.")] == [
+        f"input.{column.name}" for column in COLUMNS
+    ]
+
+
+def test_columns_that_are_left_out_are_on_no_sheet() -> None:
+    made = table(typed(ROWS, range(5)), leave_out={"carrier", "distance"})
+    assert not {"input.carrier", "input.distance"} & set(made.columns)
+    assert made["input.stops"].to_list() == [0, 1, 2, 3, 4]
+
+
+def test_more_rows_than_a_sheet_has_and_answers_of_other_kinds_are_all_kept() -> None:
+    groups = [typed(ROWS[:2], [1.0, 2.0]) for _ in range(1500)]
+    groups += [typed(ROWS[:1], np.array([[0.25, 0.75]])), typed(ROWS[:1], [1.0])]
+    groups += [typed(ROWS * 60, [0.0] * 300)]
+    made = table(*groups)
+    assert made.height == 3302
+    assert made["input.carrier"].value_counts().filter(pl.col("input.carrier") == "")["count"].item() == 1560
+    assert made["prediction"].sum() == 4501.0
+    assert made["probabilities"].drop_nulls().to_list() == [[0.25, 0.75]]
+
+
+def test_groups_noted_by_two_threads_while_they_are_written_are_all_kept(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path))
+    journal.start()
+
+    def note() -> None:
+        for number in range(2000):
+            journal.note(typed(ROWS[: 1 + number % 5], range(1 + number % 5)))
+
+    threads = [threading.Thread(target=note) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    journal.close()
+    assert journal.written == 12_000
+    assert lines(tmp_path).height == 12_000

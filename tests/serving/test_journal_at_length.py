@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mlops_magics.serving.journal import files
-from mlops_magics.serving.journal.entries import Answered, Calls, table_of
+from mlops_magics.serving.journal.entries import Answered, Calls, Texts, table_of
 
 ROWS, FILES = 1_000_000, 10
 
@@ -24,7 +24,7 @@ def test_polars_and_duckdb_read_ten_million_lines(tmp_path: Path) -> None:
             "x": random.normal(size=ROWS),
             "word": random.choice(np.array(["a", "b"], dtype=object), ROWS),
         }
-        calls = Calls([f"id-{number}"], [ROWS], [float(number)], [0.001], [0.0], [0.002], [0.001])
+        calls = Calls(Texts([f"id-{number}"], {}), [ROWS], [float(number)], [0.001], [0.0], [0.002], [0.001])
         table: pa.Table = table_of([Answered(calls, columns, np.ones(ROWS), "predict", str(number % 2))], ())
         files.write(tmp_path, files.Part(number, "aaaaaaaa", number, number), [table])
     relation = duckdb.read_parquet(f"{tmp_path}/*.parquet", union_by_name=True)

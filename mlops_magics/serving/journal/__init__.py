@@ -1,8 +1,8 @@
 """The journal of an endpoint: requests, answers, versions and timings, as parquet files of its own folder.
 
-The event loop only appends to a list. A thread makes small tables of it, and twice a second a file of
-these, so that a kill -9 loses what came since and nothing else; a request never waits for a disk, and a disk
-that is full costs the journal, not the endpoint.
+The event loop only copies what it answers to a sheet. Twice a second a thread writes the sheets to a file, so
+that a kill -9 loses what came since and nothing else; a request never waits for a disk, and a disk that is
+full costs the journal, not the endpoint.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from mlops_magics.artifact.order import JournalOrder
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.serving.journal import files
-from mlops_magics.serving.journal.entries import Answered, Refused, table_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from mlops_magics.serving.journal.entries import Refused, table_of
+from mlops_magics.serving.journal.sheets import Group, Sheets
 
 _log = logging.getLogger(__name__)
 
-_TURN: Final = 0.1  # seconds between two tables: what is made at once must not hold a request up
-_TURNS: Final = 5  # tables of a file
+_TURN: Final = 0.5  # seconds between two files; shorter turns would cost the event loop more of its time
+_LOOK: Final = 0.1  # seconds between two looks at how much waits
+_MUCH: Final = 50_000  # rows that are written before it is time
 _TIDY: Final = 60.0  # seconds between two looks at the folder
 _PENDING: Final = 400_000  # rows that wait for a disk; more are lost, and counted
 _LOCK: Final = ".lock"
@@ -41,7 +39,6 @@ class Journal:
 
     Attributes:
         written: How many rows were written.
-        lost: How many rows were not, because the disk did not take them.
     """
 
     def __init__(self, order: JournalOrder) -> None:
@@ -49,17 +46,16 @@ class Journal:
         self._leave_out = frozenset(order.leave_out)
         self._writer = secrets.token_hex(4)
         self._number = 0
-        self._entries: deque[Answered | Refused] = deque()
-        self._tables: list[pa.Table] = []
-        self._turns = 0
-        self._pending = 0
+        self._sheets = Sheets(self._leave_out)
+        self._gone = 0  # rows that are written, or failed
+        self._refused = 0
+        self._failed = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlops-journal", daemon=True)
         self._lock: BinaryIO | None = None
         self._tidy_at = 0.0
         self._complained = False
         self.written = 0
-        self.lost = 0
 
     @property
     def leave_out(self) -> frozenset[str]:
@@ -70,14 +66,27 @@ class Journal:
         """Begin to write."""
         self._thread.start()
 
-    def note(self, entry: Answered | Refused) -> None:
-        """Note what happened; costs an append."""
-        rows = len(entry.found) if isinstance(entry, Answered) else 1
-        if self._pending + rows > _PENDING:
-            self.lost += rows
-            return
-        self._pending += rows
-        self._entries.append(entry)
+    @property
+    def lost(self) -> int:
+        """How many rows were not written, because the disk did not take them."""
+        return self._refused + self._failed
+
+    def note(self, group: Group) -> None:
+        """Note what was answered."""
+        if self._room_for(len(group.found)):
+            self._sheets.add(group)
+
+    def note_refusal(self, entry: Refused) -> None:
+        """Note a request that got no prediction."""
+        if self._room_for(1):
+            self._sheets.refuse(entry)
+
+    def _room_for(self, rows: int) -> bool:
+        """Tell whether so many more may wait for the disk."""
+        if self._sheets.noted - self._gone + rows <= _PENDING:
+            return True
+        self._refused += rows
+        return False
 
     def close(self) -> None:
         """Write what is left, and end."""
@@ -87,8 +96,14 @@ class Journal:
 
     def _run(self) -> None:
         self._open()
-        while not self._stopping.wait(_TURN):
-            self._turn()
+        if not self._stopping.wait(_TURN):
+            import pyarrow.parquet  # noqa: F401 - the first requests shall not have to wait for it
+
+        due = 0.0
+        while not self._stopping.wait(_LOOK):
+            if time.monotonic() >= due or self._sheets.noted - self._gone >= _MUCH:
+                self._turn()
+                due = time.monotonic() + _TURN
         self._turn()
         if self._lock is not None:
             with contextlib.suppress(OSError):
@@ -106,10 +121,6 @@ class Journal:
 
     def _turn(self) -> None:
         try:
-            self._collect()
-            self._turns = (self._turns + 1) % _TURNS
-            if self._turns and not self._stopping.is_set():
-                return
             self._write()
             if time.monotonic() >= self._tidy_at:
                 self._tidy_at = time.monotonic() + _TIDY
@@ -117,31 +128,18 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - whatever a disk or a row does to it
             self._complain(error)
 
-    def _collect(self) -> None:
-        """Make a table of what came since the last turn."""
-        taken = [self._entries.popleft() for _ in range(len(self._entries))]
+    def _write(self) -> None:
+        """Write what came since the last turn."""
+        taken = self._sheets.take()
         if not taken:
             return
-        rows = sum(len(entry.found) if isinstance(entry, Answered) else 1 for entry in taken)
-        try:
-            self._tables.append(table_of(taken, self._leave_out))
-        except Exception:
-            self._pending -= rows
-            self.lost += rows
-            raise
-
-    def _write(self) -> None:
-        """Write what was collected."""
-        tables, self._tables = self._tables, []
-        if not tables:
-            return
-        rows = sum(table.num_rows for table in tables)
-        self._pending -= rows
+        rows = sum(entry.lines for entry in taken)
+        self._gone += rows
         part = files.Part(int(time.time() * 1000), self._writer, self._number, self._number)
         try:
-            self.written += files.write(self._order.folder, part, tables)
+            self.written += files.write(self._order.folder, part, [table_of(taken, self._leave_out)])
         except Exception:
-            self.lost += rows
+            self._failed += rows
             raise
         self._number += 1
 

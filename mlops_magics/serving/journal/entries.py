@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, MutableSequence, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 
@@ -15,10 +13,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlops_magics.artifact.loading import Method
-    from mlops_magics.serving.rows import Columns
 
 INPUT: Final = "input."
 """What the name of a column of the model's begins with in a journal."""
+
+BETWEEN: Final = "\x1f"
+"""What stands between texts that are kept in one."""
 
 _SPANS: Final = ("decode", "queue", "predict", "encode")
 _LONG: Final = 100  # characters of a column's name: a client may make one up
@@ -35,16 +35,58 @@ class Calls:
         decode: Seconds that reading it took; NaN while it is not known, as of all that follow.
         queue: Seconds that it waited.
         predict: Seconds that computing took, with those that were computed together.
-        encode: Seconds that writing the answer took; whoever learns it writes it here.
+        encode: Seconds that writing the answer took.
     """
 
-    ids: Sequence[str]
+    ids: Texts
     rows: Sequence[int]
     began: Sequence[float]
     decode: Sequence[float]
     queue: Sequence[float]
     predict: Sequence[float]
-    encode: MutableSequence[float]
+    encode: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """A column of texts, many in one.
+
+    Attributes:
+        joined: Texts with ``BETWEEN`` between them.
+        rest: What cannot be joined, as it came, by its place among these; None is a gap.
+    """
+
+    joined: Sequence[str]
+    rest: Mapping[int, Sequence[Any]]
+
+    @classmethod
+    def below(cls, parts: Iterable[Texts]) -> Texts:
+        """Put parts of a column below each other."""
+        joined: list[str] = []
+        rest: dict[int, Sequence[Any]] = {}
+        for part in parts:
+            rest |= {len(joined) + place: cells for place, cells in part.rest.items()}
+            joined += part.joined
+        return cls(joined, rest)
+
+    def array(self) -> pa.Array:
+        """Take them apart."""
+        import pyarrow as pa
+
+        made: list[pa.Array] = []
+        start = 0
+        for place in (*self.rest, len(self.joined)):
+            if start < place:
+                made.append(_apart(BETWEEN.join(self.joined[start:place])))
+            if place in self.rest:
+                made.append(_array(np.array(self.rest[place], dtype=object)))
+            start = place + 1
+        known = next((part.type for part in made if not pa.types.is_null(part.type)), pa.null())
+        return pa.concat_arrays([pa.nulls(len(part), known) if part.type != known else part for part in made])
+
+
+Cells: TypeAlias = "np.ndarray[Any, Any] | Texts"
+"""A column of what was asked, or the answers."""
 
 
 @dataclass(slots=True, eq=False)  # frozen ones take much longer to make
@@ -61,11 +103,16 @@ class Answered:
     """
 
     calls: Calls
-    columns: Columns
-    found: np.ndarray[Any, Any]
+    columns: Mapping[str, Cells]
+    found: Cells
     method: Method
     version: str
     role: str = "live"
+
+    @property
+    def lines(self) -> int:
+        """How many lines it makes."""
+        return int(np.sum(self.calls.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +128,10 @@ class Refused:
         version: Which version refused it.
         column: The column that it is about, where it is about one.
         rule: The rule of the contract that it breaks, where it breaks one.
+        lines: How many lines it makes.
     """
+
+    lines: ClassVar[int] = 1
 
     id: str
     began: float
@@ -132,8 +182,8 @@ def _alike(entries: Iterable[Answered | Refused]) -> Iterable[list[Answered]]:
     groups: dict[object, list[Answered]] = {}
     for each in entries:
         if isinstance(each, Answered):
-            kinds = "".join([values.dtype.char for values in each.columns.values()])
-            key = (each.method, each.version, each.role, each.found.ndim, tuple(each.columns), kinds)
+            kinds = tuple([_kind(cells) for cells in (each.found, *each.columns.values())])
+            key = (each.method, each.version, each.role, tuple(each.columns), kinds)
             groups.setdefault(key, []).append(each)
     return groups.values()
 
@@ -149,12 +199,12 @@ def _answers(some: list[Answered], leave_out: Collection[str]) -> pa.Table:
     told["status"] = pa.repeat(pa.scalar(200, pa.int16()), len(told["time"]))
     for name in one.columns:
         if name not in leave_out:
-            told[INPUT + name] = _array(_below([each.columns[name] for each in some]))
-    found = _below([each.found for each in some])
-    if one.method == "predict_proba" or found.ndim > 1:
-        told["probabilities"] = pa.array(list(found), pa.list_(pa.float64()))
+            told[INPUT + name] = _column([each.columns[name] for each in some])
+    found = [each.found for each in some]
+    if one.method == "predict_proba" or (isinstance(one.found, np.ndarray) and one.found.ndim > 1):
+        told["probabilities"] = _lists([each for each in found if isinstance(each, np.ndarray)])
     else:
-        told["prediction"] = _array(found)
+        told["prediction"] = _column(found)
     return pa.table(told)
 
 
@@ -163,7 +213,7 @@ def _refusals(refused: list[Refused]) -> pa.Table:
 
     unknown = [np.nan] * len(refused)
     calls = Calls(
-        ids=[each.id for each in refused],
+        ids=Texts([each.id for each in refused], {}),
         rows=[1] * len(refused),  # a line in the journal, whatever was asked
         began=[each.began for each in refused],
         decode=[each.decode for each in refused],
@@ -184,21 +234,24 @@ def _frame(several: Sequence[Calls], same: dict[str, str | None]) -> dict[str, p
     """Make the columns that each line has."""
     import pyarrow as pa
 
-    def all_of(name: str) -> list[Any]:
-        return list(chain.from_iterable(map(attrgetter(name), several)))
+    def all_of(name: str) -> np.ndarray[Any, Any]:
+        return _below([np.asarray(getattr(calls, name)) for calls in several])
 
-    ids, counts = all_of("ids"), np.array(all_of("rows"))
+    counts = all_of("rows")
     rows = int(counts.sum())
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    ids = Texts.below(calls.ids for calls in several).array()
+    if rows > len(ids):
+        ids = pa.array(np.repeat(ids.to_numpy(zero_copy_only=False), counts), pa.string())
     shift = time.time() - time.perf_counter()
-    moments = np.repeat(np.array(all_of("began")) + shift, counts)
+    moments = np.repeat(all_of("began") + shift, counts)
     told: dict[str, pa.Array] = {
         "time": pa.array((moments * 1e6).astype("M8[us]"), pa.timestamp("us", tz="UTC")),
-        "request_id": pa.array(ids if rows == len(ids) else np.repeat(np.array(ids, dtype=object), counts)),
+        "request_id": ids,
         "row": pa.array((np.arange(rows) - np.repeat(starts, counts)).astype(np.int32)),
     }
     for span in _SPANS:
-        spent = (np.array(all_of(span)) * 1000).astype(np.float32)
+        spent = (all_of(span) * 1000).astype(np.float32)
         told[f"{span}_ms"] = pa.array(np.repeat(spent, counts), from_pandas=True)
     for name, word in same.items():
         told[name] = _same_word(word, rows)
@@ -217,6 +270,42 @@ def _words(words: Sequence[str | None]) -> pa.Array:
     import pyarrow as pa
 
     return pa.array(words, pa.string()).dictionary_encode()
+
+
+def _apart(joined: str) -> pa.Array:
+    """Take texts apart; Arrow's own function for it takes a while to import, and longer to call."""
+    import pyarrow as pa
+
+    letters = np.frombuffer(joined.encode(), np.uint8)
+    between = letters == ord(BETWEEN)
+    ends = np.append(np.flatnonzero(between), len(letters))
+    offsets = np.append(0, ends - np.arange(len(ends))).astype(np.int32)
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(letters[~between]))
+
+
+def _kind(cells: Cells) -> tuple[object, ...]:
+    """Tell which columns can be put below each other."""
+    return ("texts",) if isinstance(cells, Texts) else (cells.dtype.char, cells.shape[1:])
+
+
+def _column(parts: Sequence[Cells]) -> pa.Array:
+    """Make one column of parts of one kind."""
+    texts = [part for part in parts if isinstance(part, Texts)]
+    if texts:
+        return Texts.below(texts).array()
+    return _array(_below([part for part in parts if isinstance(part, np.ndarray)]))
+
+
+def _lists(parts: Sequence[np.ndarray[Any, Any]]) -> pa.Array:
+    """Make a column of lists of numbers."""
+    import pyarrow as pa
+
+    whole = _below(parts).astype(np.float64, copy=False)
+    if whole.ndim == 1:
+        return pa.array(list(whole), pa.list_(pa.float64()))
+    size = whole[:1].size or 1
+    offsets = pa.array(np.arange(len(whole) + 1, dtype=np.int32) * size)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(whole).reshape(-1)))
 
 
 def _below(parts: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
