@@ -17,6 +17,7 @@ from serving_sides import Bodies, sides
 from side_by_side import main, record
 
 CONNECTIONS, PEAK_SECONDS = 64, 10
+TRIES, TRY_SECONDS = 4, 3  # to find the pause that makes half of the peak
 _LUA = """local file = io.open("{body}", "rb")
 wrk.method = "POST"
 wrk.body = file:read("*a")
@@ -59,9 +60,12 @@ def run() -> None:
             body = Bodies.of(side, "hgb").one
             script.write_text(_LUA.format(body=body, token=side.token[0], pause=0))
             peak, _ = load(script, url, PEAK_SECONDS)
-            script.write_text(
-                _LUA.format(body=body, token=side.token[0], pause=1000 * CONNECTIONS / (peak / 2))
-            )
+            pause = 1000 * CONNECTIONS / (peak / 2)  # milliseconds from an answer to the next request
+            for _ in range(TRIES):
+                script.write_text(_LUA.format(body=body, token=side.token[0], pause=pause))
+                rate, _ = load(script, url, TRY_SECONDS)
+                pause = max(pause + 1000 * CONNECTIONS * (2 / peak - 1 / rate), 0)
+            script.write_text(_LUA.format(body=body, token=side.token[0], pause=pause))
             held: list[float] = []
             done = threading.Event()
 

@@ -266,6 +266,23 @@ def test_rows_on_a_sheet_are_the_rows_that_came(found: list[Any]) -> None:
     ]
 
 
+def test_rows_that_come_in_two_orders_in_turn_are_all_kept() -> None:
+    turned = Layout(COLUMNS, {column.name: 3 - place for place, column in enumerate(COLUMNS)})
+    asked = [Request("turned")]
+    groups = [
+        group
+        for number in range(40)
+        for group in (
+            typed(ROWS[:2], [1.0, 2.0]),
+            Group(asked, 2e-3, turned.typed([ROWS[number % 5][::-1]]), np.array([3.0]), "predict", "3"),
+        )
+    ]
+    made = table(*groups)
+    assert made.height == 120
+    assert made["prediction"].sum() == 40 * 6
+    assert made.filter(pl.col("request_id") == "turned")["input.stops"].to_list() == [0, 1, 2, 3, 4] * 8
+
+
 def test_columns_that_are_left_out_are_on_no_sheet() -> None:
     made = table(typed(ROWS, range(5)), leave_out={"carrier", "distance"})
     assert not {"input.carrier", "input.distance"} & set(made.columns)

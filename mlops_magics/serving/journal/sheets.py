@@ -12,20 +12,25 @@ import threading
 from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
 from mlops_magics.serving.journal.entries import BETWEEN, Answered, Calls, Refused, Texts
-from mlops_magics.serving.rows import Typed
+from mlops_magics.serving.rows import Layout, Typed
 
 if TYPE_CHECKING:
     from mlops_magics.artifact.loading import Method
     from mlops_magics.serving.rows import Columns
 
-_MOST: Final = 1024  # rows of a sheet; larger arrays would be of fresh memory each time
+_FEW: Final = 64  # rows of a first sheet: most endpoints are idle
+_MOST: Final = 1024  # rows of a sheet under load; larger arrays would be of fresh memory each time
 _LARGE: Final = 256  # rows of a group that is kept as it came: copying it gains nothing
 _ONE: Final = array("q", (1,))
+
+
+_Key: TypeAlias = tuple[str, str, str, Layout]
+"""What goes on one sheet: a version, why it answered, what was asked, and how the rows came."""
 
 
 class Asked(Protocol):
@@ -79,7 +84,8 @@ class Sheets:
     def __init__(self, leave_out: Collection[str] = ()) -> None:
         self._leave_out = leave_out
         self._guard = threading.Lock()
-        self._open: dict[tuple[str, str, str], _Sheet] = {}
+        self._open: dict[_Key, _Sheet] = {}
+        self._busy: set[_Key] = set()  # what has filled a sheet lately
         self._done: list[Answered | Refused] = []
         self.noted = 0
 
@@ -92,12 +98,14 @@ class Sheets:
             if not isinstance(columns, Typed) or rows > _LARGE:
                 self._done.append(_by_itself(group))
                 return
-            key = (group.version, group.role, group.method)
+            key = (group.version, group.role, group.method, columns.layout)
             sheet = self._open.get(key)
-            if sheet is None or not sheet.takes(group, columns):
+            if sheet is None or not sheet.takes(group):
                 if sheet:
                     self._done.append(sheet.done())
-                sheet = self._open[key] = _Sheet(group, columns, self._leave_out)
+                    self._busy.add(key)
+                most = _MOST if key in self._busy else max(_FEW, rows)
+                sheet = self._open[key] = _Sheet(group, columns, most, self._leave_out)
             sheet.add(group, columns)
 
     def refuse(self, entry: Refused) -> None:
@@ -110,6 +118,7 @@ class Sheets:
         """Take what was noted since the last time."""
         with self._guard:
             sheets, self._open = self._open, {}
+            self._busy &= sheets.keys()
             taken, self._done = self._done, []
         return taken + [sheet.done() for sheet in sheets.values()]
 
@@ -117,9 +126,9 @@ class Sheets:
 class _Sheet:
     """Rows of one layout that one version answered."""
 
-    def __init__(self, like: Group, columns: Typed, leave_out: Collection[str]) -> None:
+    def __init__(self, like: Group, columns: Typed, most: int, leave_out: Collection[str]) -> None:
         self._like = like
-        self._layout = columns.layout
+        self._most = most
         self._order = [name for name in columns if name not in leave_out]
         self._rows = 0
         self._asked = _Asked()
@@ -131,16 +140,15 @@ class _Sheet:
                 kept = [(place, name) for place, name in enumerate(names) if name not in leave_out]
                 self._words += [(number, place, name, _Words()) for place, name in kept]
             else:
-                self._numbers.append((number, names, np.empty((len(names), _MOST), block.dtype)))
+                self._numbers.append((number, names, np.empty((len(names), most), block.dtype)))
         self._said = _Words() if like.found.dtype.kind in "OUS" else None
-        self._found = np.empty((0 if self._said else _MOST, *like.found.shape[1:]), like.found.dtype)
+        self._found = np.empty((0 if self._said else most, *like.found.shape[1:]), like.found.dtype)
 
-    def takes(self, group: Group, columns: Typed) -> bool:
+    def takes(self, group: Group) -> bool:
         """Tell whether there is room for these, and they are like the others."""
         found, kept = group.found, self._found
         return (
-            columns.layout is self._layout
-            and self._rows + len(found) <= _MOST
+            self._rows + len(found) <= self._most
             and found.shape[1:] == kept.shape[1:]
             and (found.dtype == kept.dtype or (self._said is not None and found.dtype.kind in "OUS"))
         )
