@@ -9,6 +9,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -20,10 +21,10 @@ ROUNDS, SECONDS = 3, 3
 GOALS = {"mlflow": (30, 120), "vetiver": (15, 50), "mlserver": (25, 12), "bentoml": (20, 12)}
 
 
-def options() -> argparse.Namespace:
+def options(models: str) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", default="hgb,rf,lr", help="which pipelines")
+    parser.add_argument("--models", default=models, help="which pipelines")
     parser.add_argument("--only", default="", help="which servers; all by default")
     parser.add_argument(
         "--rounds", type=int, default=ROUNDS, help="how often each server is started and timed"
@@ -65,9 +66,15 @@ def lines_of(model: str, found: dict[str, list[dict]]) -> list[str]:
     return lines
 
 
-def run() -> None:
-    """Measure and record."""
-    told = options()
+def run(section: str = "serving", models: str = "hgb,rf,lr", goals: Sequence[str] = ()) -> None:
+    """Measure and record.
+
+    Args:
+        section: What it is recorded as.
+        models: The pipelines that are measured by default.
+        goals: What is to be reached; by default what compiled pipelines are to reach.
+    """
+    told = options(models)
     chosen = [name for name in told.only.split(",") if name]
     lines = [
         (
@@ -91,8 +98,9 @@ def run() -> None:
                     found.setdefault(side.name, []).append(one | {"cold": cold})
                     print(model, side.name, {key: round(value, 3) for key, value in one.items()}, flush=True)
             lines += lines_of(model, found)
-    goals = "; ".join(f"{name} {one} and {many}" for name, (one, many) in GOALS.items())
-    lines += ["", f"Goals, one row and throughput: {goals} times; batch: 3 times mlflow, 1.5 times the best."]
+    compiled = "; ".join(f"{name} {one} and {many}" for name, (one, many) in GOALS.items())
+    usual = [f"Goals, one row and throughput: {compiled} times; batch: 3 times mlflow, 1.5 times the best."]
+    lines += ["", *(goals or usual)]
     versions = ", ".join(
         f"{package} {version}" for peer in SERVERS for package, version in list(peer.versions().items())[:1]
     )
@@ -100,7 +108,8 @@ def run() -> None:
     if told.trying:
         sys.stdout.write("\n".join(lines) + "\n")
     else:
-        record("serving", lines)
+        record(section, lines)
 
 
-main(run)
+if __name__ == "__main__":
+    main(run)
