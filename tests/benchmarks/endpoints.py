@@ -1,4 +1,4 @@
-"""What the two serving benchmarks share: one registered model, our endpoint, and ``mlflow models serve``."""
+"""What some serving benchmarks share: one registered model, our endpoint, and ``mlflow models serve``."""
 
 from __future__ import annotations
 
@@ -54,11 +54,9 @@ def registered(folder: Path) -> tuple[Bench, float]:
     table["late"] = (table["n0"] + table["n1"] * table["n2"] + random.normal(size=_ROWS) > 0).astype(int)
     shell = InteractiveShell.instance()
     shell.user_ns.update(train=table[: _ROWS // 2], test=table[_ROWS // 2 :], names=names)
-    _cells(
-        shell, "%load_ext mlops_magics", "%mlops_track e;", _FIT, "%mlops_evaluate run test --target late;"
-    )
+    cells(shell, "%load_ext mlops_magics", "%mlops_track e;", _FIT, "%mlops_evaluate run test --target late;")
     begun = time.perf_counter()
-    _cells(shell, "%mlops_register run bench;", '%mlops_promote bench --to champion --reason "to measure";')
+    cells(shell, "%mlops_register run bench;", '%mlops_promote bench --to champion --reason "to measure";')
     seconds = time.perf_counter() - begun
     row = table[names].head(1)
     split = {"columns": names, "data": row.to_numpy().tolist()}
@@ -66,7 +64,8 @@ def registered(folder: Path) -> tuple[Bench, float]:
     return Bench(shell, folder, json.dumps({"dataframe_split": split}).encode(), answer), seconds
 
 
-def _cells(shell: InteractiveShell, *sources: str) -> None:
+def cells(shell: InteractiveShell, *sources: str) -> None:
+    """Run cells; the first that fails ends it."""
     for source in sources:
         shell.run_cell(source, silent=True).raise_error()
 
@@ -80,14 +79,14 @@ def ours(bench: Bench, *, standby: bool) -> tuple[float, str]:
     else:
         waiting.stop()
     begun = time.perf_counter()
-    _cells(bench.shell, "%mlops_deploy bench@champion -o live")
+    cells(bench.shell, "%mlops_deploy bench@champion -o live")
     seconds = time.perf_counter() - begun
     return seconds, bench.shell.user_ns["live"].url
 
 
 def removed(bench: Bench) -> None:
     """Take our endpoint away."""
-    _cells(bench.shell, "%mlops_deploy bench --remove;")
+    cells(bench.shell, "%mlops_deploy bench --remove;")
 
 
 def token(bench: Bench) -> str:

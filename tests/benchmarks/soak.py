@@ -5,7 +5,6 @@
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -13,31 +12,9 @@ import time
 from pathlib import Path
 
 import psutil
+from half_load import CONNECTIONS, HalfLoad
 from serving_sides import Bodies, sides
 from side_by_side import main, record
-
-CONNECTIONS, PEAK_SECONDS = 64, 10
-TRIES, TRY_SECONDS = 4, 3  # to find the pause that makes half of the peak
-_LUA = """local file = io.open("{body}", "rb")
-wrk.method = "POST"
-wrk.body = file:read("*a")
-file:close()
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer {token}"
-local pause = {pause}
-function delay() return pause * (0.5 + math.random()) end
-"""
-
-
-def load(script: Path, url: str, seconds: int) -> tuple[float, int]:
-    """Send requests; return how many a second, and how many were not answered well."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script), url]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = float(next(line for line in said.splitlines() if "Requests/sec" in line).split()[-1])
-    bad = [line for line in said.splitlines() if "Non-2xx" in line or "Socket errors" in line]
-    return rate, sum(
-        int(word.rstrip(",")) for line in bad for word in line.split() if word.rstrip(",").isdigit()
-    )
 
 
 def memory(process: psutil.Process) -> float:
@@ -55,17 +32,9 @@ def run() -> None:
     seconds = int(options.minutes * 60)
     with tempfile.TemporaryDirectory() as name:
         (side,) = sides(Path(name), "hgb", ["ours"])
-        script = Path(name) / "soak.lua"
         with side.started() as (process, url, _):
-            body = Bodies.of(side, "hgb").one
-            script.write_text(_LUA.format(body=body, token=side.token[0], pause=0))
-            peak, _ = load(script, url, PEAK_SECONDS)
-            pause = 1000 * CONNECTIONS / (peak / 2)  # milliseconds from an answer to the next request
-            for _ in range(TRIES):
-                script.write_text(_LUA.format(body=body, token=side.token[0], pause=pause))
-                rate, _ = load(script, url, TRY_SECONDS)
-                pause = max(pause + 1000 * CONNECTIONS * (2 / peak - 1 / rate), 0)
-            script.write_text(_LUA.format(body=body, token=side.token[0], pause=pause))
+            load = HalfLoad(Path(name), url, Bodies.of(side, "hgb").one, side.token[0])
+            load.aim()
             held: list[float] = []
             done = threading.Event()
 
@@ -76,21 +45,21 @@ def run() -> None:
             watcher = threading.Thread(target=watch)
             watcher.start()
             begun = time.monotonic()
-            rate, bad = load(script, url, seconds)
+            found = load.run(seconds)
             done.set()
             watcher.join()
             took = time.monotonic() - begun
     first, last = statistics.median(held[2:6]), statistics.median(held[-4:])
     lines = [
         (
-            f"One worker, one row of 14 columns a request, journal on; peak {peak:,.0f} requests a second, then "
-            f"{took:.0f} s at {rate:,.0f} a second ({rate / peak:.0%} of it) on {CONNECTIONS} connections."
+            f"One worker, one row of 14 columns a request, journal on; peak {load.peak:,.0f} requests a second, then "
+            f"{took:.0f} s at {found.rate:,.0f} a second ({found.rate / load.peak:.0%} of it) on {CONNECTIONS} connections."
         ),
         "",
         "| what | figure |",
         "| --- | --- |",
-        f"| requests | {rate * took:,.0f} |",
-        f"| not answered well | {bad} |",
+        f"| requests | {found.rate * took:,.0f} |",
+        f"| not answered well | {found.bad} |",
         f"| memory near the beginning, at the end | {first:.0f} MB, {last:.0f} MB |",
         f"| the most | {max(held):.0f} MB |",
         "",
