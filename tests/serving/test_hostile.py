@@ -24,13 +24,15 @@ SIZE = f"Content-Length: {len(BODY)}"
 PACKED = gzip.compress(BODY)
 CHUNKED = "Transfer-Encoding: chunked"
 PREDICT = "POST /invocations HTTP/1.1"
+HOST = "Host: localhost"
+KIND = "Content-Type: application/json"
 KEY = f"Authorization: Bearer {TOKEN}"
 LAST = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def asks(*lines: str, body: bytes = b"", start: str = PREDICT, end: str = "\r\n") -> bytes:
     """Write a request with the token."""
-    return end.join([start, "Host: localhost", KEY, *lines, end]).encode("latin-1") + body
+    return end.join([start, HOST, KEY, KIND, *lines, end]).encode("latin-1") + body
 
 
 def gets(path: str, *lines: str, version: str = "1.1") -> bytes:
@@ -43,7 +45,6 @@ def chunks(*parts: bytes, behind: bytes = b"") -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n" + behind + b"\r\n"
 
 
-HOST = "Host: localhost"
 HIDDEN = asks(start="GET /version HTTP/1.1")
 UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
 
@@ -113,7 +114,7 @@ ODD: dict[str, tuple[bytes, list[int]]] = {
     "headers beyond the limit": (gets("/ping", HOST, *["X: y"] * 20_000), [431]),
     "path beyond the limit": (gets("/" + "x" * 100_000, HOST), [431]),
     # What is spoken?
-    "no version": (b"GET /ping\r\n\r\n", [400]),
+    "no version": (b"GET /ping\r\n\r\n", [505]),
     "HTTP/0.9": (gets("/ping", HOST, version="0.9"), [505]),
     "HTTP/1.0": (gets("/ping", HOST, version="1.0"), [200]),
     "HTTP/1.0 that would stay": (gets("/ping", HOST, "Connection: keep-alive", version="1.0"), [200]),
