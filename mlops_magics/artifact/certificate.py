@@ -51,6 +51,7 @@ def shown(certificate: Certificate) -> ssl.SSLContext:
     _private(certificate.private_key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # to shake hands anew costs us more than who asks for it
     load(context, certificate)
     return context
 

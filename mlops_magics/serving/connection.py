@@ -1,162 +1,59 @@
 """One connection over HTTP/1.1: httptools reads requests, an ASGI application answers them in their order.
 
-An answer is known whole before any of it is sent, so that its head and its body leave together, and nothing
-here is done for each request that is needed once a connection, or never: no timer, no check that a later
-write could fail.
+Nothing here is done for each request that is needed once a connection, or never: no timer, no check that a
+later write could fail. What a client may send is bounded all the same: a piece is read at a time, and none
+while requests wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import http
 import logging
+import re
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from collections.abc import MutableSequence
+from typing import Final, cast
 from urllib.parse import unquote
 
 import httptools
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-CLOSE: Final = (b"connection", b"close")
+from mlops_magics.serving.asgi import CLOSE, Exchange, Message, Shared, Standing, written
 
 _log = logging.getLogger(__name__)
-_HEAD: Final = 64 * 1024  # bytes that a request may have before its body
-_AHEAD: Final = 64 * 1024  # bytes of a body that are kept before the application asks for them
+_PIECE: Final = 16 * 1024  # bytes that are read at once: no more than some hundred requests are in them
+_HEAD: Final = 64 * 1024  # bytes that may come in a row which are no body
 _APART: Final = 64 * 1024  # bytes of an answer from which a copy costs more than a second write
+_BLOCK: Final = 64 * 1024  # bytes that a slow client must have read to be as far as another one
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_LINES: Final = {
-    one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\ndate: ".encode() for one in http.HTTPStatus
-}
-
-
-@dataclass(slots=True)
-class Shared:
-    """What the connections of one server share.
-
-    Attributes:
-        app: The application.
-        date: What goes into the header of that name.
-        leaving: Whether each answer is the last one on its connection.
-        open: The connections.
-        tasks: What answers; a task that nobody else holds could be collected while it waits.
-    """
-
-    app: App
-    date: bytes = b""
-    leaving: bool = False
-    open: set[Connection] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_EMPTY: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0"), CLOSE]
+_UNHEARD: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)  # keeps nothing of what it is given
+_BAD, _HEAD_TOO_LARGE, _FAILED, _BUSY, _OTHER_VERSION = 400, 431, 500, 503, 505
 
 
 @functools.lru_cache(maxsize=32)  # clients ask few paths
-def _parts(url: bytes) -> tuple[str, bytes, bytes]:
-    """Take a URL apart: the path that is meant, as it was written, and what is asked."""
+def _parts(url: bytes) -> tuple[str, bytes, bytes, bytes | None]:
+    """Take a URL apart: the path that is meant, as it was written, what is asked, and of whom, if it says."""
     parsed = httptools.parse_url(url)
     raw = parsed.path or b"/"
-    return unquote(raw.decode("ascii")), raw, parsed.query or b""
+    host = None if url.startswith(b"/") else re.split(rb"[/?#]", url.partition(b"://")[2], maxsplit=1)[0]
+    return unquote(raw.decode("ascii")), raw, parsed.query or b"", host
 
 
-class _Exchange:
-    """One request and its answer, as an ASGI application sees them."""
+class _Body:
+    """What a parser tells that reads no more than a body."""
 
-    __slots__ = (
-        "_asked", "_connection", "_head", "_news", "_parts", "_size", "_told",
-        "answered", "gone", "keep", "scope", "whole",
-    )  # fmt: skip
-
-    def __init__(self, connection: Connection, scope: Message, *, keep: bool) -> None:
-        self._connection = connection
-        self._asked = False
-        self._head: Message | None = None
-        self._news: asyncio.Future[None] | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._told = False
-        self.scope = scope
-        self.keep = keep
-        self.whole = False
-        self.answered = False
-        self.gone = False
-
-    def add(self, part: bytes) -> bool:
-        """Take a part of the body; tells whether that is enough for now."""
-        self._parts.append(part)
-        self._size += len(part)
-        self.wake()
-        return self._size > _AHEAD
-
-    def end(self) -> None:
-        """Say that all of the body is there."""
-        self.whole = True
-        self.wake()
-
-    def leave(self) -> None:
-        """Say that nobody waits for the answer any more."""
-        self.gone = True
-        self.wake()
-
-    def wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-
-    async def receive(self) -> Message:
-        """Give what has come of the body, or tell that the client has left."""
-        while not (self.gone or self.answered):
-            if self._parts or (self.whole and not self._told):
-                parts, self._parts, self._size = self._parts, [], 0
-                body = parts[0] if len(parts) == 1 else b"".join(parts)
-                self._told = self.whole
-                if not self.whole:
-                    self._connection.read_on()
-                return {"type": "http.request", "body": body, "more_body": not self.whole}
-            if not self._asked and not self.whole:
-                self._asked = True
-                if any(name == b"expect" for name, _ in self.scope["headers"]):
-                    self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """Take an answer: first its head, then its body, whole."""
-        if message["type"] == "http.response.start":
-            self._head = message
-            return
-        if self.answered or self._head is None or message.get("more_body"):
-            raise RuntimeError("an answer is one head and one body")
-        await self._connection.writable()
-        if self.gone:
-            return
-        headers = self._head["headers"]
-        shared = self._connection.shared
-        last = not self.keep or shared.leaving or CLOSE in headers
-        if last and CLOSE not in headers:
-            headers = [*headers, CLOSE]
-        head = _written(self._head["status"], shared.date, headers)
-        self.answered = True
-        self._parts.clear()
-        self._connection.answer(head, message["body"], last=last)
-        self.wake()
+    def __init__(self, connection: Connection) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
 
 
-def _written(status: int, date: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Write the head of an answer.
-
-    Raises:
-        ValueError: A header holds the end of a line, and so would become two.
-    """
-    head = b"\r\n".join([_LINES[status] + date, *map(b": ".join, headers), b"\r\n"])
-    lines = len(headers) + 3
-    if head.count(b"\n") != lines or head.count(b"\r") != lines:
-        raise ValueError("a header holds the end of a line")
-    return head
+def _parser(listener: Connection | _Body) -> httptools.HttpRequestParser:
+    made = httptools.HttpRequestParser(listener)
+    # What comes after a request that is the last one is no error of that request.
+    made.set_dangerous_leniencies(lenient_data_after_close=True)
+    return made
 
 
 class Connection(asyncio.Protocol):
@@ -164,39 +61,46 @@ class Connection(asyncio.Protocol):
 
     Args:
         shared: What it shares with the others.
-
-    Attributes:
-        answers: How many requests were answered on it.
     """
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self.answers = 0
+        self._answers = 0
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
-        # What comes after a request that is the last one is no error of that request.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = _parser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._scheme = "http"
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: MutableSequence[tuple[bytes, bytes]] = []
         self._head = 0
-        self._coming: _Exchange | None = None
-        self._answering: _Exchange | None = None
-        self._waiting: deque[_Exchange] = deque()
+        self._rest: deque[bytes] = deque()
+        self._coming: Exchange | None = None
+        self._answering: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
         self._paused = False
         self._over = False
+        self._wrong = _BAD
         self._room: asyncio.Future[None] | None = None
 
     @property
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
-        return self._answering is not None
+    def standing(self) -> Standing | None:
+        """How far it is; None while the application makes an answer."""
+        stuck = self._room is not None or self._transport.is_closing()
+        if self._answering is not None and not stuck:
+            return None
+        unread = 1 + self._transport.get_write_buffer_size() // _BLOCK if stuck else 0
+        partly = self._coming is not None and not self._coming.whole
+        return Standing(self._answers, unread, begun=self._over or self._head > 0 or partly)
 
     def close(self) -> None:
         """Close the connection once all that was written has left."""
         self._over = True
         self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection, whatever was written."""
+        self._over = True
+        self._transport.abort()
 
     # What the event loop calls.
 
@@ -205,7 +109,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if transport.get_extra_info("ssl_object") is not None:
             self._scheme = "https"
-        self.shared.open.add(self)
+        if len(self.shared.open) >= self.shared.most:
+            self.shared.turned_away += 1
+            self._end(_BUSY)
+        else:
+            self.shared.open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those that still wait for something of the client."""
@@ -216,6 +124,7 @@ class Connection(asyncio.Protocol):
             if exchange is not None:
                 exchange.leave()
         self._waiting.clear()
+        self._rest.clear()
         self.resume_writing()
         del self._parser  # it holds this connection, too: nobody should have to look for the circle
 
@@ -223,18 +132,11 @@ class Connection(asyncio.Protocol):
         """Read what has come."""
         if self._over:
             return
-        self._head += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to what is not spoken here: nobody knows what the rest is
-            self._over = True
-            if self._coming is not None:
-                self._coming.keep = False
-        except httptools.HttpParserError:
-            self._refuse()
+        if len(data) > _PIECE or self._rest:
+            self._rest.extend(data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+            self._read_rest()
         else:
-            if self._coming is None and self._head > _HEAD:
-                self._refuse()
+            self._read(data)
 
     def pause_writing(self) -> None:
         """Wait with answers: the client does not read."""
@@ -262,10 +164,20 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Let the application answer; its body may still be under way."""
+        """Let the application answer; its body may still be under way.
+
+        Raises:
+            ValueError: It is no HTTP/1, or is meant for somebody else.
+        """
         parser, headers = self._parser, self._headers
-        path, raw, query = _parts(self._url)
+        self._headers = _UNHEARD  # what stands behind the body is no header, whatever it is named
+        path, raw, query, host = _parts(self._url)
         version = parser.get_http_version()
+        if version not in {"1.1", "1.0"}:
+            self._wrong = _OTHER_VERSION
+            raise ValueError("another version of HTTP")
+        if host is not None and [value for name, value in headers if name == b"host"] != [host]:
+            raise ValueError("the URL and the header name two hosts")
         scope: Message = {
             "type": "http",
             "asgi": _ASGI,
@@ -277,8 +189,8 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "headers": headers,
         }
-        keep = version != "1.0" and parser.should_keep_alive()
-        self._coming = exchange = _Exchange(self, scope, keep=keep)
+        keep = version == "1.1" and parser.should_keep_alive()
+        self._coming = exchange = Exchange(self, scope, keep=keep)
         if self._answering is None:
             self._begin(exchange)
         else:  # the client does not wait for answers: no more of it before those are given
@@ -287,6 +199,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a request's body; nobody needs it after the answer."""
+        self._head = 0
         exchange = self._coming
         if exchange is not None and not exchange.answered and exchange.add(body):
             self._pause()
@@ -316,10 +229,10 @@ class Connection(asyncio.Protocol):
         else:
             self.write(head)
             self.write(body)
-        self.answers += 1
+        self._answers += 1
         self._answering = None
         if last:
-            self.close()
+            self._part()
         elif self._waiting:
             self._begin(self._waiting.popleft())
         elif self._over:
@@ -328,21 +241,40 @@ class Connection(asyncio.Protocol):
             self.read_on()
 
     def read_on(self) -> None:
-        """Read on, where that was paused."""
+        """Read on, where that was paused: first what is there already."""
         if self._paused and not self._transport.is_closing():
             self._paused = False
-            self._transport.resume_reading()
+            self._read_rest()
+            if not self._paused:
+                self._transport.resume_reading()
+
+    def _read_rest(self) -> None:
+        while self._rest and not (self._paused or self._over):
+            self._read(self._rest.popleft())
+
+    def _read(self, data: bytes) -> None:
+        self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as wish:
+            self._decline(data[wish.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse()
+        else:
+            if self._head > _HEAD:
+                self._wrong = _HEAD_TOO_LARGE
+                self._refuse()
 
     def _pause(self) -> None:
         if not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
 
-    def _begin(self, exchange: _Exchange) -> None:
+    def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange
         self.shared.tasks.add(self._loop.create_task(self._answer(exchange)))
 
-    async def _answer(self, exchange: _Exchange) -> None:
+    async def _answer(self, exchange: Exchange) -> None:
         """Let the application answer a request; what it does not answer is a 500."""
         try:
             await self.shared.app(exchange.scope, exchange.receive, exchange.send)
@@ -351,23 +283,59 @@ class Connection(asyncio.Protocol):
         finally:
             self.shared.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task(self._loop)))
         if not exchange.answered and not exchange.gone:
-            self._end(500)
+            self._end(_FAILED)
+
+    def _decline(self, rest: bytes) -> None:
+        """Answer a request whose client would rather speak otherwise as what it is; no other one may follow.
+
+        Java's own client asks for HTTP/2 with each request. The parser stops behind such a head, so that
+        another one must read the body.
+        """
+        exchange = cast("Exchange", self._coming)
+        exchange.keep = False
+        told = [one for one in exchange.scope["headers"] if one[0] in _FRAMING]
+        if not told:
+            self._over = True
+            return
+        exchange.whole = False
+        self._parser = _parser(_Body(self))
+        head = b"POST / HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % one for one in (*told, CLOSE))
+        self._read(head + b"\r\n" + rest)
 
     def _refuse(self) -> None:
         """Read no further in what is not HTTP; what came before it is answered."""
         self._over = True
         broken = self._coming
         if broken is not None and not broken.whole:  # in the middle of its body
+            if broken.answered:  # a second answer would be taken for that of another request
+                self._part()
+                return
             broken.leave()
             if broken in self._waiting:
                 self._waiting.remove(broken)
             elif broken is self._answering:
                 self._answering = None
         if self._answering is None:
-            self._end(400)
+            self._end(self._wrong)
 
     def _end(self, status: int) -> None:
         """Say that nothing more is answered on this connection."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0"), CLOSE]
-        self.write(_written(status, self.shared.date, headers))
-        self.close()
+        self._answering = None
+        self.write(written(status, self.shared.date, _EMPTY))
+        self._part()
+
+    def _part(self) -> None:
+        """Close after the last answer; who may still be sending must get to read it first.
+
+        To close while something is unread would reset the connection, and take back what was written.
+        """
+        sending = self._over or self._paused or (self._coming is not None and not self._coming.whole)
+        self._over = True
+        self._waiting.clear()
+        self._rest.clear()
+        if not sending:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            if self._transport.can_write_eof():  # TLS knows no half of an end
+                self._transport.write_eof()
+            self.read_on()

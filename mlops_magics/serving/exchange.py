@@ -89,13 +89,19 @@ async def read_body(request: Request, limits: Limits, patience: Patience) -> byt
         patience: How long its body may take.
 
     Raises:
-        RequestError: The body is too large, or does not come in time.
+        RequestError: The body is too large, or does not come in time, or in a form that is not read.
         GoneError: The client has left.
     """
     most = limits.body_bytes
     length = request.heads.get(b"content-length")
-    if length is not None and (not length.isdigit() or int(length) > most):
+    try:
+        large = length is not None and int(length) > most
+    except ValueError:  # with more digits than Python reads
+        large = True
+    if large:
         raise _too_large(most)
+    if length is None and request.heads.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise RequestError(501, "UNSUPPORTED_TRANSFER", "Send the body chunked, or with its length.")
     chunks: list[bytes] = []
     size = 0
     try:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from email.utils import formatdate
 from typing import Any
 
-from mlops_magics.serving.connection import App, Connection, Message, Shared
+from mlops_magics.serving.asgi import App, Message, Shared, Standing, Wire
+from mlops_magics.serving.connection import Connection
 from mlops_magics.serving.identity import Identity
+from mlops_magics.serving.posix import room
 
+_log = logging.getLogger(__name__)
 _KEEP_ALIVE = 75.0  # seconds: a client's pool may rest that long between two requests
+_STALLED = 30.0  # seconds in which a request that has begun must be whole, and of an answer some must be read
 _HANDSHAKE = 10.0  # seconds that a client may take to begin TLS
 _TICK = 0.02  # seconds between two looks at the connections of a worker that drains
 
@@ -61,9 +66,9 @@ class Front:
     def __init__(self, app: App, identity: Identity | None = None) -> None:
         self._identity = identity
         self._life = _Life(app)
-        self._shared = Shared(app)
+        self._shared = Shared(app, room())
         self._servers: dict[socket.socket, asyncio.AbstractServer] = {}
-        self._quiet: dict[Connection, tuple[int, float]] = {}
+        self._quiet: dict[Wire, tuple[Standing, float]] = {}
         self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -102,7 +107,7 @@ class Front:
         self._quiet.clear()
         deadline = time.monotonic() + seconds
         while self._shared.open and time.monotonic() < deadline:
-            self._close_quiet(linger)
+            self._close_quiet(linger, linger)
             await asyncio.sleep(_TICK)
         for task in list(self._shared.tasks):
             task.cancel()
@@ -110,21 +115,29 @@ class Front:
             self._clock.cancel()
         await self._life.stop()
 
-    def _close_quiet(self, linger: float) -> None:
-        """Close connections on which no request was answered for a while, and none is under way."""
+    def _close_quiet(self, rest: float, stalled: float) -> None:
+        """Close connections on which nothing has moved for a while, and nobody makes an answer.
+
+        Args:
+            rest: How long one may rest between two requests.
+            stalled: How long one may stand still in the middle of a request, or of an answer.
+        """
         now = time.monotonic()
         quiet = self._quiet
         self._quiet = {}
         for connection in list(self._shared.open):
-            if connection.busy:
+            standing = connection.standing
+            if standing is None or (standing.unread and self._shared.leaving):
                 continue
-            answers, since = quiet.get(connection, (connection.answers, now))
-            if answers != connection.answers:
+            known, since = quiet.get(connection, (standing, now))
+            if known != standing:
                 since = now
-            if now - since >= linger:
-                connection.close()
+            if now - since < (stalled if standing.begun or standing.unread else rest):
+                self._quiet[connection] = (standing, since)
+            elif standing.unread:  # it would wait for its client for ever
+                connection.abort()
             else:
-                self._quiet[connection] = (connection.answers, since)
+                connection.close()
 
     def _set_date(self) -> None:
         self._shared.date = formatdate(usegmt=True).encode()
@@ -132,7 +145,21 @@ class Front:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self._set_date()
-            self._close_quiet(_KEEP_ALIVE)
-            if self._identity:
-                self._identity.renew()
+            try:
+                self._look_after()
+            except Exception:  # noqa: BLE001 - without a clock nothing would ever be closed
+                _log.exception("A look after the connections failed.")
+
+    def _look_after(self) -> None:
+        """Do what is due each second."""
+        self._set_date()
+        self._close_quiet(_KEEP_ALIVE, _STALLED)
+        if self._shared.turned_away:
+            _log.warning(
+                "Turned away for want of room: %d; open: %d.",
+                self._shared.turned_away,
+                len(self._shared.open),
+            )
+            self._shared.turned_away = 0
+        if self._identity:
+            self._identity.renew()

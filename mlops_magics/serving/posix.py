@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -15,6 +16,8 @@ from mlops_magics.foundation.platform import private_folder
 
 _LOG_BYTES = 1024 * 1024  # a log beyond this is set aside when a supervisor starts
 _BACKLOG = 2048
+_CONNECTIONS = 4096  # of one process
+_OWN = 128  # files that it needs for itself
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
@@ -109,3 +112,26 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     opened.setblocking(False)  # noqa: FBT003 - positional only
     return opened
+
+
+def room() -> int:
+    """Tell how many connections this process may hold, and ask the system for as many files.
+
+    A process that can open no file any more accepts nobody, and writes no journal.
+
+    Returns:
+        The most connections.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such bound
+        return _CONNECTIONS
+    wanted = _CONNECTIONS + _OWN
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or files >= wanted:
+        return _CONNECTIONS
+    asked = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    with contextlib.suppress(OSError, ValueError):  # as it is, then
+        resource.setrlimit(resource.RLIMIT_NOFILE, (asked, most))
+        files = asked
+    return max(files - _OWN, files // 2)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -145,11 +145,13 @@ class Caller:
 
 
 @contextlib.contextmanager
-def served(app: App) -> Iterator[tuple[str, int]]:
-    """Serve an application at a real socket of loopback until the end of the block."""
+def served(
+    app: App, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+) -> Iterator[tuple[str, int]]:
+    """Serve an application at a real socket of loopback, in such a loop, until the end of the block."""
     listening = socket.create_server(("127.0.0.1", 0))
     ready, stop = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
+    loop = make()
 
     async def answer() -> None:
         front = Front(app)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from mlops_magics.serving.asgi import Exchange
 from mlops_magics.serving.front import Front
 
 Message = dict[str, Any]
@@ -21,6 +24,7 @@ class Echo:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.left = asyncio.Event()
+        self.free = asyncio.Event()
         self.seen: list[str] = []
         self.answered = 0
 
@@ -39,6 +43,8 @@ class Echo:
             raise RuntimeError("on purpose")
         if path == "/nothing":
             return
+        if path == "/held":
+            await self.free.wait()
         body = b"" if path in {"/early", "/large"} else await self.body(receive)
         if body is None:
             self.left.set()
@@ -175,7 +181,7 @@ def test_what_is_not_http_is_told_so_after_what_was(wrong: str) -> None:
 def test_a_head_without_end_is_not_kept() -> None:
     async def scene(app: Echo, client: Client) -> None:
         client.says("GET / HTTP/1.1\nHost: x\nX-Long: " + "x" * 70_000)
-        assert (await client.hears())[0] == 400
+        assert (await client.hears())[0] == 431
         assert not app.seen
 
     play(scene)
@@ -202,12 +208,13 @@ def test_an_application_hears_that_the_client_has_left() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "GET /hidden HTTP/1.1\nHost: x\n\n"])
-def test_what_follows_a_wish_to_speak_otherwise_is_not_read(body: str) -> None:
+def test_what_follows_a_wish_to_speak_otherwise_is_no_request(body: str) -> None:
     async def scene(app: Echo, client: Client) -> None:
         upgrade = f"Connection: Upgrade\nUpgrade: h2c\nContent-Length: {len(body) + body.count(chr(10))}\n"
         client.says(f"POST / HTTP/1.1\nHost: x\n{upgrade}\n{body}")
-        status, headers, _ = await client.hears()
+        status, headers, echo = await client.hears()
         assert (status, headers["connection"]) == (200, "close")
+        assert echo == body.replace("\n", "\r\n").encode()
         assert await client.is_closed()
         assert app.seen == ["POST / "]
 
@@ -234,6 +241,59 @@ def test_answers_wait_for_a_client_that_does_not_read() -> None:
         assert 0 < app.answered < 40, "more than 40 MB wait for a client that reads nothing"
         for _ in range(50):
             assert len((await client.hears())[2]) == LARGE
+
+    play(scene)
+
+
+def test_no_more_is_read_while_requests_wait() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /held HTTP/1.1\n\n" + "GET / HTTP/1.1\n\n" * 5000)
+        await asyncio.sleep(0.3)
+        assert sum(isinstance(one, Exchange) for one in gc.get_objects()) < 1500
+        app.free.set()
+        for _ in range(5001):
+            assert (await client.hears())[0] == 200
+        assert len(app.seen) == 5001
+
+    play(scene)
+
+
+def test_a_client_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_magics.serving.front._STALLED", 0.5)
+
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /large HTTP/1.1\nHost: x\n\n" * 50)
+        await asyncio.sleep(3.5)
+        size = 0
+        with contextlib.suppress(ConnectionResetError):
+            while part := await asyncio.wait_for(client.reader.read(LARGE), 5):
+                size += len(part)
+        assert size < 50 * LARGE
+        assert app.answered < 50
+
+    play(scene)
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_magics.serving.front._STALLED", 0.5)
+
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /first HTTP/1.1\nHost: x\n\n")
+        assert (await client.hears())[0] == 200
+        client.says("GET / HTTP/1.1\nX: ")
+
+        async def dribbles() -> None:
+            while True:
+                await asyncio.sleep(0.1)
+                client.says("y")
+
+        dribbling = asyncio.create_task(dribbles())
+        try:
+            with contextlib.suppress(ConnectionResetError):
+                assert await client.is_closed()
+        finally:
+            dribbling.cancel()
+        assert app.seen == ["GET /first "]
 
     play(scene)
 

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import pytest
+
 from mlops_magics.serving.front import Front
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -98,3 +100,35 @@ def test_a_drain_does_not_wait_for_ever() -> None:
         listening.close()
 
     asyncio.run(scene())
+
+
+def test_one_connection_too_many_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mlops_magics.serving.front.room", lambda: 2)
+
+    async def scene() -> None:
+        front = Front(App())
+        await front.start()
+        listening = socket.create_server(("127.0.0.1", 0))
+        address = listening.getsockname()
+        await front.accept(listening)
+        held = [await asyncio.open_connection(*address) for _ in range(2)]
+        for reader, writer in held:
+            writer.write(HEAD)
+            await read_answer(reader)
+        reader, writer = await asyncio.open_connection(*address)
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        held[0][1].close()
+        await asyncio.sleep(1.2)  # until it is noticed, and said
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(HEAD)
+        await read_answer(reader)
+        for one in (writer, held[1][1]):
+            one.close()
+        await front.drain(linger=0, seconds=0.5)
+        listening.close()
+
+    asyncio.run(scene())
+    assert "Turned away for want of room: 1" in caplog.text
