@@ -15,9 +15,9 @@ from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.act import asked, noted, put
 from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, version_of
-from mlops_magics.steps.deploy.result import Deployment, Listing, Plan, Removal, Written
+from mlops_magics.steps.deploy.result import LATELY, Deployment, Listing, Plan, Removal, Written
 from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
-from mlops_magics.steps.deploy.traffic import Traffic, read
+from mlops_magics.steps.deploy.traffic import Traffic, rate, read
 from mlops_magics.steps.deploy.unit import Unit
 from mlops_magics.steps.deploy.watch import Watch
 from mlops_magics.targets.base import Endpoint, Target
@@ -125,7 +125,8 @@ class Desk:
         for flag in ("remove", "plan", "tokens"):
             if getattr(ask, flag):
                 raise UsageError("Which endpoint shall it be?", f"%mlops_deploy NAME --{flag}")
-        return Listing(self.target.list())
+        found = self.target.list()
+        return Listing(found, {item.name: rate(item.journal, LATELY) for item in found if item.journal})
 
     def _local(self, what: str, remedy: str = "Leave --to out.") -> LocalTarget:
         if not isinstance(self.target, LocalTarget):
