@@ -152,6 +152,8 @@ class Deployment:
                 path.unlink(missing_ok=True)
             else:
                 write_atomic(path, content, private=True)
+        if not self.before:
+            lock_path(self.place.state).unlink(missing_ok=True)
         if not known:
             self.place.token_file.unlink(missing_ok=True)
 
@@ -250,8 +252,6 @@ class Deployment:
         ) from error
 
 
-def end(state: State) -> None:
-    """End a supervisor with its workers: by asking first, by force when that does not help.
 def not_live(request: Request) -> RefusedError:
     """Say that nothing is live beside which a version can stand."""
     return RefusedError(
@@ -260,6 +260,8 @@ def not_live(request: Request) -> RefusedError:
     )
 
 
+def end(state: State) -> None:
+    """End a supervisor with its workers: by asking first, by force when that does not help.
 
     Args:
         state: What the supervisor said last.
