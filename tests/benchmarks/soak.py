@@ -59,9 +59,11 @@ def run() -> None:
             body = Bodies.of(side, "hgb").one
             script.write_text(_LUA.format(body=body, token=side.token[0], pause=0))
             peak, _ = load(script, url, PEAK_SECONDS)
-            script.write_text(
-                _LUA.format(body=body, token=side.token[0], pause=1000 * CONNECTIONS / (peak / 2))
-            )
+            pause = CONNECTIONS / (peak / 2)  # seconds from one request of a connection to the next
+            script.write_text(_LUA.format(body=body, token=side.token[0], pause=1000 * pause))
+            tried, _ = load(script, url, PEAK_SECONDS)
+            pause = max(pause - (CONNECTIONS / tried - pause), 0.0)  # the answer takes its time as well
+            script.write_text(_LUA.format(body=body, token=side.token[0], pause=1000 * pause))
             held: list[float] = []
             done = threading.Event()
 
