@@ -20,6 +20,11 @@ def order_path(state_path: Path) -> Path:
     return state_path.with_name(state_path.name + ".order")
 
 
+def lock_path(state_path: Path) -> Path:
+    """Name the file that a supervisor holds locked for as long as it lives."""
+    return state_path.with_name(state_path.name + ".lock")
+
+
 def secrets_path(state_path: Path) -> Path:
     """Name the file with the variables that a user gives an endpoint along when it is started again."""
     return state_path.parent.with_name("keys") / f"{state_path.stem}.env"

@@ -1,6 +1,8 @@
 """What a server process tells of itself: an endpoint's State, written by its supervisor, read by targets."""
 
-from dataclasses import asdict, dataclass
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -8,9 +10,10 @@ import orjson
 
 from mlops_magics.artifact.guard import Certificate
 from mlops_magics.artifact.order import Beside, reading
+from mlops_magics.artifact.paths import lock_path
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.forms import NewerFormError, numbered, unnumbered
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.platform import ProcessId, boot, installation, machine, unlocked
 
 _FORM: Final = 1  # files without a number are of before, and have the same fields
 
@@ -83,7 +86,9 @@ class State:
         name: The endpoint's name.
         pid: The supervisor's process number.
         started: When that process started, in seconds since the epoch.
-        node: The machine it runs on.
+        node: The name of the machine it runs on.
+        machine: Which installation of a system that is, whatever its name; empty where nobody says so, and
+            in the state of an earlier release.
         birth: What tells that process from a later one whatever the clock says; empty in the state of an
             earlier release.
         host: The address it is bound to.
@@ -108,6 +113,7 @@ class State:
     pid: int
     started: float
     node: str
+    machine: str = ""
     birth: str = ""
     host: str
     port: int
@@ -159,15 +165,33 @@ class State:
             return cls(**fields)
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
+    def read(cls, path: Path) -> State | None:
         """Read a state file; None where there is none, or one that a crash or a hand has spoilt.
 
         Raises:
             NewerFormError: A newer release wrote it.
         """
         try:
-            return cls.from_json(path.read_bytes())
+            return _renamed(cls.from_json(path.read_bytes()), path)
         except NewerFormError:
             raise
         except (OSError, MLOpsError):
             return None
+
+
+def _renamed(state: State, path: Path) -> State:
+    """Give the machine its name of today, where it had another one when the state was written.
+
+    That it is this machine is not enough: containers of one have names of their own. So the process must run
+    here, or nobody hold the lock beside the state any more.
+    """
+    if state.node == machine() or not _written_here(state):
+        return state
+    here = replace(state, node=machine())
+    return here if here.process.alive() or unlocked(lock_path(path)) else state
+
+
+def _written_here(state: State) -> bool:
+    """Tell whether a state was written on this machine: by its own id, or because it has run ever since."""
+    since = state.birth.rpartition(":")[0]
+    return bool(state.machine and state.machine == installation()) or bool(since and since == boot())

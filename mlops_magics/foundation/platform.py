@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -20,6 +22,8 @@ _PREFIX = 100  # characters of a file's name that its temporary one repeats: bot
 _START_SLACK = 1.0  # seconds: how exactly a process's start time survives being written down
 _PROC = Path("/proc")  # Linux
 _BOOT = Path("sys/kernel/random/boot_id")
+_MACHINE = Path("/etc/machine-id")  # systemd, see machine-id(5)
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 _STARTTIME = 19  # the place of `starttime` behind the program's name in /proc/PID/stat, see proc(5)
 
 
@@ -140,6 +144,27 @@ def try_lock(path: Path) -> BinaryIO | None:
         return file
     file.close()
     return None
+
+
+def unlocked(path: Path) -> bool:
+    """Tell whether nobody holds a lock.
+
+    Args:
+        path: The lock's file.
+
+    Returns:
+        Whether it is there and free; False as well where nobody can tell.
+    """
+    if not path.exists():
+        return False
+    try:
+        file = try_lock(path)
+    except UnavailableError:
+        return False
+    if file is None:
+        return False
+    file.close()
+    return True
 
 
 def _lock_file(path: Path) -> BinaryIO:
@@ -279,6 +304,20 @@ def machine() -> str:
     import platform
 
     return platform.node()
+
+
+def installation() -> str:
+    """Say which installation of a system this is, whatever its name is by now; empty where nobody says so.
+
+    The system's own id is not to be shown to others, so that this is a digest of it.
+    """
+    try:
+        told = _MACHINE.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    if not _MACHINE_ID.fullmatch(told):  # it is not known yet, or a hand has spoilt it
+        return ""
+    return hashlib.sha256(f"mlops-magics {told}".encode()).hexdigest()[:32]
 
 
 def boot() -> str:

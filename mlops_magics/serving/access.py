@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mlops_magics.artifact.guard import Book, Scope, Token
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.trial import Trial
 
 Headers = Iterable[tuple[bytes, bytes]]

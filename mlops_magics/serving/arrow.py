@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from mlops_magics.artifact.loading import Method
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.reply import Answer
 
 if TYPE_CHECKING:

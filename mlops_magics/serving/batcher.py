@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.engines import Engine
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.predictor import joined
 from mlops_magics.serving.rows import Columns
 

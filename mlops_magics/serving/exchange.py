@@ -14,7 +14,7 @@ import orjson
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving import inference
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.lanes import Lane
 from mlops_magics.serving.patience import Patience
 from mlops_magics.serving.reply import Answer

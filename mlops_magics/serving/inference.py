@@ -11,7 +11,9 @@ import orjson
 
 from mlops_magics.artifact.loading import Method
 from mlops_magics.foundation.version import VERSION
-from mlops_magics.serving.codec import Batch, RequestError, parsed
+from mlops_magics.serving.codec import Batch
+from mlops_magics.serving.errors import RequestError
+from mlops_magics.serving.forms import parsed
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.reply import Answer
 from mlops_magics.serving.routes import Heads, Route, hears, says
@@ -51,12 +53,14 @@ class OpenInference:
         predictor: The model.
         model: Its registered name.
         version: Its version.
+        others: Further versions that can be asked by their paths.
     """
 
-    def __init__(self, predictor: Predictor, model: str, version: str) -> None:
+    def __init__(self, predictor: Predictor, model: str, version: str, others: Sequence[str] = ()) -> None:
         self._predictor = predictor
         self._model = model
         self._version = version
+        self._others = others
         schema = predictor.loaded.schema
         self._columns = {column.name: column for column in schema.columns} if schema else {}
         names = predictor.codec.names
@@ -87,7 +91,7 @@ class OpenInference:
         ]
         return {
             "name": self._model,
-            "versions": [self._version],
+            "versions": [self._version, *self._others],
             "platform": "sklearn",
             "inputs": inputs,
             "outputs": outputs,

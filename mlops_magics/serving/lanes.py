@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from mlops_magics.serving.batcher import Batcher
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.routes import Heads, Hear
 
@@ -85,30 +85,47 @@ class Lanes:
         return self.other if self.other and self.other.role == "shadow" else None
 
     @property
+    def canary(self) -> Lane | None:
+        """The version that answers some requests, where there is one."""
+        return self.other if self.other and self.other.role == "canary" else None
+
+    @property
     def every(self) -> tuple[Lane, ...]:
         """The versions that are there."""
         return (self.live, self.other) if self.other else (self.live,)
 
-    def choose(self, path: str, heads: Heads, request_id: str) -> Lane:
+    def choose(self, path: str, heads: Heads, request_id: str, *, trial: bool = False) -> Lane:
         """Choose the version that answers a request.
 
-        ``X-Model-Version`` names one. Otherwise a canary gets its share: requests with the same
-        ``X-Sticky-Key``, a user's id say, always go the same way, others by their id.
+        ``X-Model-Version`` names one, and so may the path. Otherwise a canary gets its share: requests with
+        the same ``X-Sticky-Key``, a user's id say, always go the same way, others by their id. A shadow's
+        answers are there to be compared: nobody gets one, except a deploy that tries it.
+
+        Args:
+            path: What is asked.
+            heads: The request's headers.
+            request_id: Its id.
+            trial: Whether a deploy tries a version with it.
 
         Raises:
-            RequestError: The version that was named is not here.
+            RequestError: The version that was named does not answer here.
         """
-        other = self.other
+        canary = self.canary
         named = heads.get(b"x-model-version")
         if named is not None:
             for lane in self.every:
-                if lane.version.encode() == named and path in lane.hears:
+                asked = trial or lane.role != "shadow"
+                if asked and lane.version.encode() == named and path in lane.hears:
                     return lane
-            raise RequestError(404, "NO_SUCH_VERSION", "The version that was asked for is not served here.")
-        if other is None or other.role != "canary" or path not in other.hears or not self._share:
+            raise RequestError(404, "NO_SUCH_VERSION", "The version that was asked for does not answer here.")
+        if canary is None or path not in canary.hears:
+            return self.live
+        if path not in self.live.hears:
+            return canary
+        if not self._share:
             return self.live
         key = heads.get(b"x-sticky-key") or request_id.encode()
-        return other if _part(key, other.version) < self._share else self.live
+        return canary if _part(key, canary.version) < self._share else self.live
 
     def failed(self, lane: Lane) -> None:
         """Count a failure of the canary, and stop it where it surely fails more often than it may."""

@@ -32,7 +32,7 @@ REFUSALS: Final[Mapping[int, str]] = {
     400: "The request is malformed, or lacks a column.",
     401: "The token is missing or wrong.",
     403: "The token does not open the route, or the host or origin is a foreign one.",
-    404: "The version that X-Model-Version names is not served here.",
+    404: "The version that X-Model-Version names does not answer here.",
     408: "The body did not come in time.",
     413: "The body or its rows are too many.",
     415: "The media type or the encoding of the body is not known.",

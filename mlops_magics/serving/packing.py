@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.reply import Answer
 
 LARGE: Final = 256 * 1024  # bytes of an answer; below, packing costs more than it saves

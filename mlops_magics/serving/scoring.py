@@ -8,7 +8,8 @@ from mlops_magics.artifact.schema import Column
 from mlops_magics.serving.arrays import array, guess
 from mlops_magics.serving.arrow import STREAM, ArrowReply, Stream, read
 from mlops_magics.serving.cells import Array, CellError, decoder
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.routes import Heads
 from mlops_magics.serving.rows import Columns

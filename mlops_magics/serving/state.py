@@ -5,14 +5,47 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from typing import BinaryIO, Final
 
 from mlops_magics.artifact.order import Order
-from mlops_magics.artifact.paths import order_path
+from mlops_magics.artifact.paths import lock_path, order_path
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import ProcessId, private_folder, write_atomic
+from mlops_magics.foundation.platform import (
+    ProcessId,
+    installation,
+    private_folder,
+    try_lock,
+    write_atomic,
+)
 
 _log = logging.getLogger(__name__)
+
+_PATIENCE: Final = 5.0  # seconds: whoever looks at the lock holds it for a moment
+
+
+def held(order: Order) -> BinaryIO:
+    """Take an endpoint's lock: it says that this process serves it, for as long as this process lives.
+
+    Args:
+        order: The endpoint.
+
+    Returns:
+        The open file that holds the lock.
+
+    Raises:
+        UnavailableError: Another process serves it, or its folder cannot lock files.
+    """
+    path = lock_path(order.state_path)
+    private_folder(path.parent)
+    deadline = time.monotonic() + _PATIENCE
+    while (file := try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"Another process serves {order.name}.", f"%mlops_deploy {order.name} --remove  ends it."
+            )
+        time.sleep(0.05)
+    return file
 
 
 class Board:
@@ -31,6 +64,7 @@ class Board:
             pid=me.pid,
             started=me.started,
             node=me.host,
+            machine=installation(),
             birth=me.birth,
             host=order.host,
             port=order.port,

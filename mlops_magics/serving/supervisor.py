@@ -23,7 +23,7 @@ from mlops_magics.serving.admission import admitted
 from mlops_magics.serving.crew import Crew, Worker
 from mlops_magics.serving.follower import Follower, Surroundings, lost, recalled, received
 from mlops_magics.serving.posix import guarded, listen
-from mlops_magics.serving.state import Board
+from mlops_magics.serving.state import Board, held
 from mlops_magics.serving.worker import Wires
 
 _log = logging.getLogger(__name__)
@@ -54,11 +54,12 @@ class Supervisor:
             deploy starts it, which says itself where the store is.
 
     Raises:
-        UnavailableError: Its port is taken.
+        UnavailableError: Its port is taken, or another process serves it.
         RefusedError: It shall follow an alias, and nobody says in what surroundings.
     """
 
     def __init__(self, order: Order, *, brought: Mapping[str, str] | None = None) -> None:
+        self._lock = held(order)  # before the board: that is the other one's, where there is one
         self._board = Board(order)
         self._mail = mail_path(order.state_path)
         self._selector = selectors.DefaultSelector()
@@ -330,6 +331,7 @@ class Supervisor:
         A worker that kept a sibling's pipe open would keep the sibling from noticing the supervisor's end.
         """
         signal.set_wakeup_fd(-1)
+        self._lock.close()  # this copy alone: the lock stays the supervisor's
         self._selector.close()
         for follower in self._followers():
             follower.forget()

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, cast
 import numpy as np
 
 from mlops_magics.artifact.schema import Column, Kind
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 
 _NONE = type(None)
 _WHOLE = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})

@@ -16,7 +16,8 @@ import numpy as np
 
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.rules import ColumnRule
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.routes import Heads, Hear
 
 Array = np.ndarray[Any, Any]

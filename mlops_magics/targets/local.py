@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from mlops_magics.artifact.guard import Certificate, Scope, Token
-from mlops_magics.artifact.order import Beside
+from mlops_magics.artifact.guard import Scope, Token
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import (
     NotFoundError,
@@ -25,9 +24,10 @@ from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request
 from mlops_magics.targets.call import call, get
 from mlops_magics.targets.local_address import address, caution
-from mlops_magics.targets.local_deploy import Deployment, end, wait_for_workers
+from mlops_magics.targets.local_deploy import Deployment, end, not_live, wait_for_workers
 from mlops_magics.targets.local_files import Depot, Place, store_mark
 from mlops_magics.targets.local_follow import begun, offered
+from mlops_magics.targets.local_plan import beside_words, differences
 from mlops_magics.targets.standby import Standby
 
 _LOCK = 120.0  # seconds: another kernel's deploy may take its own minute
@@ -95,30 +95,35 @@ class LocalTarget:
             ended = followed and not follow and not request.beside
             return replace(endpoint, followed=followed.alias) if ended and followed else endpoint
 
-    def plan(self, request: Request) -> tuple[Difference, ...]:
-        """Say what would change: the version, how many processes answer, whether any does.
+    def plan(self, request: Request, *, shadow: Request | None = None) -> tuple[Difference, ...]:
+        """Say what would change: version, address, what it follows, what stands beside it, what is kept.
 
         Args:
             request: What would be served.
+            shadow: What would be put beside it as a shadow in the same call.
 
         Returns:
             The differences; none where this version is served so already.
+
+        Raises:
+            RefusedError: A version shall stand beside an endpoint that is not live.
+            UsageError: What is asked does not fit the endpoint.
+            UnavailableError: It runs on another machine.
         """
         _fits(request)
         place = self._place(request.name)
         state = State.read(place.state)
-        if state is None:
-            return (Difference("added", "endpoint", after=f"{request.model}, version {request.version}"),)
-        wanted = {
-            "model": (state.model, request.model),
-            "version": (state.version, request.version),
-            "digest": (state.digest, request.digest),
-            "workers": (str(state.wanted), str(request.workers)),
-            "status": (self._endpoint(state).status, "ready"),
-            "host": (state.host, request.host or state.host),
-            "certificate": (_file(state.certificate), _file(request.certificate or state.certificate)),
-        }
-        return tuple(Difference("changed", key, *pair) for key, pair in wanted.items() if pair[0] != pair[1])
+        if state and _alive(state):
+            _stays(request, state)
+        elif request.beside:
+            raise not_live(request)
+        if request.beside_follows and not (state and state.follow):
+            raise RefusedError(
+                f"{request.name} follows no alias, so that nothing beside it can.",
+                f"%mlops_deploy {request.model}@champion --follow  first, or leave --follow out.",
+            )
+        status: EndpointStatus = self._endpoint(state).status if state else "down"
+        return differences(request, state, place.state, status=status, shadow=shadow)
 
     def remove(self, name: str, *, into: Path | None = None) -> Endpoint:
         """Stop an endpoint, finish what is under way, and delete its key and its files.
@@ -289,14 +294,10 @@ class LocalTarget:
             journal=journal if (journal := self._place(state.name).journal).is_dir() else None,
             key_file=self._place(state.name).token_file,
             caution=caution(state.certificate),
-            beside=_told(state.beside, state.version) if alive and state.beside else "",
+            beside=beside_words(state.beside, state.version) if alive and state.beside else "",
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )
-
-
-def _file(certificate: Certificate | None) -> str:
-    return str(certificate.file) if certificate else ""
 
 
 def _stays(request: Request, before: State) -> None:
@@ -331,18 +332,6 @@ def _fits(request: Request) -> None:
 def _only_here(into: Path | None) -> None:
     if into is not None:
         raise UsageError("The local target writes no files for you.", "Leave --into out.")
-
-
-def _told(beside: Beside, live: str) -> str:
-    """Say what a second version does."""
-    follows = f", follows {beside.alias}" if beside.alias else ""
-    if beside.version == live:
-        return f"no {beside.role} now: {beside.alias or 'it'} is the version that is live{follows}"
-    if beside.role == "shadow":
-        return f"version {beside.version} as a shadow{follows}"
-    if beside.stopped:
-        return f"version {beside.version} as a canary was stopped: {beside.stopped}{follows}"
-    return f"version {beside.version} as a canary, {beside.percent:g} % of the requests{follows}"
 
 
 def _alive(state: State) -> bool:

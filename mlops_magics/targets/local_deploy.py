@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import orjson
 
 from mlops_magics.artifact.guard import Certificate
-from mlops_magics.artifact.order import Beside, Follow, JournalOrder, Mail, Order
-from mlops_magics.artifact.paths import order_path
+from mlops_magics.artifact.order import Follow, JournalOrder, Mail, Order
+from mlops_magics.artifact.paths import lock_path, order_path
 from mlops_magics.artifact.state import Change, ChangeStatus, Fault, State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.platform import private_folder, write_atomic
@@ -25,6 +25,7 @@ from mlops_magics.targets.base import Endpoint, Request
 from mlops_magics.targets.call import failure, post
 from mlops_magics.targets.local_address import LOOPBACK, address, trial_host
 from mlops_magics.targets.local_files import Depot, Place
+from mlops_magics.targets.local_plan import asked_beside
 from mlops_magics.targets.standby import Standby, give, launch
 
 _READY = 60.0  # seconds until a version must be ready
@@ -71,10 +72,7 @@ class Deployment:
             UnavailableError: It did not work, and all is as it was.
         """
         if self.request.beside and not self.alive:
-            raise RefusedError(
-                f"{self.request.name} is not live, so nothing can stand beside it.",
-                f"%mlops_deploy {self.request.model}@champion  first",
-            )
+            raise not_live(self.request)
         known = self.place.token_file.exists()
         kept = tuple(map(_content, (self.place.state, order_path(self.place.state))))
         try:
@@ -114,7 +112,7 @@ class Deployment:
             limits=request.limits,
             journal=kept if request.journal else None,
             follow=self.follow,
-            beside=self._beside(model_path) if request.beside else None,
+            beside=replace(asked_beside(request), model_path=model_path) if request.beside else None,
             trial_sha256=hashlib.sha256(self._trial.encode()).hexdigest(),
         )
 
@@ -125,19 +123,6 @@ class Deployment:
     @property
     def _certificate(self) -> Certificate | None:
         return self.request.certificate or (self.before.certificate if self.before else None)
-
-    def _beside(self, model_path: Path) -> Beside:
-        request = self.request
-        return Beside(
-            role="canary" if request.beside == "canary" else "shadow",
-            percent=request.percent,
-            model_path=model_path,
-            version=request.version,
-            digest=request.digest,
-            allow_pickle=request.allow_pickle,
-            allow_code=request.allow_code,
-            alias=request.beside_follows,
-        )
 
     # -- a supervisor is started -----------------------------------------------------------------
 
@@ -167,6 +152,8 @@ class Deployment:
                 path.unlink(missing_ok=True)
             else:
                 write_atomic(path, content, private=True)
+        if not self.before:
+            lock_path(self.place.state).unlink(missing_ok=True)
         if not known:
             self.place.token_file.unlink(missing_ok=True)
 
@@ -263,6 +250,14 @@ class Deployment:
             f" {error.what}",
             f"{error.remedy}\nThe log ends with:\n{said}" if said else error.remedy,
         ) from error
+
+
+def not_live(request: Request) -> RefusedError:
+    """Say that nothing is live beside which a version can stand."""
+    return RefusedError(
+        f"{request.name} is not live, so nothing can stand beside it.",
+        f"%mlops_deploy {request.model}@champion  first",
+    )
 
 
 def end(state: State) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from mlops_magics.foundation import platform
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.platform import ProcessId, locked, private_folder, write_atomic
 
@@ -196,6 +197,35 @@ def test_a_process_is_known_by_its_number_and_its_start() -> None:
     assert me.pid == os.getpid()
     assert me.alive() is True
     assert dataclasses.replace(me, host="another machine").alive() is None
+
+
+def test_a_system_is_known_by_its_own_id_which_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "machine-id"
+    monkeypatch.setattr(platform, "_MACHINE", file)
+    assert platform.installation() == ""
+    found = set()
+    for told in ("0" * 32, "1" * 32):
+        file.write_text(f"{told}\n")
+        found.add(platform.installation())
+        assert platform.installation() == platform.installation()
+        assert told not in platform.installation()
+    assert len(found - {""}) == 2
+    for spoilt in ("", "uninitialized\n", "0" * 31, "\xff" * 32):
+        file.write_text(spoilt)
+        assert platform.installation() == ""
+
+
+def test_a_lock_is_seen_to_be_free_or_held(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not platform.unlocked(path)  # nobody has ever held it
+    assert not path.exists()
+    with locked(path):
+        assert not platform.unlocked(path)
+    assert platform.unlocked(path)
+    with locked(path, seconds=0):  # looking does not keep it
+        assert not platform.unlocked(path)
 
 
 @pytest.fixture(params=[-3600.0, 3600.0], ids=["back", "forward"])

@@ -7,7 +7,7 @@ import pytest
 
 from mlops_magics.artifact.guard import Token
 from mlops_magics.serving.access import Access
-from mlops_magics.serving.codec import RequestError
+from mlops_magics.serving.errors import RequestError
 
 TOKEN = "correct-horse"  # noqa: S105 - made up here
 ACCESS = Access(hashlib.sha256(TOKEN.encode()).hexdigest(), ["10.0.0.7", "[fe80::1]"])

@@ -14,7 +14,8 @@ from sklearn.linear_model import LinearRegression
 
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.serving.batcher import Batcher, Job
-from mlops_magics.serving.codec import Batch, RequestError
+from mlops_magics.serving.codec import Batch
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.rows import Columns
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Column, Schema
-from mlops_magics.serving.codec import Codec, RequestError
+from mlops_magics.serving.codec import Codec
+from mlops_magics.serving.errors import RequestError
 
 COLUMNS = (
     Column("double", "double"),

@@ -81,6 +81,16 @@ class Stage:
         named = {name.replace("_", "-"): value for name, value in heads.items()}
         return await self.client.post("/invocations", content=BODY, headers=HEADS | named)
 
+    async def infer(self, version: str, **heads: str) -> httpx.Response:
+        """Ask in the Open Inference Protocol, by a path that names the version; "" names none."""
+        content = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [1.0]}]}
+        base = f"/v2/models/flights{version and f'/versions/{version}'}"
+        named = {name.replace("_", "-"): value for name, value in heads.items()}
+        return await self.client.post(f"{base}/infer", json=content, headers=HEADS | named)
+
+    async def told(self, path: str) -> httpx.Response:
+        return await self.client.get(path, headers=HEADS)
+
     async def versions(self, count: int, **heads: str) -> list[str]:
         answers = [await self.ask(x_request_id=f"r{number}", **heads) for number in range(count)]
         for answer in answers:
@@ -180,11 +190,66 @@ def test_a_shadow_is_asked_and_never_heard(*, broken: bool) -> None:
         await asyncio.sleep(0.05)
         assert stage.engines[1].asked >= 20
         assert stage.why == []
-        text = (await stage.client.get("/metrics", headers=HEADS)).text
+        text = (await stage.told("/metrics")).text
         outcome = "failed" if broken else "answered"
         assert f'version="4",role="shadow",outcome="{outcome}"}} 20' in text
 
     play(Stage("shadow"), scene)
+
+
+def test_nobody_gets_a_shadow_s_answer_whichever_way_it_is_named() -> None:
+    async def scene(stage: Stage) -> None:
+        named = (await stage.ask(x_model_version="4"), await stage.infer("", x_model_version="4"))
+        for answer in named:
+            assert answer.status_code == 404
+            assert "does not answer here" in answer.text
+        base = "/v2/models/flights/versions/4"
+        for answer in (await stage.infer("4"), await stage.told(base), await stage.told(f"{base}/ready")):
+            assert answer.status_code == 404
+        assert (await stage.told("/v2/models/flights")).json()["versions"] == ["3"]
+        assert [engine.asked for engine in stage.engines] == [0, 0]
+
+    play(Stage("shadow"), scene)
+
+
+def test_a_shadow_is_asked_what_the_live_version_is_asked_by_its_name() -> None:
+    async def scene(stage: Stage) -> None:
+        for answer in (await stage.infer("3"), await stage.infer("")):
+            told = answer.json()
+            assert (told["model_version"], told["outputs"][0]["data"]) == ("3", [3.0])
+        await asyncio.sleep(0.05)
+        assert [engine.asked for engine in stage.engines] == [2, 2]
+
+    play(Stage("shadow"), scene)
+
+
+def test_a_canary_is_asked_by_the_path_that_names_it() -> None:
+    async def scene(stage: Stage) -> None:
+        for version, number in (("3", 3.0), ("4", 4.0)) * 10:
+            answer = await stage.infer(version)
+            told = answer.json()
+            assert (told["model_version"], told["outputs"][0]["data"]) == (version, [number])
+            assert answer.headers["x-model-version"] == version
+        base = "/v2/models/flights"
+        for path, versions in ((base, ["3", "4"]), (f"{base}/versions/4", ["4"])):
+            assert (await stage.told(path)).json()["versions"] == versions
+        assert (await stage.told(f"{base}/versions/4/ready")).json()["ready"] is True
+        for path in (f"{base}/versions/4", f"{base}/versions/4/ready", f"{base}/versions/4/infer"):
+            assert (await stage.client.get(path)).status_code == 401
+
+    play(Stage("canary", 50), scene)
+
+
+def test_who_names_the_canary_in_the_path_gets_no_other_version_s_answer() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.engines[1].fails = lambda _: True
+        answers = [await stage.infer("4") for _ in range(6)]
+        assert {answer.status_code for answer in answers} == {500}
+        assert stage.engines[0].asked == 0
+        assert len(stage.why) == 1  # and it is stopped all the same
+        assert {(await stage.infer("")).json()["model_version"] for _ in range(20)} == {"3"}
+
+    play(Stage("canary", 50), scene)
 
 
 def test_metrics_tell_the_versions_apart() -> None:

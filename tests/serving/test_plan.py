@@ -603,6 +603,10 @@ def test_rows_that_are_tried_have_gaps_unseen_words_and_what_encoders_know() -> 
     assert any(np.isnan(columns["distance"]).any() for columns in seen)
     assert any(np.isnat(columns["left"]).any() for columns in seen)
     assert not any(np.isnan(columns["delay"]).any() for columns in seen), "the signature allows no gap there"
+    (mixed,) = [columns for columns in seen if len(columns["hour"]) == 256]
+    assert {2**31 - 1, -1, 0} <= set(mixed["hour"].tolist())
+    assert {1e15, -1e15, 1e-12, 0.0} <= set(mixed["distance"].tolist())
+    assert len({tuple(row) for row in zip(*mixed.values(), strict=True)}) > 200, "rows are mixed at random"
 
 
 def test_a_model_without_a_signature_has_no_plan() -> None:

@@ -202,6 +202,25 @@ print(missing, heavy)
 """
 
 
+_THREADS = """
+import mlops_magics.serving.__main__
+import numpy, sklearn.ensemble
+from threadpoolctl import threadpool_info
+print(sorted({each["num_threads"] for each in threadpool_info()}))
+"""
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="there is but one processor")
+def test_no_library_starts_a_team_of_threads_in_a_server() -> None:
+    given = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    told = [
+        subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+        for code in (_THREADS, _THREADS.replace("import mlops_magics.serving.__main__", ""))
+    ]
+    assert told[0].stdout == "[1]\n"
+    assert told[1].stdout != "[1]\n"  # as it is without it
+
+
 def test_a_worker_never_meets_mlflow() -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-c", _MODULES],

@@ -121,9 +121,10 @@ def test_a_trial_that_fails_is_counted_nowhere_and_nobody_answers_in_its_place(t
     assert 'column="x",rule="range"} 1' in told
 
 
-def test_a_shadow_that_is_asked_by_name_keeps_the_contract_and_its_trial_does_not() -> None:
+def test_only_a_deploy_asks_a_shadow_by_its_name_and_past_the_contract() -> None:
     contract = Contract("small", (ColumnRule("x", "number", maximum=100.0),), rows=10)
     app = _app(role="shadow", terms=Terms(contract))
     named = {"x-model-version": "4"}
     answers = asyncio.run(_asked(app, ([500.0], HEADS | named), ([500.0], TRYING | named)))
-    assert [answer.status_code for answer in answers] == [422, 200]
+    assert [answer.status_code for answer in answers] == [404, 200]
+    assert answers[1].headers["x-model-version"] == "4"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mlops_magics.artifact.schema import Column, Kind, Schema
-from mlops_magics.serving.codec import Batch, Codec, RequestError
+from mlops_magics.serving.codec import Batch, Codec
+from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.predictor import joined
 
 PLAIN: tuple[Kind, ...] = ("double", "long", "integer", "boolean", "string")
@@ -78,6 +79,6 @@ def test_what_is_remembered_of_rows_is_bounded() -> None:
         names = [str(place) for place in range(len(row))]
         body = json.dumps({"dataframe_split": {"columns": names, "data": [row]}}).encode()
         assert codec.decode(body, "application/json").columns["0"].tolist() == [1.0]
-    layout = codec._last[2]
+    layout = codec._forms._last[2]
     assert layout is not None
     assert 0 < len(layout._known) < 1000

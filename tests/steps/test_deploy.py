@@ -1,5 +1,6 @@
 """Deploying through the road; what the local target does with processes is tested in tests/targets."""
 
+import json
 import os
 import signal
 import time
@@ -49,7 +50,8 @@ def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered
     (listed,) = book("%mlops_deploy").endpoints
     assert (listed.name, listed.status, listed.version) == ("flights", "ready", "2")
     tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
-    assert '"what": "deployed"' in tags["mlops.deployment.flights"]
+    noted = json.loads(tags["mlops.deployment.flights"])
+    assert (noted["what"], noted["engine"]) == ("deployed", "plan")
     removed = book("%mlops_deploy flights --remove")
     assert removed.undo == "%mlops_deploy flights/2"
     assert "undo: %mlops_deploy flights/2" in str(removed)
@@ -71,6 +73,11 @@ def test_what_came_to_an_endpoint_can_be_read_back(book: Book) -> None:
     deadline = time.monotonic() + 10
     while book("%mlops_deploy flights --traffic 10m").rows < len(asked.values):
         assert time.monotonic() < deadline
+    listing = book("%mlops_deploy")
+    rate = listing.rates["flights"]
+    assert (rate.requests, rate.refused) == (len(asked.request_ids), 0)
+    (row,) = [line for line in str(listing).splitlines() if "127.0.0.1" in line]
+    assert f" {len(asked.request_ids) / 5:g} " in row
     for worker in _workers():
         os.kill(worker, signal.SIGKILL)
     seen = book("%mlops_deploy flights --traffic 10m -o seen")
@@ -95,6 +102,7 @@ def test_what_came_to_an_endpoint_can_be_read_back(book: Book) -> None:
 def test_without_a_journal_nothing_is_kept(book: Book) -> None:
     book("%mlops_deploy flights/1 --no-journal")
     book("%mlops_predict flights test")
+    assert book("%mlops_deploy").rates == {}
     with pytest.raises(NotFoundError, match="keeps no journal"):
         book("%mlops_deploy flights --traffic 1h")
 

@@ -79,6 +79,45 @@ def test_a_plan_of_the_local_target_starts_nothing(book: Book) -> None:
     assert book("%mlops_deploy").endpoints == ()
 
 
+def _planned(book: Book, line: str) -> list[tuple[str, str, str, str]]:
+    found = book(f"%mlops_deploy {line} --plan").differences
+    return [(item.what, item.where, item.before, item.after) for item in found]
+
+
+@pytest.mark.usefixtures("registered_twice")
+def test_a_plan_of_the_local_target_says_what_stands_beside_and_what_is_followed(book: Book) -> None:
+    client = open_store(Settings.discover()).client
+    for alias, version in (("champion", "1"), ("challenger", "2")):
+        client.set_registered_model_alias("flights", alias, version)
+    canary, shadow = "version 2 as a canary, 10 % of the requests", "version 2 as a shadow"
+    with pytest.raises(RefusedError, match="nothing can stand beside it"):
+        _planned(book, "flights/2 --canary 10")
+    assert [row[1:] for row in _planned(book, "flights@champion --follow --shadow @challenger")] == [
+        ("endpoint", "", "flights, version 1"),
+        ("follows", "", "champion"),
+        ("beside", "", f"{shadow}, follows challenger"),
+    ]
+    assert book("%mlops_deploy").endpoints == ()
+    book("%mlops_deploy flights/1")
+    try:
+        (before,) = book("%mlops_deploy").endpoints
+        assert _planned(book, "flights/1") == []
+        assert _planned(book, "flights/2 --canary 10") == [("added", "beside", "", canary)]
+        assert _planned(book, "flights@champion --follow --shadow @challenger") == [
+            ("added", "follows", "", "champion"),
+            ("added", "beside", "", f"{shadow}, follows challenger"),
+        ]
+        with pytest.raises(UsageError, match="already answers"):
+            _planned(book, f"flights/1 --port {before.port + 1}")
+        assert book("%mlops_deploy").endpoints == (before,)
+        assert book("%mlops_deploy flights/1 --shadow 2").beside == shadow
+        assert _planned(book, "flights/1 --shadow 2") == []
+        assert _planned(book, "flights/2 --canary 10") == [("changed", "beside", shadow, canary)]
+        assert _planned(book, "flights/1") == [("removed", "beside", shadow, "")]
+    finally:
+        book("%mlops_deploy flights --remove")
+
+
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
     ("line", "message"),

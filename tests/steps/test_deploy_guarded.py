@@ -162,7 +162,12 @@ def test_the_contract_of_the_version_is_kept_at_the_endpoint(book: Book) -> None
     book(FIT.format(depth=3))
     made = book("%mlops_register run flights")
     assert isinstance(made, ModelVersion)
+    (_, told) = book("%mlops_deploy flights/1 --contract --plan").differences
+    assert (told.what, told.where, told.after.partition(",")[0]) == ("added", "contract", "delays")
     book("%mlops_deploy flights/1 --contract")
+    assert book("%mlops_deploy flights/1 --contract --plan").differences == ()
+    (lost,) = book("%mlops_deploy flights/1 --plan").differences
+    assert (lost.what, lost.where, lost.before) == ("removed", "contract", told.after)
     assert len(book("%mlops_predict flights test").values) == len(book("test"))
     book("strange = test.assign(age=[*[40.0] * (len(test) - 1), 12345.0])")
     with pytest.raises(MLOpsError, match="range") as caught:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,30 @@ def test_what_is_scored_already_is_left_out(
     assert (told.rows, told.parts, told.found) == (400, 4, 2)
     assert answers(project / "out")["id"].to_list() == list(range(400))
     assert book("%mlops_predict flights/1 --input in.parquet --output out").found == 4
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from mlops_magics import predict
+told = predict("flights/1", input=sys.argv[1], output=Path(sys.argv[2]))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in kilobytes, on macOS in bytes
+print(told.rows, peak if sys.platform == "darwin" else peak * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_five_times_the_rows_take_no_more_memory(project: Path) -> None:
+    peaks = []
+    for millions in (1, 5):
+        file = project / f"{millions}.parquet"
+        parts = [pl.from_pandas(rows(250_000, seed=seed)) for seed in range(4)] * millions
+        pl.concat(parts).write_parquet(file, row_group_size=100_000)
+        line = [sys.executable, "-c", PEAK, str(file), str(project / f"scored-{millions}")]
+        found = subprocess.run(line, capture_output=True, text=True, check=True, timeout=300).stdout.split()
+        assert int(found[0]) == millions * 1_000_000
+        peaks.append(int(found[1]))
+    assert peaks[1] - peaks[0] < 4_000_000 * 16  # the rows have 28 bytes and more, an answer eight
 
 
 def test_a_folder_of_other_answers_is_not_mixed(book: Book, project: Path) -> None:

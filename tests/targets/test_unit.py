@@ -9,12 +9,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from served import answer_of, ask_for, end_all, family, runs, state_of, target, until
 from units import environment_file, said, started
 
+from mlops_magics.artifact.paths import lock_path
 from mlops_magics.artifact.state import State
-from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
+from mlops_magics.foundation.platform import boot, installation, try_lock
 from mlops_magics.targets.local import LocalTarget
 
 
@@ -84,6 +87,74 @@ def test_an_endpoint_is_there_again_as_it_was(tmp_path: Path, state: Path) -> No
     assert not secrets.exists()
     with started(file) as again:
         assert again.wait(20) == 2
+
+
+def _written(state: Path, **told: str) -> Path:
+    """Change a state file as if it had been written under other circumstances."""
+    (path,) = (state / "endpoints").glob("flights-*.json")
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | told))
+    return path
+
+
+REBOOTED = {"node": "the-name-of-before", "birth": "another-boot:7"}
+KNOWN = pytest.mark.skipif(not installation(), reason="no id of its own: systemd-machine-id-setup")
+
+
+@KNOWN
+def test_an_endpoint_is_there_again_when_the_machine_has_another_name(tmp_path: Path, state: Path) -> None:
+    local = target(state)
+    first = local.deploy(ask_for(tmp_path, 2.0))
+    file, _ = local.unit("flights", tmp_path / "units")
+    _end(state, "flights")
+    _written(state, **REBOOTED)
+    assert [found.status for found in local.list()] == ["down"]
+    with started(file) as again:
+        until(lambda: state_of(state).pid == again.pid and _answers(local, state, "flights"), 30)
+        assert [(found.port, found.version) for found in local.list()] == [(first.port, "2")]
+        _written(state, node="the-name-of-before")  # it has been given another one while it serves
+        assert [found.status for found in local.list()] == ["ready"]
+        assert local.deploy(ask_for(tmp_path, 3.0)).pid == again.pid
+        assert answer_of(local) == 3.0
+        local.remove("flights")
+        assert again.wait(20) == 0
+
+
+@KNOWN
+def test_who_only_shares_the_folder_starts_nothing(tmp_path: Path, state: Path) -> None:
+    local = target(state)
+    local.deploy(ask_for(tmp_path))
+    file, _ = local.unit("flights", tmp_path / "units")
+    _end(state, "flights")
+    path = _written(state, **REBOOTED)
+    lock = try_lock(lock_path(path))  # as by another container of the same image, which has the same id
+    assert lock is not None
+    with lock, started(file) as again:
+        assert again.wait(20) == 2
+        assert [found.status for found in local.list()] == ["elsewhere"]
+    _written(state, machine="another one")
+    with started(file) as again:
+        assert again.wait(20) == 2
+    assert [found.status for found in local.list()] == ["elsewhere"]
+    with pytest.raises(UnavailableError, match="deployed from the-name-of-before"):
+        local.deploy(ask_for(tmp_path, 2.0))
+    for told in ({"machine": installation()}, {"machine": "", "birth": f"{boot()}:7"}):
+        _written(state, **told)
+        assert [found.status for found in local.list()] == ["down"]
+    local.remove("flights")
+
+
+def test_a_second_process_does_not_serve_what_one_serves(tmp_path: Path, state: Path) -> None:
+    local = target(state)
+    live = local.deploy(ask_for(tmp_path))
+    file, _ = local.unit("flights", tmp_path / "units")
+    before = _written(state).read_bytes()
+    _written(state, birth="another-boot:7")  # whatever is made of the state
+    with started(file) as again:
+        assert again.wait(30) == 3
+    (path,) = (state / "endpoints").glob("flights-*.json")
+    path.write_bytes(before)
+    assert [(found.status, found.pid) for found in local.list()] == [("ready", live.pid)]
+    assert answer_of(local) == 1.0
 
 
 def test_a_start_that_failed_leaves_what_the_unit_starts(tmp_path: Path, state: Path) -> None:

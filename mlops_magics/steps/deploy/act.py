@@ -100,7 +100,9 @@ def put(
     """
     with asked(store, target, version, wanted) as (request, notes):
         endpoint = target.deploy(replace(request, mark=mark), standby=standby)
-    noted(store, version, endpoint, "written" if endpoint.status == "written" else "deployed")
+    what = "written" if endpoint.status == "written" else "deployed"
+    verdict = {"engine": endpoint.engine} if endpoint.engine and not request.beside else {}
+    noted(store, version, endpoint, what, **verdict)
     if endpoint.followed:
         ended = f"{request.name} no longer follows {endpoint.followed}: this deploy was without --follow."
         notes = (*notes, ended)

@@ -15,9 +15,9 @@ from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.act import asked, noted, put
 from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, version_of
-from mlops_magics.steps.deploy.result import Deployment, Listing, Plan, Removal, Written
+from mlops_magics.steps.deploy.result import LATELY, Deployment, Listing, Plan, Removal, Written
 from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
-from mlops_magics.steps.deploy.traffic import Traffic, read
+from mlops_magics.steps.deploy.traffic import Traffic, rate, read
 from mlops_magics.steps.deploy.unit import Unit
 from mlops_magics.steps.deploy.watch import Watch
 from mlops_magics.targets.base import Endpoint, Target
@@ -125,7 +125,8 @@ class Desk:
         for flag in ("remove", "plan", "tokens"):
             if getattr(ask, flag):
                 raise UsageError("Which endpoint shall it be?", f"%mlops_deploy NAME --{flag}")
-        return Listing(self.target.list())
+        found = self.target.list()
+        return Listing(found, {item.name: rate(item.journal, LATELY) for item in found if item.journal})
 
     def _local(self, what: str, remedy: str = "Leave --to out.") -> LocalTarget:
         if not isinstance(self.target, LocalTarget):
@@ -162,9 +163,7 @@ class Desk:
             )
         version = version_of(self.store, model)
         if plan:
-            with asked(self.store, self.target, version, wanted) as (request, _):
-                differences = self.target.plan(request)
-            return Plan(request.name, version.model, version.version, self.to, differences)
+            return self._planned(version, wanted, course)
         if shadow is not None:
             self._local("shadows")
         live, notes = put(self.store, self.target, version, wanted, standby=standby)
@@ -172,14 +171,32 @@ class Desk:
             live = self._shadow(version.model, shadow, replace(wanted, name=live.name), follow=course.follow)
         return self._result(live, notes)
 
+    def _planned(self, version: ModelVersion, wanted: Wanted, course: Course) -> Plan:
+        """Say what would change, a shadow included where one is named."""
+        with asked(self.store, self.target, version, wanted) as (request, _):
+            if course.shadow is None:
+                differences = self.target.plan(request)
+            else:
+                local, named = self._local("shadows"), replace(wanted, name=request.name)
+                second, beside = self._second(version.model, course.shadow, named, follow=course.follow)
+                with asked(self.store, local, second, beside) as (shadow, _):
+                    differences = local.plan(request, shadow=shadow)
+        return Plan(request.name, version.model, version.version, self.to, differences)
+
     def _shadow(self, model: str, shadow: str, wanted: Wanted, *, follow: bool) -> Endpoint:
         """Put a version beside the live one; with ``--follow`` an alias is followed there as well."""
+        version, named = self._second(model, shadow, wanted, follow=follow)
+        return put(self.store, self.target, version, named)[0]
+
+    def _second(
+        self, model: str, shadow: str, wanted: Wanted, *, follow: bool
+    ) -> tuple[ModelVersion, Wanted]:
+        """Find the version that shall be a shadow, and how it shall be served."""
         alias = shadow[1:] if shadow.startswith("@") else ""
         version = version_of(self.store, f"{model}@{alias}" if alias else f"{model}/{shadow}")
         share = Share("shadow", alias=alias if follow else "")
         kept = replace(wanted.kept, contract=False)  # nobody asks it
-        named = replace(wanted, follow=None, port=None, share=share, kept=kept)
-        return put(self.store, self.target, version, named)[0]
+        return version, replace(wanted, follow=None, port=None, share=share, kept=kept)
 
     def _result(self, endpoint: Endpoint, notes: tuple[str, ...]) -> Deployment | Written:
         name, model, version, target = endpoint.name, endpoint.model, endpoint.version, endpoint.target

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
 from mlops_magics.foundation.result import Result, live
+from mlops_magics.steps.deploy.traffic import Rate
 from mlops_magics.targets.base import Difference, Endpoint
+
+LATELY: Final = 300.0
+"""Seconds over which the rate of an endpoint is taken."""
 
 _SHOWN: Final = 40  # differences
 
@@ -86,9 +90,11 @@ class Listing(Result):
 
     Attributes:
         endpoints: An endpoint a row.
+        rates: What came to each of late, by name, where it keeps a journal here.
     """
 
     endpoints: tuple[Endpoint, ...]
+    rates: Mapping[str, Rate] = field(default_factory=dict)
 
     volatile: ClassVar[bool] = True
 
@@ -96,12 +102,22 @@ class Listing(Result):
         """Show an endpoint a row."""
         yield Title("Endpoints", f"{len(self.endpoints)}")
         yield Table(
-            ("endpoint", "status", "model", "version", "follows", "where"),
+            ("endpoint", "status", "model", "version", "follows", "requests a minute", "refused", "where"),
             [
-                (item.name, item.status, item.model, item.version, item.follows or None, _where(item))
+                (
+                    item.name,
+                    item.status,
+                    item.model,
+                    item.version,
+                    item.follows or None,
+                    *self._came(item),
+                    _where(item),
+                )
                 for item in self.endpoints
             ],
         )
+        if self.rates:
+            yield Note(f"Requests and refusals of the last {LATELY / 60:g} minutes.", "quiet")
         for item in self.endpoints:
             if item.beside:
                 yield Note(f"{item.name}, beside it: {item.beside}")
@@ -112,6 +128,10 @@ class Listing(Result):
         if not self.endpoints:
             yield Note("None is live.")
             yield Code("%mlops_deploy MODEL@champion")
+
+    def _came(self, item: Endpoint) -> tuple[float | None, int | None]:
+        rate = self.rates.get(item.name)
+        return (round(rate.requests / rate.seconds * 60, 2), rate.refused) if rate else (None, None)
 
 
 @dataclass(frozen=True)

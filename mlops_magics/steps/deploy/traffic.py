@@ -21,6 +21,21 @@ _SHOWN: Final = 10
 
 
 @dataclass(frozen=True)
+class Rate:
+    """How much came to an endpoint of late.
+
+    Attributes:
+        requests: How many requests came.
+        refused: How many of them were refused, or failed.
+        seconds: In which time, up to now.
+    """
+
+    requests: int
+    refused: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stage:
     """How long one stage took, in milliseconds.
 
@@ -118,6 +133,24 @@ def read(name: str, folder: Path | None, seconds: float) -> Traffic:
     return Traffic(endpoint=name, seconds=seconds, journal=folder, frame=lines.to_pandas(), **_counted(lines))
 
 
+def rate(folder: Path, seconds: float) -> Rate:
+    """Count what came to an endpoint of late; of its journal only what is counted is read.
+
+    Args:
+        folder: The journal.
+        seconds: How far to look back.
+    """
+    import polars as pl
+
+    since = time.time() - seconds
+    if not files.paths(folder, since):  # of a thousand endpoints most may rest
+        return Rate(0, 0, seconds)
+    asked = _lines(folder, since, "status", "row", "role").filter(pl.col("role") != "shadow")
+    refused = asked.filter(pl.col("status") != 200).height  # noqa: PLR2004 - OK
+    answered = asked.filter((pl.col("status") == 200) & (pl.col("row") == 0)).height  # noqa: PLR2004 - OK
+    return Rate(answered + refused, refused, seconds)
+
+
 def observed(folder: Path, seconds: float, parts: int) -> dict[str, Any]:
     """Say what came in a length of time, as JSON types.
 
@@ -177,19 +210,20 @@ def answered_by(folder: Path, request_id: str) -> str | None:
     return None
 
 
-def _lines(folder: Path, since: float) -> Any:  # noqa: ANN401 - a Polars frame
-    """Read the lines since a moment; files of several versions may differ in their columns."""
+def _lines(folder: Path, since: float, *columns: str) -> Any:  # noqa: ANN401 - a Polars frame
+    """Read lines, or some columns of them, since a moment; files of several versions may differ in theirs."""
     import polars as pl
 
     from mlops_magics.serving.journal.entries import no_lines
 
     bound = pl.lit(int(since * 1e6)).cast(pl.Datetime("us", "UTC"))
-    frames = [pl.DataFrame(no_lines())]
+    wanted = [*columns, "time"] if columns else [pl.all()]
+    frames = [pl.DataFrame(no_lines()).select(wanted)]
     for path in files.paths(folder, since):
         try:
-            frames.append(pl.scan_parquet(path).filter(pl.col("time") >= bound).collect())
+            frames.append(pl.scan_parquet(path).filter(pl.col("time") >= bound).select(wanted).collect())
         except FileNotFoundError:  # put together with others just now: read all anew
-            return _lines(folder, since)
+            return _lines(folder, since, *columns)
     return pl.concat(frames, how="diagonal_relaxed").sort("time")
 
 
@@ -225,10 +259,6 @@ def _breaches(refused: Any) -> dict[str, int]:  # noqa: ANN401 - a Polars frame
     broken = refused.filter(pl.col("rule").is_not_null())
     told = broken.select(name=pl.concat_str(pl.col("column", "rule").cast(pl.String), separator=": "))
     return _tally(told, "name")
-
-
-def _stages(firsts: Any) -> tuple[Stage, ...]:  # noqa: ANN401 - a Polars frame
-    return tuple(_stage(name, firsts[f"{name}_ms"].drop_nulls()) for name in STAGES)
 
 
 def _stage(name: str, spent: Any) -> Stage:  # noqa: ANN401 - a Polars series
