@@ -98,8 +98,8 @@ class State:
         digest: The digest of that version's files.
         workers: The process numbers of the workers that answer.
         wanted: How many workers there should be.
-        engine: What computes in them: "plan", or "pipeline: " and why no plan could be made; "" before it is
-            known, and in the state of an earlier release.
+        engine: What computes in them: "plan"; "plan: " and why its predictor is asked itself; or "pipeline: "
+            and why no plan could be made; "" before it is known, and in the state of an earlier release.
         status: starting, ready, failed or stopping.
         error: What went wrong last, while it matters.
         since: When the status began, in seconds since the epoch.

@@ -61,7 +61,8 @@ class Predictor:
     def compile(self) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
 
-        ``engine`` is then "plan", or "pipeline: " and why there is none.
+        ``engine`` is then "plan"; "plan: " and why the predictor at its end is asked itself; or "pipeline: "
+        and why there is none.
         """
         from mlops_magics.serving.plan.parity import compiled
 
@@ -70,7 +71,8 @@ class Predictor:
         if made.plan is None:
             self.engine = f"pipeline: {made.why}"
         else:
-            self._engine, self.engine = PlannedEngine(made.plan, pipeline, quick_rows=made.quick_rows), "plan"
+            self._engine = PlannedEngine(made.plan, pipeline, quick_rows=made.quick_rows)
+            self.engine = f"plan: {made.why}" if made.why else "plan"
 
     def quick(self, rows: int) -> bool:
         """Tell whether so many rows are answered in less time than it takes to wake another thread."""

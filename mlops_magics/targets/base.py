@@ -130,7 +130,8 @@ class Endpoint:
         workers: How many processes answer.
         target: The target that keeps it.
         store: The store that its model is registered in.
-        engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        engine: What computes: "plan" where the pipeline was compiled, "plan: " and why where all of it was
+            but the predictor, otherwise why it was not.
         journal: The folder of its journal; None where it has none.
         follows: The alias that it follows, or "".
         remark: Why it is not where that alias points, while that is so.

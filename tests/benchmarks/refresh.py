@@ -28,7 +28,10 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bench, _ = registered(folder)
-        again = ("%mlops_evaluate run test --target late --against bench@champion;", "%mlops_register run bench;")
+        again = (
+            "%mlops_evaluate run test --target late --against bench@champion;",
+            "%mlops_register run bench;",
+        )
         cells(bench.shell, SECOND, *again, *TURNS, "%mlops_deploy bench@champion --follow -o live")
         body = folder / "one.json"
         body.write_bytes(bench.body)

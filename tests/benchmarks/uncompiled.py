@@ -1,4 +1,4 @@
-"""A pipeline that no plan is made of, served by us and by seven others: what a model costs that we do not know (needs wrk).
+"""A pipeline whose predictor no plan is made of, served by us and by seven others: what a model costs that we do not know (needs wrk).
 
 The options are those of ``serving.py``.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -52,6 +54,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor, XGBRFRegressor
 
@@ -62,6 +65,7 @@ from mlops_magics.model_parts.plan import Plan as Columns
 from mlops_magics.model_parts.plan import pipeline
 from mlops_magics.serving.engines import PipelineEngine
 from mlops_magics.serving.plan.parity import compiled, tables
+from mlops_magics.serving.predictor import Predictor
 
 NUMBERS = ["distance", "delay", "hour", "late"]
 WORDS = ["carrier", "origin"]
@@ -139,8 +143,22 @@ def numbered(scaler: Any, model: Any) -> Any:
 
 
 def codes(model: Any, **options: Any) -> Any:
-    encoder = OrdinalEncoder(**({"handle_unknown": "use_encoded_value", "unknown_value": -1} | options))
+    encoder = unseen_last(**options)
     return make_pipeline(ColumnTransformer([("w", encoder, WORDS)], remainder="passthrough"), model)
+
+
+def unseen_last(**options: Any) -> OrdinalEncoder:
+    return OrdinalEncoder(**({"handle_unknown": "use_encoded_value", "unknown_value": -1} | options))
+
+
+def cells_of(names: list[str], rows: int | None = None) -> dict[str, Any]:
+    """Columns as a request brings them."""
+    return {
+        each: TABLE[each].astype(object).where(TABLE[each].notna(), None).to_numpy()[:rows]
+        if TYPES[each].type == "string"
+        else TABLE[each].to_numpy()[:rows]
+        for each in names
+    }
 
 
 BOTH = [*NUMBERS, *WORDS]
@@ -420,12 +438,7 @@ def test_a_plan_answers_as_its_pipeline(name: str) -> None:
     found = compiled(loaded, engine, methods)
     assert found.plan is not None, found.why
     assert found.rows >= 256
-    columns = {
-        each: TABLE[each].astype(object).where(TABLE[each].notna(), None).to_numpy()
-        if TYPES[each].type == "string"
-        else TABLE[each].to_numpy()
-        for each in names
-    }
+    columns = cells_of(names)
     if name == "unknown refused":
         columns = {each: values[:1] for each, values in columns.items()}
     rows = len(next(iter(columns.values())))
@@ -495,18 +508,31 @@ def test_dates_that_are_kept_as_text_are_compiled(form: str) -> None:
 
 
 NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
-    "a neighbour": (
-        make_pipeline(SimpleImputer(), KNeighborsClassifier()),
-        "two",
-        NUMBERS,
-        "KNeighborsClassifier",
-    ),
     "a dummy": (DummyClassifier(), "two", NUMBERS, "DummyClassifier"),
     "own function": (
         make_pipeline(SimpleImputer(), FunctionTransformer(abs), LogisticRegression()),
         "two",
         NUMBERS,
         "a function of its author",
+    ),
+    "weights": (
+        make_pipeline(
+            ColumnTransformer([("a", SimpleImputer(), NUMBERS)], transformer_weights={"a": 2.0}),
+            LogisticRegression(),
+        ),
+        "two",
+        NUMBERS,
+        "weights",
+    ),
+}
+
+
+ASKED: dict[str, tuple[Any, str, list[str], str]] = {
+    "a neighbour": (
+        make_pipeline(SimpleImputer(), KNeighborsClassifier()),
+        "two",
+        NUMBERS,
+        "KNeighborsClassifier",
     ),
     "a neighbour votes": (
         make_pipeline(SimpleImputer(), VotingClassifier([("a", KNeighborsClassifier())])),
@@ -534,21 +560,24 @@ NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
         NUMBERS,
         "a function of its author",
     ),
-    "weights": (
-        make_pipeline(
-            ColumnTransformer([("a", SimpleImputer(), NUMBERS)], transformer_weights={"a": 2.0}),
-            LogisticRegression(),
-        ),
-        "two",
-        NUMBERS,
-        "weights",
-    ),
     "own start": (
         make_pipeline(SimpleImputer(), GradientBoostingRegressor(init=LinearRegression(), n_estimators=3)),
         "number",
         NUMBERS,
         "begins with LinearRegression",
     ),
+    "a discriminant behind words": (
+        make_pipeline(
+            ColumnTransformer(
+                [("n", SimpleImputer(), NUMBERS), ("w", unseen_last(encoded_missing_value=-2), WORDS)]
+            ),
+            QuadraticDiscriminantAnalysis(reg_param=0.1),
+        ),
+        "two",
+        BOTH,
+        "QuadraticDiscriminantAnalysis",
+    ),
+    "vectors behind words": (numbered(StandardScaler(), SVR()), "number", BOTH, "SVR"),
 }
 
 
@@ -559,6 +588,52 @@ def test_what_is_not_known_is_named(name: str) -> None:
     found = compiled(loaded, PipelineEngine(loaded), ("predict",))
     assert found.plan is None
     assert why in found.why
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_predictor_that_is_not_known_is_asked_itself_behind_a_plan(name: str) -> None:
+    estimator, target, names, why = ASKED[name]
+    loaded = made(estimator, target, names)
+    engine = PipelineEngine(loaded)
+    predictor = Predictor(loaded)
+    predictor.compile()
+    assert predictor.engine.startswith("plan: ")
+    assert why in predictor.engine
+    for rows in (1, 90):
+        asked = cells_of(names, rows)
+        for method in predictor.methods:
+            one, other = (each.predict(dict(asked), rows, method) for each in (predictor, engine))
+            assert one.dtype == other.dtype
+            if one.dtype.kind == "f":
+                np.testing.assert_allclose(one, other, rtol=1e-9)
+            else:
+                np.testing.assert_array_equal(one, other)
+
+
+def test_a_predictor_that_knows_its_columns_by_name_is_asked_with_the_pipeline() -> None:
+    estimator = make_pipeline(SimpleImputer(), KNeighborsClassifier()).set_output(transform="pandas")
+    found = compiled(loaded := made(estimator, "two", NUMBERS), PipelineEngine(loaded), ("predict",))
+    assert found.plan is None
+    assert "by name" in found.why
+
+
+class Slow(PipelineEngine):
+    """A pipeline that takes its time, and counts how often."""
+
+    asked = 0
+
+    def predict(self, columns: Any, rows: int, method: Method) -> Any:
+        self.asked += 1
+        time.sleep(0.03)
+        return super().predict(columns, rows, method)
+
+
+def test_a_predictor_that_takes_long_for_a_row_is_not_tried_on_hundreds() -> None:
+    loaded = made(make_pipeline(SimpleImputer(), KNeighborsClassifier()), "two", NUMBERS)
+    engine = Slow(loaded)
+    found = compiled(loaded, engine, ("predict",))
+    assert (found.plan, engine.asked) == (None, 2)
+    assert "KNeighborsClassifier" in found.why
 
 
 class Liar(PipelineEngine):

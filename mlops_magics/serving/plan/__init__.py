@@ -2,7 +2,8 @@
 
 A request for one row costs scikit-learn milliseconds, nearly all of it for checking and copying frames. A
 plan does the same arithmetic in the same order. It is used only where it gave the same answers as the
-pipeline itself (``plan.parity``); whatever it does not know falls back to the pipeline.
+pipeline itself (``plan.parity``). A predictor that it does not know is asked itself, behind transformers that
+it knows; for whatever else it does not know the pipeline answers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from mlops_magics.serving.plan.base import (
     UnsupportedError,
 )
 from mlops_magics.serving.plan.committees import MakeCommittee, Prepared
+from mlops_magics.serving.plan.itself import itself
 from mlops_magics.serving.plan.numbers import unchanged
 from mlops_magics.serving.plan.structure import by_column, chained, union
 from mlops_magics.serving.rows import Columns
@@ -163,10 +165,12 @@ class Plan:
     Attributes:
         prepare: Everything before the predictor.
         head: The predictor.
+        itself: Why the fitted predictor itself is asked; "" where it is compiled, too.
     """
 
     prepare: Step
     head: Head
+    itself: str = ""
 
     def predict(self, columns: Columns, rows: int, method: Method) -> Array:
         """Answer each row.
@@ -206,9 +210,21 @@ def compile_plan(loaded: LoadedModel) -> Plan:
     )
     shape = Shape(kinds, loaded.schema.names)
     try:
-        return Plan(*_whole(loaded.estimator, shape))
+        return _plan(loaded.estimator, shape)
     except (AttributeError, TypeError, KeyError, IndexError) as error:  # a version whose insides differ
         raise UnsupportedError(f"the model is not as expected ({type(error).__name__}: {error})") from error
+
+
+def _plan(model: Any, shape: Shape) -> Plan:  # noqa: ANN401 - any estimator
+    """Compile an estimator; a predictor that is not known is asked itself, behind transformers that are."""
+    *before, last = _flattened(model)
+    piece = chained(before, shape, _step)
+    try:
+        return Plan(piece.step, _head(last, piece.shape))
+    except UnsupportedError as why:
+        if piece.step is unchanged:
+            raise
+        return Plan(piece.step, itself(last, piece.shape), str(why))
 
 
 def _whole(model: Any, shape: Shape) -> tuple[Step, Head]:  # noqa: ANN401 - any estimator

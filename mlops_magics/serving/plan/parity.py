@@ -20,6 +20,7 @@ from mlops_magics.serving.rows import Columns
 
 _QUICK: Final = (64, 16, 4, 1)  # rows
 _STILL: Final = 0.002  # seconds
+_LONG: Final = 0.02  # seconds for a row
 _RANDOM: Final = 256  # rows that are mixed from all values that are tried
 _TOLERANCE: Final = {"f4": 1e-5, "f8": 1e-9}  # of the larger number; of 1 where both are smaller
 _EDGES: Final = (0.0, -1.0, 1.0, 0.5, 1e-12, -1e-12, 1e6, -1e6, 1e15, -1e15)
@@ -40,7 +41,7 @@ class Compiled:
 
     Attributes:
         plan: The plan; None where the pipeline itself must answer.
-        why: Why there is none; "" where there is.
+        why: Why there is none, or why its predictor is asked itself; "" where all is compiled.
         rows: On how many rows the two were compared.
         quick_rows: Up to how many rows the plan answers within two milliseconds.
     """
@@ -65,13 +66,32 @@ def compiled(loaded: LoadedModel, engine: Any, methods: tuple[Method, ...]) -> C
     try:
         plan = compile_plan(loaded)
         tried = list(tables(loaded))
+        if plan.itself:
+            _worth_it(engine, tried[0], methods, plan.itself)
         rows = sum(_compare(plan, engine, columns, methods) for columns in tried)
         quick_rows = _quick_rows(plan, tried, methods[0])
     except UnsupportedError as error:
         return Compiled(None, str(error))
     except Exception as error:  # noqa: BLE001 - a plan that fails in any way is no plan
         return Compiled(None, f"the plan failed ({type(error).__name__}: {error})")
-    return Compiled(plan, rows=rows, quick_rows=quick_rows)
+    return Compiled(plan, plan.itself, rows, quick_rows)
+
+
+def _worth_it(engine: Any, columns: Columns, methods: tuple[Method, ...], why: str) -> None:  # noqa: ANN401 - any engine
+    """Leave a predictor alone that takes long for a row: a plan before it gains nothing, to try it much time.
+
+    Raises:
+        UnsupportedError: It does.
+    """
+    one = {name: values[:1] for name, values in columns.items()}
+    for method in methods:
+        spent = []
+        for _ in range(2):  # the first call pays for what is made once
+            begun = time.perf_counter()
+            _outcome(engine, one, 1, method)
+            spent.append(time.perf_counter() - begun)
+        if min(spent) > _LONG:
+            raise UnsupportedError(why)
 
 
 def _quick_rows(plan: Plan, tried: Sequence[Columns], method: Method) -> int:

@@ -29,7 +29,8 @@ class Deployment(Result):
         version: The version that answers.
         target: Where it runs.
         seconds: How long it took from the call to the first correct answer.
-        engine: What computes: "plan" where the pipeline was compiled, otherwise why it was not.
+        engine: What computes: "plan" where the pipeline was compiled, "plan: " and why where all of it was
+            but the predictor, otherwise why it was not.
         notes: What the user should know: pins that differ, an alias that is followed no more.
         follows: The alias that the endpoint follows from now on, or "".
         beside: The second version behind it and what it answers for, in words, or "".
@@ -77,6 +78,11 @@ class Deployment(Result):
     def _engine(self) -> str:
         if self.engine == "plan":
             return "a compiled plan, which answered all tried rows as the pipeline does"
+        if self.engine.startswith("plan: "):
+            why = self.engine.removeprefix("plan: ")
+            return (
+                f"a plan up to the predictor, which is asked itself ({why}); it answered all tried rows alike"
+            )
         return f"the {self.engine}" if self.engine else "the pipeline"
 
     def ids(self) -> Mapping[str, str]:

@@ -13,6 +13,12 @@ const EVERY = 5000; // ms between two looks, while somebody can see them
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
 const GONE = "The kernel is gone: what is here stays; run the cell again for more.";
 
+// What computes, in a few words; why it does is in the result that the deploy shows.
+function computing(engine: string): string {
+  if (engine === "plan") return "a compiled plan";
+  return engine.startsWith("plan: ") ? "a plan, and the predictor itself" : `the ${engine || "pipeline"}`;
+}
+
 class Card {
   readonly element = h("div", { class: "mlp mlp-deploy", role: "group", "aria-label": "Endpoint" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
@@ -128,7 +134,7 @@ class Card {
     const pairs: [string, string][] = [
       ["url", `${seen.url}/invocations`],
       ["beside it", seen.beside],
-      ["computed by", seen.engine === "plan" ? "a compiled plan" : `the ${seen.engine || "pipeline"}`],
+      ["computed by", computing(seen.engine)],
       ["token", seen.key_file && `in ${seen.key_file}`],
       ["certificate", seen.certificate],
       ["remark", seen.remark],
