@@ -137,6 +137,7 @@ def status(
                 opened, f"{item.model}/{item.version} at {item.name}", settings.experiment or item.model
             ),
             renewed=lambda model: bool(retrainings.attempts(opened, model)),
+            folder=settings.root,
         )
     )
     return Status(
