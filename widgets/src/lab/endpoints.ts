@@ -97,6 +97,7 @@ export class Endpoints implements Section {
       { class: "mlp-acts" },
       button(trans.__("Copy URL"), async () => this.host.tell("good", copied(await copy(`${one.url}/invocations`, this.element)))),
       button(trans.__("Predict"), async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`)), "mlp-plain", { title: trans.__("Put the line that asks it into the notebook") }),
+      button(trans.__("Monitor"), async () => this.host.tell("good", await this.host.insert(`%mlops_monitor ${one.name}`)), "mlp-plain", { title: trans.__("Put the line that shows what was asked, and whether it drifts, into the notebook") }),
       new Asking(this.host, trans.__("Stop…"), question, trans.__("Stop it"), act, trans.__("Stopping %1…", one.name)).element,
     );
   }

@@ -30,7 +30,7 @@ export interface CodeCell {
   readonly ready: Promise<void>;
   readonly model: {
     readonly type: string;
-    readonly sharedModel: { getSource(): string };
+    readonly sharedModel: { getSource(): string; setSource(text: string): void };
     readonly contentChanged: Signal<unknown, unknown>;
     readonly outputs?: Outputs;
   };

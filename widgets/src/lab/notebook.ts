@@ -12,14 +12,23 @@ export function folder(tracker: Tracker, browsed: () => string): string {
   return found.replace(/^[^/:]*:/, ""); // a drive's name, as real-time collaboration has it
 }
 
-/** Put code into a new cell below the active one; where no notebook is open, on the clipboard. */
+const LOAD = "%load_ext mlops_magics";
+
+/**
+ * Put code into the active cell where that is empty, else into a new one below it; where no notebook is open, on the
+ * clipboard. A notebook that does not load the magics yet gets the line that does before it.
+ */
 export async function insert({ notebook }: Modules, tracker: Tracker, code: string): Promise<string> {
   const open = tracker.currentWidget;
   if (!open) return (await copy(code, document.body.appendChild(document.createElement("span")))) ? trans.__("No notebook is open: the line is on the clipboard.") : trans.__("Open a notebook first.");
-  notebook.NotebookActions.insertBelow(open.content);
-  const cell = open.content.activeCell as unknown as { model: { sharedModel: { setSource(text: string): void } } } | null;
-  cell?.model.sharedModel.setSource(code);
-  return trans.__("It is in a new cell of the notebook.");
+  const loaded = !code.startsWith("%") || open.content.widgets.some((cell) => cell.model.sharedModel.getSource().includes("load_ext mlops_magics"));
+  const lines = loaded || code === LOAD ? [code] : [LOAD, code];
+  for (const line of lines) {
+    const active = open.content.activeCell;
+    if (active?.model.type !== "code" || active.model.sharedModel.getSource().trim()) notebook.NotebookActions.insertBelow(open.content);
+    open.content.activeCell?.model.sharedModel.setSource(line);
+  }
+  return lines.length > 1 ? trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.") : trans.__("It is in a cell of the notebook: run it.");
 }
 
 /** Make a notebook of the template in a folder, and open it. */

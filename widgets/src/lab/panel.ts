@@ -254,7 +254,8 @@ export class Panel implements Host {
     this.next.dataset["shown"] = only ?? "";
     const why = road.find(({ line }) => line === only)?.why;
     const put = button(trans.__("Insert"), async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": trans.__("Insert the next command") });
-    fill(this.next, ...(only ? [h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", { title: why }, only), ...(only.startsWith("%") ? [put] : [])] : []));
+    const line = h("div", { class: "mlp-next-line" }, h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", {}, only ?? ""), ...(only?.startsWith("%") ? [put] : []));
+    fill(this.next, ...(only ? [line, ...(why ? [h("p", { class: "mlp-quiet" }, why)] : [])] : []));
   }
 
   private watch(): void {
