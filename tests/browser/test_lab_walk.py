@@ -127,6 +127,7 @@ def test_who_knows_scikit_learn_gets_to_a_monitored_endpoint(newcomer: Newcomer,
     newcomer.run(newcomer.cells.first)
     newcomer.run(newcomer.cells.nth(1))
     newcomer.sees("Experiment work")
+    expect(panel).to_contain_text("Next %%mlops_track", timeout=PATIENCE)
     newcomer.write(LOAD)
     newcomer.write(FIT)
     expect(page.get_by_role("button", name=re.compile("^Run .*: finished"))).to_be_visible(timeout=PATIENCE)

@@ -27,6 +27,7 @@ from mlops_magics.tracking.spool import Spool
 
 _COLUMNS: Final = 3  # metrics that a narrow list has room for
 _LOAD: Final = "%load_ext mlops_magics"
+_UNCHOSEN: Final = "Default"  # the experiment that each store has from the start
 
 
 def stand(here: Here, asked: Asked) -> Json:
@@ -169,11 +170,13 @@ def _experiments(here: Here) -> tuple[experiments.Experiment, ...]:
 
 
 def _active(here: Here) -> str | None:
-    """Name the experiment that is chosen, else the one that was worked in last."""
+    """Name the experiment that is chosen, else the one that was worked in last, else one that was begun."""
     if here.settings.experiment is not None:
         return here.settings.experiment
-    worked = (item.name for item in _experiments(here) if item.newest is not None)
-    return next(worked, None)
+    found = _experiments(here)
+    worked = (item.name for item in found if item.newest is not None)
+    begun = (item.name for item in found if item.name != _UNCHOSEN)
+    return next(worked, None) or next(begun, None)
 
 
 def _table(here: Here, experiment: str) -> RunTable:

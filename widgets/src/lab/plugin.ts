@@ -149,7 +149,7 @@ function commands(app: App, { palette, launcher }: Around, icon: unknown, at: ()
     ["mlops:show-models", trans.__("Show Models"), trans.__("Models, their aliases and promotion"), () => show("models"), true],
     ["mlops:show-endpoints", trans.__("Show Endpoints"), trans.__("What is live, its health and rate"), () => show("endpoints"), false],
     ["mlops:show-alerts", trans.__("Show Alerts"), trans.__("What asks for attention"), () => show("alerts"), false],
-    ["mlops:insert-track", trans.__("Insert a Tracked Cell"), trans.__("A cell whose fit is a run"), () => panel.insert("%%mlops_track --name NAME -o run\n"), false],
+    ["mlops:insert-track", trans.__("Insert a Tracked Cell"), trans.__("A cell whose fit is a run"), () => panel.insert("%%mlops_track --name baseline -o run\n"), false],
     ["mlops:insert-status", trans.__("Insert %mlops: State and Next Step"), trans.__("How things stand, and the next command"), () => panel.insert("%mlops"), false],
     ["mlops:insert-doctor", trans.__("Insert %mlops_doctor: What Is Broken"), trans.__("What is broken, and the remedy"), () => panel.insert("%mlops_doctor"), false],
     ["mlops:open-mlflow", trans.__("Open MLflow's Own Pages"), trans.__("MLflow's own user interface for this store, in a tab"), () => panel.openMlflow().catch((error: unknown) => panel.failed(error)), false],
