@@ -177,3 +177,21 @@ def test_the_notebook_with_all_steps_leads_there_too(newcomer: Newcomer) -> None
         newcomer.follow(line, **words)
     newcomer.sees(re.compile("72 rows"))
     shot(page, "template-monitored")
+
+
+def test_in_notebook_7_the_way_is_the_same(page: Page, notebook7: Jupyter) -> None:
+    page.goto(notebook7.front)
+    page.get_by_role("menuitem", name="File", exact=True).click(timeout=PATIENCE)
+    page.get_by_role("menuitem", name="New", exact=True).hover()
+    with page.expect_popup() as popup:
+        page.get_by_role("menuitem", name="New Tracked Notebook").click()
+    newcomer = Newcomer(popup.value)
+    newcomer.sees("From a cell to a live endpoint")
+    newcomer.page.get_by_role("button", name="MLOps", exact=True).click()
+    expect(newcomer.panel).to_contain_text("No runs yet.", timeout=PATIENCE)
+    shot(newcomer.page, "seven-begun")
+    newcomer.page.get_by_role("menuitem", name="Run", exact=True).click()
+    newcomer.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    newcomer.promote()
+    expect(newcomer.panel).to_contain_text("Next %mlops_deploy wine@champion", timeout=PATIENCE)
+    shot(newcomer.page, "seven-promoted")

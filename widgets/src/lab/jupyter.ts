@@ -24,7 +24,13 @@ export interface Outputs {
   readonly changed: Signal<unknown, unknown>;
 }
 
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
 export interface CodeCell {
+  readonly editor: { setSelection(selection: { start: Place; end: Place }): void } | null;
   readonly node: HTMLElement;
   readonly isDisposed: boolean;
   readonly ready: Promise<void>;
@@ -40,6 +46,8 @@ export interface Notebook {
   readonly content: {
     readonly widgets: readonly CodeCell[];
     readonly activeCell: CodeCell | null;
+    activeCellIndex: number;
+    mode: string;
     readonly model: { readonly cells: { readonly changed: Signal<unknown, unknown> } } | null;
     readonly modelChanged: Signal<unknown, unknown>;
   };

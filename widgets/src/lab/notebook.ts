@@ -13,21 +13,29 @@ export function folder(tracker: Tracker, browsed: () => string): string {
 }
 
 const LOAD = "%load_ext mlops_magics";
+const OWN = /\b[A-Z]{3,}\b/; // what is to be filled in
 
 /**
  * Put code into the active cell where that is empty, else into a new one below it; where no notebook is open, on the
- * clipboard. A notebook that does not load the magics yet gets the line that does before it.
+ * clipboard. A notebook that does not load the magics yet gets the line that does before it. Who asked for it goes on
+ * there: the cell has the focus, and what is to be filled in is selected.
  */
 export async function insert({ notebook }: Modules, tracker: Tracker, code: string): Promise<string> {
   const open = tracker.currentWidget;
   if (!open) return (await copy(code, document.body.appendChild(document.createElement("span")))) ? trans.__("No notebook is open: the line is on the clipboard.") : trans.__("Open a notebook first.");
   const loaded = !code.startsWith("%") || open.content.widgets.some((cell) => cell.model.sharedModel.getSource().includes("load_ext mlops_magics"));
   const lines = loaded || code === LOAD ? [code] : [LOAD, code];
-  for (const line of lines) {
-    const active = open.content.activeCell;
-    if (active?.model.type !== "code" || active.model.sharedModel.getSource().trim()) notebook.NotebookActions.insertBelow(open.content);
-    open.content.activeCell?.model.sharedModel.setSource(line);
-  }
+  const { content } = open;
+  const places = lines.map((line) => {
+    const active = content.activeCell;
+    if (active?.model.type !== "code" || active.model.sharedModel.getSource().trim()) notebook.NotebookActions.insertBelow(content);
+    content.activeCell?.model.sharedModel.setSource(line);
+    return content.activeCellIndex;
+  });
+  content.activeCellIndex = places[0] ?? content.activeCellIndex;
+  content.mode = "edit";
+  const own = OWN.exec(lines[0] ?? "");
+  if (own) content.activeCell?.editor?.setSelection({ start: { line: 0, column: own.index }, end: { line: 0, column: own.index + own[0].length } });
   return lines.length > 1 ? trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.") : trans.__("It is in a cell of the notebook: run it.");
 }
 
