@@ -160,8 +160,12 @@ export class Panel implements Host {
     element.setAttribute("aria-busy", "true");
     const reading = trans.__("Reading the store…");
     if (!element.textContent) this.tell("plain", reading);
+    const read = (): Promise<void> => this.sections[this.current].refresh(this.search.value.trim());
+    const known = JSON.stringify(this.road);
     try {
-      await Promise.all([this.standing(), this.sections[this.current].refresh(this.search.value.trim())]);
+      await Promise.all([this.standing(), read()]);
+      // An empty section shows lines of the road, which may have come a moment later.
+      if (element.querySelector(".mlp-lesson") && known !== JSON.stringify(this.road)) await read();
       if (turn !== this.turn) return;
       fill(this.wrong);
       if (this.status.textContent === reading) fill(this.status);
