@@ -248,10 +248,15 @@ def test_rows_and_truth_may_be_kept_apart(book: Book, fitted: Run) -> None:
     apart = book("%mlops_evaluate run X_test --target y_test")
     assert (apart.target, apart.metrics) == ("late", whole.metrics)
     assert apart.summary.target == "late"  # what promoting reads
-    for truth in ("y_test.tolist()", "y_test.to_numpy()[:, None]", "test[['late']]", "polars.Series(y_test)"):
+    for truth, name in (
+        ("y_test.tolist()", "target"),
+        ("y_test.to_numpy()[:, None]", "target"),
+        ("test[['late']]", "late"),
+        ("polars.Series('late', y_test.to_numpy())", "late"),
+    ):
         book(f"import polars\ntruth = {truth}")
-        assert book("%mlops_evaluate run X_test --target truth").metrics == whole.metrics, truth
-    assert book("%mlops_evaluate run X_test --target truth").target == "target"
+        found = book("%mlops_evaluate run X_test --target truth")
+        assert (found.target, found.metrics) == (name, whole.metrics), truth
     book("late = 1 - test['late']")
     assert book("%mlops_evaluate run test --target late").metrics == whole.metrics  # the column is meant
 

@@ -34,6 +34,8 @@ def together(data: object, target: object, called: Called) -> tuple[Frame, str]:
         return frame, written
     if isinstance(target, str):
         return frame, target
+    if kind_of(target) is not None and len(Frame.of(target).names) == 1:
+        target = Frame.of(target).column(0)
     values = _values(target)
     if len(values) != frame.rows:
         told = f"{written or 'The target'} holds {len(values):,} values"
@@ -54,9 +56,6 @@ def together(data: object, target: object, called: Called) -> tuple[Frame, str]:
 
 def _values(target: object) -> Any:  # noqa: ANN401 - what a column of pandas can be made of
     """Take a value a row; the index of either side does not count, as in scikit-learn."""
-    if kind_of(target) is not None:
-        table = Frame.of(target)
-        target = table.column(0) if len(table.names) == 1 else None
     array = getattr(target, "array", None)
     if array is not None:  # a pandas Series: its type is kept
         return array
