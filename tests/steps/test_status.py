@@ -90,3 +90,13 @@ def test_a_password_in_the_stores_address_is_not_shown(project: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         status(store="http://me:hunter22@127.0.0.1:9")
     assert "hunter22" not in str(caught.value)
+
+
+def test_the_line_that_is_offered_for_a_run_without_a_name_can_be_run(book: Book) -> None:
+    book(
+        "from sklearn.linear_model import LogisticRegression\n"
+        'fitted = LogisticRegression().fit(train[["age"]], train["late"])'
+    )
+    line = str(book("%mlops").next_step)
+    assert line == "%mlops_evaluate LogisticRegression DATA --target COLUMN"  # the class has that name too
+    assert book(line.replace("DATA", "test").replace("COLUMN", "late")).kept
