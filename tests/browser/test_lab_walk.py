@@ -49,7 +49,7 @@ class Newcomer:
 
     @property
     def cells(self) -> Locator:
-        return self.page.get_by_role("region", name="Code Cell Content").get_by_role("textbox")
+        return self.page.get_by_label("Code Cell Content").get_by_role("textbox")
 
     def launch(self, card: str) -> None:
         """Press a card of the launcher; of two with the same words the first one."""

@@ -55,6 +55,7 @@ export class Panel implements Host {
   private typing = 0;
   private turn = 0;
   private seconds = 5;
+  private inserted = ""; // what was said of the last line that was put into the notebook
   private road: NonNullable<Standing["road"]> = [];
 
   constructor(
@@ -93,8 +94,9 @@ export class Panel implements Host {
     this.choose("runs");
   }
 
-  insert(code: string): Promise<string> {
-    return this.outside.insert(code);
+  async insert(code: string): Promise<string> {
+    this.inserted = await this.outside.insert(code);
+    return this.inserted;
   }
 
   openNotebook(path: string): Promise<void> {
@@ -256,6 +258,7 @@ export class Panel implements Host {
     const [only] = store === null ? [] : next;
     if (this.next.dataset["shown"] === (only ?? "")) return;
     this.next.dataset["shown"] = only ?? "";
+    if (this.inserted && this.status.textContent === this.inserted) fill(this.status); // that line was run since
     const why = road.find(({ line }) => line === only)?.why;
     const put = button(trans.__("Insert"), async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": trans.__("Insert the next command") });
     const line = h("div", { class: "mlp-next-line" }, h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", {}, only ?? ""), ...(only?.startsWith("%") ? [put] : []));
