@@ -124,7 +124,10 @@ def test_who_knows_scikit_learn_gets_to_a_monitored_endpoint(newcomer: Newcomer,
     panel.get_by_role("button", name="Insert %mlops_track work").click()
     expect(newcomer.cells).to_have_count(2)  # the first one brings the commands
     shot(page, "walk-inserted")
+    # Pressed before the kernel is connected, JupyterLab forgets it without a word.
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=PATIENCE)
     newcomer.run(newcomer.cells.first)
+    expect(page.get_by_text("[1]:")).to_be_visible(timeout=PATIENCE)
     newcomer.run(newcomer.cells.nth(1))
     newcomer.sees("Experiment work")
     expect(panel).to_contain_text("Next %%mlops_track", timeout=PATIENCE)

@@ -123,7 +123,6 @@ def status(
     models = registry.models(opened)
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
-    last = newest[0] if newest else None
     open_alerts = alerts.count(opened)
     stages = road(
         Seen(
@@ -143,7 +142,7 @@ def status(
     return Status(
         store=opened.shown,
         experiment=settings.experiment,
-        last_run=last,
+        last_run=newest[0] if newest else None,
         models=models,
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,

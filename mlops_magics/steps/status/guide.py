@@ -128,7 +128,7 @@ def _kept(seen: Seen, model: str) -> tuple[Stage, ...]:
             "champion" in seen.models.get(model, {}),
             f"%mlops_promote {name}",
             "Of several versions one counts: the champion. You choose it and say why; the gates are checked "
-            "again. --rollback takes it back.",
+            "again. It can be taken back.",
         ),
     )
 
@@ -140,9 +140,6 @@ def _live(seen: Seen, model: str) -> tuple[Stage, ...]:
     live = next((item for item in seen.endpoints if item.model == model and item.status == "ready"), None)
     current = live is not None and (live.version == champion or live.follows == "champion")
     old = live is not None and not current
-    watched = live is not None and seen.watched(live)
-    count = "1 alert is" if seen.alerts == 1 else f"{seen.alerts} alerts are"
-    alarmed = f"{count} open: it says what, since when, and why perhaps."
     endpoint = live.name if live else name
     return (
         Stage(
@@ -161,10 +158,21 @@ def _live(seen: Seen, model: str) -> tuple[Stage, ...]:
             "It asks the endpoint as its clients do, and a journal keeps what was asked and answered. DATA "
             "is a table of rows, such as test or X_test.",
         ),
+        *_watched(seen, model, live),
+    )
+
+
+def _watched(seen: Seen, model: str, live: Endpoint | None) -> tuple[Stage, ...]:
+    """List the stages from watching an endpoint on."""
+    name = model or "MODEL"
+    watched = live is not None and seen.watched(live)
+    count = "1 alert is" if seen.alerts == 1 else f"{seen.alerts} alerts are"
+    alarmed = f"{count} open: it says what, since when, and why perhaps."
+    return (
         Stage(
             "monitor",
             watched and not seen.alerts,
-            f"%mlops_monitor {endpoint}",
+            f"%mlops_monitor {live.name if live else name}",
             alarmed
             if seen.alerts
             else "It shows what was asked, and whether those rows look like the ones that the model was "

@@ -1,7 +1,7 @@
 // What the panel does with notebooks: a line into a new cell, a new notebook from the template.
 
 import { copy } from "../cards/text";
-import type { App, Modules, Tracker } from "./jupyter";
+import type { App, CodeCell, Modules, Tracker } from "./jupyter";
 import template from "./template.json";
 import { trans } from "./words";
 
@@ -15,8 +15,12 @@ export function folder(tracker: Tracker, browsed: () => string): string {
 const LOAD = "%load_ext mlops_magics";
 const OWN = /\b[A-Z]{3,}\b/; // what is to be filled in
 
+function blank(cell: CodeCell | null | undefined): boolean {
+  return cell?.model.type === "code" && !cell.model.sharedModel.getSource().trim();
+}
+
 /**
- * Put code into the active cell where that is empty, else into a new one below it; where no notebook is open, on the
+ * Put code into the active cell or the next one where that is empty, else into a new one between them; where no notebook is open, on the
  * clipboard. A notebook that does not load the magics yet gets the line that does before it. Who asked for it goes on
  * there: the cell has the focus, and what is to be filled in is selected.
  */
@@ -27,8 +31,8 @@ export async function insert({ notebook }: Modules, tracker: Tracker, code: stri
   const lines = loaded || code === LOAD ? [code] : [LOAD, code];
   const { content } = open;
   const places = lines.map((line) => {
-    const active = content.activeCell;
-    if (active?.model.type !== "code" || active.model.sharedModel.getSource().trim()) notebook.NotebookActions.insertBelow(content);
+    if (!blank(content.activeCell) && blank(content.widgets[content.activeCellIndex + 1])) content.activeCellIndex += 1;
+    else if (!blank(content.activeCell)) notebook.NotebookActions.insertBelow(content);
     content.activeCell?.model.sharedModel.setSource(line);
     return content.activeCellIndex;
   });
