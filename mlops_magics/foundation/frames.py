@@ -16,6 +16,7 @@ from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
 Kind = Literal["pandas", "polars", "arrow"]
 
 _SUFFIXES = (".parquet", ".csv")
+_TABLE = 2  # rows and columns
 
 
 def kind_of(data: object) -> Kind | None:
@@ -68,6 +69,27 @@ class Frame:
                 "Pass a pandas or Polars DataFrame, an Arrow Table, or the path of a .csv or .parquet file.",
             )
         return cls(data, kind, source)
+
+    @classmethod
+    def of_rows(cls, data: object, source: str = "data") -> Frame:
+        """Take a table, the path of one, or an array: its columns are called 0, 1, 2 and so on.
+
+        Args:
+            data: What :meth:`of` takes, or a NumPy array with a row a row.
+            source: What to call it.
+
+        Raises:
+            UsageError: It is none of these.
+            NotFoundError: The path is not there.
+        """
+        numpy = sys.modules.get("numpy")
+        if numpy is None or not isinstance(data, numpy.ndarray) or data.ndim != _TABLE:
+            return cls.of(data, source)
+        import pandas as pd
+
+        return cls(
+            pd.DataFrame(data, columns=[str(place) for place in range(data.shape[1])]), "pandas", source
+        )
 
     @property
     def names(self) -> tuple[Any, ...]:

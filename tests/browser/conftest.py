@@ -178,6 +178,14 @@ def flights(lab: Jupyter, prepared_twice: Any) -> Store:
 
 
 @pytest.fixture
+def empty_lab(tmp_path: Path) -> Iterator[Jupyter]:
+    """A JupyterLab in an empty folder, as somebody starts it who has nothing yet."""
+    home = tmp_path / "home"
+    with served("jupyterlab", home, *_built(home)) as jupyter:
+        yield jupyter
+
+
+@pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Jupyter]:
     """A JupyterLab below the path that JupyterHub gives to a user."""
     home = tmp_path / "hub"

@@ -42,6 +42,11 @@ class Jupyter:
     folder: Path
     pages: str
 
+    @property
+    def front(self) -> str:
+        """The address that a person opens who has no notebook yet."""
+        return f"{self.address}/?token={_TOKEN}"
+
     def notebook(self, name: str, *cells: str) -> str:
         """Write a notebook and give the address that opens it."""
         code = [

@@ -29,7 +29,7 @@ def test_an_empty_project_is_told_how_to_begin(page: Page, lab: Jupyter, violati
     panel = opened(page, lab, "empty", "1")
     expect(panel).to_contain_text("No runs yet.", timeout=30_000)
     panel.get_by_role("button", name="Insert %load_ext mlops_magics").click()
-    said(panel, "It is in a new cell")
+    said(panel, "It is in a cell")
     source = "jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
     assert page.evaluate(source) == "%load_ext mlops_magics"
     for name, words in (

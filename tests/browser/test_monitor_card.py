@@ -73,6 +73,15 @@ def test_a_click_on_the_axis_chooses_that_window(new_card: NewCard) -> None:
     expect(page.get_by_role("slider")).to_have_value("1")
 
 
+def test_of_one_window_there_is_nothing_to_choose(new_card: NewCard) -> None:
+    card = opened(new_card)
+    expect(card.page.get_by_text("How far town lies from the rows it was fitted on")).to_be_visible()
+    expect(card.page.get_by_role("slider")).to_be_visible()
+    card.push(windows=["all rows"])
+    expect(card.page.get_by_role("slider")).to_have_count(0)
+    expect(card.page.get_by_role("table", name="Shares of the rows")).to_be_visible()
+
+
 def test_names_are_text_and_nothing_leaves_the_page(new_card: NewCard) -> None:
     card = opened(new_card)
     assert card.page.locator(".mlp b").count() == 0

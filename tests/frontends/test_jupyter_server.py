@@ -157,7 +157,8 @@ def test_who_is_logged_in_is_answered_by_token_and_by_cookie(jupyter: Server) ->
 def test_looking_makes_no_store_and_says_how_to_begin(jupyter: Server) -> None:
     status, found, _ = jupyter.ask("GET", "mlops-magics/status", TOKEN)
     assert (status, found["store"]) == (200, None)
-    assert found["next"] == ["%load_ext mlops_magics", "%mlops_track NAME"]
+    assert found["next"] == ["%load_ext mlops_magics", f"%mlops_track {jupyter.folder.name}"]
+    assert found["road"][0]["line"] == found["next"][1]
     assert not (jupyter.folder / "mlflow.db").exists()
 
 

@@ -58,6 +58,16 @@ def test_ten_thousand_runs_are_paged_sorted_and_filtered(panel: Panel, store_fil
     assert read(panel, "experiments")["experiments"][0]["runs"] == 10_000
 
 
+def test_an_experiment_without_a_run_is_the_one_that_was_begun(panel: Panel, store_file: Path) -> None:
+    assert store_file
+    assert read(panel, "status")["experiment"] is None
+    open_store(Settings.discover()).experiment_id("flights")
+    found = read(panel, "status")
+    assert found["experiment"] == "flights"
+    assert found["next"] == ["%%mlops_track --name baseline -o run"]
+    assert read(panel, "runs")["experiment"] == "flights"
+
+
 def test_a_filter_that_names_nothing_is_told_with_a_remedy(panel: Panel, store_file: Path) -> None:
     store = open_store(Settings.discover())
     fill(store_file, store.experiment_id("flights"), 10, metrics=2, params=4)

@@ -90,4 +90,4 @@ def test_the_wheel_works_in_a_fresh_environment(built: Path, tmp_path: Path) -> 
     targets = ("container", "kserve", "kubernetes", "local", "mlserver", "ray")
     assert str(["mlops", *(f"mlops-{name}" for name in targets), "mlops_magics"]) in said
     assert "mlops-magics" in run(str(Path(python).with_name("mlops")), "--version", cwd=project)
-    assert "%mlops_track NAME" in run(str(Path(python).with_name("mlops")), cwd=project, MLOPS_STATE=state)
+    assert "%mlops_track project" in run(str(Path(python).with_name("mlops")), cwd=project, MLOPS_STATE=state)

@@ -239,3 +239,55 @@ def test_what_cannot_be_used_is_said_with_the_nearest_name(book: Book, fitted: R
         book("none = test[:0]\n%mlops_evaluate run none --target late")
     with pytest.raises(UsageError, match="required: --target"):
         book("%mlops_evaluate run test")
+
+
+def test_rows_and_truth_may_be_kept_apart(book: Book, fitted: Run) -> None:
+    assert fitted
+    whole = book("%mlops_evaluate run test --target late")
+    book("X_test, y_test = test[['town', 'size', 'age']], test['late'].reset_index(drop=True)")
+    apart = book("%mlops_evaluate run X_test --target y_test")
+    assert (apart.target, apart.metrics) == ("late", whole.metrics)
+    assert apart.summary.target == "late"  # what promoting reads
+    for truth, name in (
+        ("y_test.tolist()", "target"),
+        ("y_test.to_numpy()[:, None]", "target"),
+        ("test[['late']]", "late"),
+        ("polars.Series('late', y_test.to_numpy())", "late"),
+    ):
+        book(f"import polars\ntruth = {truth}")
+        found = book("%mlops_evaluate run X_test --target truth")
+        assert (found.target, found.metrics) == (name, whole.metrics), truth
+    book("late = 1 - test['late']")
+    assert book("%mlops_evaluate run test --target late").metrics == whole.metrics  # the column is meant
+
+
+@pytest.mark.parametrize(
+    ("truth", "words"),
+    [
+        ("train['late']", "truth holds 400 values, X_test 200 rows"),
+        ("X_test", "must be one value a row"),
+        ("len", "must be one value a row"),
+        ("test['late'].where(test['age'] > 5)", "is null in"),
+    ],
+)
+def test_a_truth_that_does_not_go_with_the_rows_is_refused(
+    book: Book, fitted: Run, truth: str, words: str
+) -> None:
+    assert fitted
+    book(f"X_test = test[['town', 'size', 'age']]\ntruth = {truth}")
+    with pytest.raises(UsageError, match=words):
+        book("%mlops_evaluate run X_test --target truth")
+
+
+def test_a_model_of_arrays_is_evaluated_on_arrays(book: Book) -> None:
+    book(
+        "X, y = table[['age', 'size']].fillna(0).to_numpy(), table['late'].to_numpy()\n"
+        "X_train, X_test, y_train, y_test = X[:400], X[400:], y[:400], y[400:]"
+    )
+    book(
+        "%%mlops_track --name arrays -o arrays\nfrom sklearn.linear_model import LogisticRegression\n"
+        "model = LogisticRegression().fit(X_train, y_train)\nscore = model.score(X_test, y_test)"
+    )
+    found = book("%mlops_evaluate arrays X_test --target y_test")
+    assert found.metrics["accuracy"] == pytest.approx(book("score"))
+    assert found.passed, str(found)

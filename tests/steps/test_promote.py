@@ -43,6 +43,17 @@ def test_without_a_reason_it_is_only_a_review(registered: ModelVersion) -> None:
         promote("flights", to="champion", reason="  ")
 
 
+def test_who_sees_no_card_reads_the_line_that_promotes_and_the_next_one(
+    book: Book, registered: ModelVersion
+) -> None:
+    assert registered
+    (line,) = [line.strip() for line in str(book("%mlops_promote flights")).splitlines() if "WHY" in line]
+    done = book(line.replace("WHY", "it beats guessing"))
+    assert (done.version, done.alias, done.reason) == ("1", "champion", "it beats guessing")
+    assert "%mlops_deploy flights@champion" in str(done)
+    assert "WHY" not in str(book("%mlops_promote flights")), "it is the champion already"
+
+
 def test_a_comment_is_history_and_moves_nothing(registered: ModelVersion) -> None:
     promote("flights", to="champion", reason="first")
     secret = "ghp_" + "a1B2c3D4e5" * 4  # made up

@@ -8,6 +8,7 @@ import pytest
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.status import status
+from mlops_magics.steps.status.guide import unbegun
 
 Book = Callable[[str], Any]
 
@@ -27,7 +28,7 @@ def test_the_next_command_follows_the_road(book: Book, fit: Callable[..., Any]) 
     fit()
     assert following() == "%mlops_evaluate baseline DATA --target COLUMN"
     book("%mlops_evaluate run test --target late")
-    assert following() == "%mlops_register baseline NAME"
+    assert following() == "%mlops_register baseline e"  # by the experiment's name
     book("%mlops_register run flights")
     assert following() == "%mlops_promote flights"
     book('%mlops_promote flights --to champion --reason "first"')
@@ -56,7 +57,22 @@ def test_without_an_experiment_it_says_how_to_choose_one(store_file: Path) -> No
     assert store_file
     found = status()
     assert (found.experiment, found.store) == (None, "mlflow.db")
-    assert found.next_step.startswith("%mlops_track NAME")
+    assert found.next_step == "%mlops_track project"  # by the folder's name
+
+
+def test_a_name_that_a_line_would_split_is_not_offered(project: Path) -> None:
+    for name, offered in (("my tumours", "NAME"), ("tümour", "NAME"), ("a.b-c", "a.b-c")):
+        assert unbegun(project / name)[0].line == f"%mlops_track {offered}"
+
+
+def test_a_run_whose_name_holds_blanks_is_offered_by_its_id(book: Book) -> None:
+    book(
+        '%%mlops_track --name "first try"\nfrom sklearn.linear_model import LinearRegression\n'
+        'fitted = LinearRegression().fit(train[["age"]], train["late"])'
+    )
+    found = book("%mlops")
+    assert found.next_step == f"%mlops_evaluate {found.last_run.run_id} DATA --target COLUMN"
+    assert book(f"%mlops_evaluate {found.last_run.run_id} test --target late").run_id == found.last_run.run_id
 
 
 def test_another_store_is_chosen_for_good_or_not_at_all(store_file: Path, tmp_path: Path) -> None:
@@ -74,3 +90,13 @@ def test_a_password_in_the_stores_address_is_not_shown(project: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         status(store="http://me:hunter22@127.0.0.1:9")
     assert "hunter22" not in str(caught.value)
+
+
+def test_the_line_that_is_offered_for_a_run_without_a_name_can_be_run(book: Book) -> None:
+    book(
+        "from sklearn.linear_model import LogisticRegression\n"
+        'fitted = LogisticRegression().fit(train[["age"]], train["late"])'
+    )
+    line = str(book("%mlops").next_step)
+    assert line == "%mlops_evaluate LogisticRegression DATA --target COLUMN"  # the class has that name too
+    assert book(line.replace("DATA", "test").replace("COLUMN", "late")).kept

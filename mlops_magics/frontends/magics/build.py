@@ -180,7 +180,8 @@ class LineMagic:
         missed: list[str] = []
 
         def look_up(text: str) -> object:
-            if text.isidentifier() and text in shell.user_ns:
+            # A class is no thing, but a run is called by default as the class that it fitted.
+            if text.isidentifier() and text in shell.user_ns and not isinstance(shell.user_ns[text], type):
                 return _held(shell.user_ns[text])
             missed.append(text)
             return text

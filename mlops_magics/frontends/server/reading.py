@@ -17,6 +17,7 @@ from mlops_magics.frontends.widgets.desk import StoreDesk
 from mlops_magics.steps.deploy.traffic import read as traffic
 from mlops_magics.steps.promote import Desk
 from mlops_magics.steps.status import status
+from mlops_magics.steps.status.guide import unbegun
 from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.table import METRIC, PAGE, RunTable, View
 from mlops_magics.steps.track.view import rows
@@ -25,18 +26,18 @@ from mlops_magics.tracking import experiments, recall, registry
 from mlops_magics.tracking.spool import Spool
 
 _COLUMNS: Final = 3  # metrics that a narrow list has room for
-_START: Final = (
-    "%load_ext mlops_magics",
-    "%mlops_track NAME",
-)
+_LOAD: Final = "%load_ext mlops_magics"
+_UNCHOSEN: Final = "Default"  # the experiment that each store has from the start
 
 
 def stand(here: Here, asked: Asked) -> Json:
     """Say how things stand: the store, the experiment, what waits, what is live, and what comes next."""
     del asked
     if here.store is None:
-        none: Json = {"store": None, "experiment": None, "waiting": 0, "alerts": 0, "road": []}
-        return none | {"next": list(_START), "version": VERSION}
+        none: Json = {"store": None, "experiment": None, "waiting": 0, "alerts": 0}
+        road = unbegun(here.settings.root)
+        told = {"next": [_LOAD, road[0].line], "road": [asdict(stage) for stage in road]}
+        return none | told | {"version": VERSION}
     active = _active(here)
     found = status(settings=here.settings.with_(experiment=active))
     return {
@@ -169,11 +170,13 @@ def _experiments(here: Here) -> tuple[experiments.Experiment, ...]:
 
 
 def _active(here: Here) -> str | None:
-    """Name the experiment that is chosen, else the one that was worked in last."""
+    """Name the experiment that is chosen, else the one that was worked in last, else one that was begun."""
     if here.settings.experiment is not None:
         return here.settings.experiment
-    worked = (item.name for item in _experiments(here) if item.newest is not None)
-    return next(worked, None)
+    found = _experiments(here)
+    worked = (item.name for item in found if item.newest is not None)
+    begun = (item.name for item in found if item.name != _UNCHOSEN)
+    return next(worked, None) or next(begun, None)
 
 
 def _table(here: Here, experiment: str) -> RunTable:

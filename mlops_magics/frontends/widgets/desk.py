@@ -77,7 +77,8 @@ class StoreDesk:
     def _after(self, done: Promotion, version: str) -> View:
         what = f"{done.model}@{done.alias} is version {done.version} now."
         back = " Roll back to undo this." if done.kind == "promotion" else ""
-        remedy = f"It was version {done.before}.{back}" if done.before else "It is the first one."
+        then = f" %mlops_deploy {done.model}@champion makes it live." if done.alias == "champion" else ""
+        remedy = f"It was version {done.before}.{back}" if done.before else f"It is the first one.{then}"
         return self.look(version, done.alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
 

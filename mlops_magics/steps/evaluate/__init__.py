@@ -19,9 +19,11 @@ from mlops_magics.foundation.digests import digest
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
+from mlops_magics.foundation.names import Called
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.evaluate.card import renew
+from mlops_magics.steps.evaluate.rows import together
 from mlops_magics.tracking import belongings, evaluations, policies, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.records import Dataset
@@ -85,12 +87,13 @@ def evaluate(
     model: object,
     data: object,
     *,
-    target: str,
+    target: object,
     against: str | None = None,
     gates: Path | None = None,
     slices: tuple[str, ...] = (),
     allow_pickle: bool = False,
     allow_code: bool = False,
+    called: Called | None = None,
     settings: Settings | None = None,
 ) -> Evaluation:
     """Evaluate a model on rows that it has not seen: metrics with 95 % intervals, gates, curves.
@@ -101,8 +104,9 @@ def evaluate(
 
     Args:
         model: A run, a fitted estimator, or an address such as ``flights@champion`` or ``flights/3``.
-        data: The rows, with the target: a DataFrame, or the path of a CSV or parquet file.
-        target: The column that is predicted.
+        data: The rows: a DataFrame, the path of a CSV or parquet file, or an array.
+        target: What is predicted: a column of the rows, or a value a row that is kept beside them, as
+            scikit-learn does (``X_test --target y_test``).
         against: A version to compare with on the same rows, such as ``flights@champion``. Better only
             inside the noise is not better.
         gates: A ``gates.toml`` with bounds; by default those of the registered model's policy (the model's
@@ -110,6 +114,7 @@ def evaluate(
         slices: Columns whose values are also judged one by one.
         allow_pickle: Load models that are kept in pickle, which executes code.
         allow_code: Load models that bring code of their own, which is executed.
+        called: What the user wrote for each.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -124,7 +129,7 @@ def evaluate(
     """
     store = open_store(settings or Settings.discover())
     found = subject.find(store, model)
-    frame = Frame.of(data, "the test data")
+    frame, column = together(data, target, called or Called({}))
     rival = None if against is None else subject.find(store, against)
     consent = {"allow_pickle": allow_pickle, "allow_code": allow_code}
     opened = subject.opened(store, found, **consent)
@@ -132,7 +137,7 @@ def evaluate(
     assessment = assess(
         opened.estimator,
         frame,
-        target,
+        column,
         champion=_champion(store, rival, **consent),
         gates=policy,
         slices=slices,
@@ -142,7 +147,7 @@ def evaluate(
     evaluation = Evaluation(
         model=found.shown,
         run_id=found.run_id,
-        target=target,
+        target=column,
         data=_rows(frame),
         assessment=assessment,
         against=None if rival is None else rival.shown,

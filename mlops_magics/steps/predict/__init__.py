@@ -119,8 +119,8 @@ def predict(  # noqa: PLR0913 - one verb and its options
     Args:
         endpoint: The endpoint's name, or what ``%mlops_deploy`` returned. With ``--input``: the version,
             ``flights@champion`` or ``flights/3``.
-        data: The rows: a pandas or Polars DataFrame, an Arrow table, or the path of a CSV or parquet
-            file, with the columns that the model was trained on. Other columns are ignored.
+        data: The rows: a pandas or Polars DataFrame, an Arrow table, an array, or the path of a CSV or
+            parquet file, with the columns that the model was trained on. Other columns are ignored.
         input: The parquet or CSV files that are to be scored: a path, a glob or a folder.
         output: The folder that the answers are written to, as parquet, beside the columns that the model
             does not take.
@@ -162,7 +162,7 @@ def _predicted(
         raise UsageError("Which rows?", "%mlops_predict ENDPOINT DATA")
     name = (endpoint if isinstance(endpoint, str) else endpoint.name).partition("@")[0]
     target = find(to, settings, masked(settings.store))
-    frame = Frame.of(data)
+    frame = Frame.of_rows(data)
     answers = [
         target.call(name, split_body(part, "predict_proba" if proba else "predict")) for part in _parts(frame)
     ]

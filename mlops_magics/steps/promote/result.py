@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title, Tone
+from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Table, Title, Tone
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.tracking.behaviours import Tested
 from mlops_magics.tracking.evaluations import Gate
@@ -54,7 +54,10 @@ class Promotion(Result):
         claimed = "" if self.verified else " (unverified: the store does not authenticate)"
         passed = sum(gate.outcome == "pass" for gate in self.gates)
         facts = [("before", self.before), ("reason", self.reason), ("by", f"{self.who}{claimed}")]
-        yield Facts([*facts, ("gates", f"{passed} passed")] if self.gates else facts)
+        facts += [("gates", f"{passed} passed")] if self.gates else []
+        first = self.kind == "promotion" and self.before is None and self.alias == "champion"
+        facts += [("next", f"%mlops_deploy {self.model}@{self.alias}")] if first else []
+        yield Facts(facts)
         if self.undo:
             yield Note(f"undo: {self.undo}", "quiet")
 
@@ -258,6 +261,9 @@ class Review(Result):
             yield Note(_around(alias), "bad")
         for move in self.history[:_SHOWN_EVENTS]:
             yield Note(_told(move), "quiet")
+        if self.refusal is None and holder != self.selected:
+            yield Note("This line promotes it; the reason is yours to write:")
+            yield Code(f'%mlops_promote {self.model} --version {self.selected} --to {self.to} --reason "WHY"')
 
     def _beside(self, holder: str | None) -> Iterable[Block]:
         """Put the version's metrics beside the holder's, where they are of the same rows."""

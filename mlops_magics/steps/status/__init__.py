@@ -123,7 +123,6 @@ def status(
     models = registry.models(opened)
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
-    last = newest[0] if newest else None
     open_alerts = alerts.count(opened)
     stages = road(
         Seen(
@@ -137,12 +136,13 @@ def status(
                 opened, f"{item.model}/{item.version} at {item.name}", settings.experiment or item.model
             ),
             renewed=lambda model: bool(retrainings.attempts(opened, model)),
+            folder=settings.root,
         )
     )
     return Status(
         store=opened.shown,
         experiment=settings.experiment,
-        last_run=last,
+        last_run=newest[0] if newest else None,
         models=models,
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,

@@ -40,8 +40,8 @@ class Tracking(Result):
         said = "tracking" if self.automatic else "tracking cells that say so"
         yield Title(f"Experiment {self.experiment}", said, "good")
         named = "%%mlops_track --name NAME at the top of a cell"
-        step = f"fit a model: the cell is a run ({named} names it)" if self.automatic else named
-        yield Facts([("store", self.store), ("next", step)])
+        step = f"fit a model in another cell: it is a run ({named} names it)" if self.automatic else named
+        yield Facts([("store", self.store), ("next", f"{step}; %mlops says what comes then")])
         if self.down:
             yield Note(f"{self.down} Runs will wait on this machine and be written when it answers.")
         if self.closed:

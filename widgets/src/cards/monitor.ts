@@ -69,7 +69,7 @@ class Card {
       this.element,
       header(view),
       alerts(view.alerts),
-      h("div", { class: "mlp-part" }, h("div", { class: "mlp-choices" },
+      h("div", { class: "mlp-part", hidden: view.windows.length < 2 }, h("div", { class: "mlp-choices" },
         h("div", {}, h("label", { for: this.pick.id }, "Window ", this.here), this.pick),
         h("div", {}, h("label", { for: this.beside.id }, "Compared with"), this.beside)), this.axis),
       h("div", { class: "mlp-part mlp-two" }, columns(view, this.buttons), this.pane),
@@ -143,7 +143,8 @@ class Card {
   }
 
   private show(detail: Detail): void {
-    fill(this.axis, course(detail, this.state?.windows ?? [], (at) => {
+    const far = `How far ${detail.name} lies from the rows it was fitted on, window by window`;
+    fill(this.axis, h("p", { class: "mlp-quiet" }, far), course(detail, this.state?.windows ?? [], (at) => {
       this.pick.value = String(at);
       this.ask();
     }));

@@ -97,6 +97,7 @@ export class Endpoints implements Section {
       { class: "mlp-acts" },
       button(trans.__("Copy URL"), async () => this.host.tell("good", copied(await copy(`${one.url}/invocations`, this.element)))),
       button(trans.__("Predict"), async () => this.host.tell("good", await this.host.insert(`%mlops_predict ${one.name} DATA`)), "mlp-plain", { title: trans.__("Put the line that asks it into the notebook") }),
+      button(trans.__("Monitor"), async () => this.host.tell("good", await this.host.insert(`%mlops_monitor ${one.name}`)), "mlp-plain", { title: trans.__("Put the line that shows what was asked, and whether it drifts, into the notebook") }),
       new Asking(this.host, trans.__("Stop…"), question, trans.__("Stop it"), act, trans.__("Stopping %1…", one.name)).element,
     );
   }
@@ -104,7 +105,8 @@ export class Endpoints implements Section {
 
 function rate({ requests, seconds, refused, p99 }: NonNullable<Endpoint["traffic"]>): string {
   if (!requests) return trans.__("no requests in 5 min");
-  const words = [trans.__("%1 requests/s", shown(Number((requests / seconds).toPrecision(2))))];
+  const few = requests < seconds / 5; // a rate of thousandths says nothing to anybody
+  const words = [few ? trans._n("%1 request in 5 min", "%1 requests in 5 min", requests) : trans.__("%1 requests/s", shown(Number((requests / seconds).toPrecision(2))))];
   if (p99 !== null) words.push(trans.__("p99 %1 ms", shown(Number(p99.toPrecision(2)))));
   if (refused) words.push(trans.__("%1 refused", number(refused)));
   return words.join(" · ");

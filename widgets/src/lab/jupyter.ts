@@ -24,13 +24,19 @@ export interface Outputs {
   readonly changed: Signal<unknown, unknown>;
 }
 
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
 export interface CodeCell {
+  readonly editor: { setSelection(selection: { start: Place; end: Place }): void } | null;
   readonly node: HTMLElement;
   readonly isDisposed: boolean;
   readonly ready: Promise<void>;
   readonly model: {
     readonly type: string;
-    readonly sharedModel: { getSource(): string };
+    readonly sharedModel: { getSource(): string; setSource(text: string): void };
     readonly contentChanged: Signal<unknown, unknown>;
     readonly outputs?: Outputs;
   };
@@ -40,6 +46,8 @@ export interface Notebook {
   readonly content: {
     readonly widgets: readonly CodeCell[];
     readonly activeCell: CodeCell | null;
+    activeCellIndex: number;
+    mode: string;
     readonly model: { readonly cells: { readonly changed: Signal<unknown, unknown> } } | null;
     readonly modelChanged: Signal<unknown, unknown>;
   };

@@ -5,7 +5,7 @@ import type { App, LuminoWidget, Modules } from "./jupyter";
 import { Refused, type Rest } from "./rest";
 import { trans } from "./words";
 
-const LAB = "JupyterLab"; // elsewhere an application holds one document, and no tab
+export const LAB = "JupyterLab"; // elsewhere an application holds one document, and no tab
 
 export class MlflowTab {
   private readonly tabs = new Map<string, LuminoWidget>();

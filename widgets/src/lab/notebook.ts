@@ -1,7 +1,7 @@
 // What the panel does with notebooks: a line into a new cell, a new notebook from the template.
 
 import { copy } from "../cards/text";
-import type { App, Modules, Tracker } from "./jupyter";
+import type { App, CodeCell, Modules, Tracker } from "./jupyter";
 import template from "./template.json";
 import { trans } from "./words";
 
@@ -12,14 +12,35 @@ export function folder(tracker: Tracker, browsed: () => string): string {
   return found.replace(/^[^/:]*:/, ""); // a drive's name, as real-time collaboration has it
 }
 
-/** Put code into a new cell below the active one; where no notebook is open, on the clipboard. */
+const LOAD = "%load_ext mlops_magics";
+const OWN = /\b[A-Z]{3,}\b/; // what is to be filled in
+
+function blank(cell: CodeCell | null | undefined): boolean {
+  return cell?.model.type === "code" && !cell.model.sharedModel.getSource().trim();
+}
+
+/**
+ * Put code into the active cell or the next one where that is empty, else into a new one between them; where no notebook is open, on the
+ * clipboard. A notebook that does not load the magics yet gets the line that does before it. Who asked for it goes on
+ * there: the cell has the focus, and what is to be filled in is selected.
+ */
 export async function insert({ notebook }: Modules, tracker: Tracker, code: string): Promise<string> {
   const open = tracker.currentWidget;
   if (!open) return (await copy(code, document.body.appendChild(document.createElement("span")))) ? trans.__("No notebook is open: the line is on the clipboard.") : trans.__("Open a notebook first.");
-  notebook.NotebookActions.insertBelow(open.content);
-  const cell = open.content.activeCell as unknown as { model: { sharedModel: { setSource(text: string): void } } } | null;
-  cell?.model.sharedModel.setSource(code);
-  return trans.__("It is in a new cell of the notebook.");
+  const loaded = !code.startsWith("%") || open.content.widgets.some((cell) => cell.model.sharedModel.getSource().includes("load_ext mlops_magics"));
+  const lines = loaded || code === LOAD ? [code] : [LOAD, code];
+  const { content } = open;
+  const places = lines.map((line) => {
+    if (!blank(content.activeCell) && blank(content.widgets[content.activeCellIndex + 1])) content.activeCellIndex += 1;
+    else if (!blank(content.activeCell)) notebook.NotebookActions.insertBelow(content);
+    content.activeCell?.model.sharedModel.setSource(line);
+    return content.activeCellIndex;
+  });
+  content.activeCellIndex = places[0] ?? content.activeCellIndex;
+  content.mode = "edit";
+  const own = OWN.exec(lines[0] ?? "");
+  if (own) content.activeCell?.editor?.setSelection({ start: { line: 0, column: own.index }, end: { line: 0, column: own.index + own[0].length } });
+  return lines.length > 1 ? trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.") : trans.__("It is in a cell of the notebook: run it.");
 }
 
 /** Make a notebook of the template in a folder, and open it. */

@@ -55,6 +55,7 @@ export class Panel implements Host {
   private typing = 0;
   private turn = 0;
   private seconds = 5;
+  private inserted = ""; // what was said of the last line that was put into the notebook
   private road: NonNullable<Standing["road"]> = [];
 
   constructor(
@@ -93,8 +94,9 @@ export class Panel implements Host {
     this.choose("runs");
   }
 
-  insert(code: string): Promise<string> {
-    return this.outside.insert(code);
+  async insert(code: string): Promise<string> {
+    this.inserted = await this.outside.insert(code);
+    return this.inserted;
   }
 
   openNotebook(path: string): Promise<void> {
@@ -160,8 +162,12 @@ export class Panel implements Host {
     element.setAttribute("aria-busy", "true");
     const reading = trans.__("Reading the store…");
     if (!element.textContent) this.tell("plain", reading);
+    const read = (): Promise<void> => this.sections[this.current].refresh(this.search.value.trim());
+    const known = JSON.stringify(this.road);
     try {
-      await Promise.all([this.standing(), this.sections[this.current].refresh(this.search.value.trim())]);
+      await Promise.all([this.standing(), read()]);
+      // An empty section shows lines of the road, which may have come a moment later.
+      if (element.querySelector(".mlp-lesson") && known !== JSON.stringify(this.road)) await read();
       if (turn !== this.turn) return;
       fill(this.wrong);
       if (this.status.textContent === reading) fill(this.status);
@@ -252,9 +258,11 @@ export class Panel implements Host {
     const [only] = store === null ? [] : next;
     if (this.next.dataset["shown"] === (only ?? "")) return;
     this.next.dataset["shown"] = only ?? "";
+    if (this.inserted && this.status.textContent === this.inserted) fill(this.status); // that line was run since
     const why = road.find(({ line }) => line === only)?.why;
     const put = button(trans.__("Insert"), async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": trans.__("Insert the next command") });
-    fill(this.next, ...(only ? [h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", { title: why }, only), ...(only.startsWith("%") ? [put] : [])] : []));
+    const line = h("div", { class: "mlp-next-line" }, h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", {}, only ?? ""), ...(only?.startsWith("%") ? [put] : []));
+    fill(this.next, ...(only ? [line, ...(why ? [h("p", { class: "mlp-quiet" }, why)] : [])] : []));
   }
 
   private watch(): void {

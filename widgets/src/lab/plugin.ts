@@ -7,7 +7,7 @@ import { folder, fromTemplate, insert } from "./notebook";
 import { Panel, type Standing } from "./panel";
 import type { SectionName } from "./parts";
 import { Rest } from "./rest";
-import { MlflowTab } from "./mlflow";
+import { LAB, MlflowTab } from "./mlflow";
 import { speak, trans, type Translator } from "./words";
 
 declare const LAB_STYLE: string; // the built style sheet
@@ -144,12 +144,12 @@ function sidePanel({ lumino }: Modules, panel: Panel, icon: unknown): LuminoWidg
 
 function commands(app: App, { palette, launcher }: Around, icon: unknown, at: () => string, show: (section?: SectionName) => void, panel: Panel): void {
   const made: [id: string, label: string, caption: string, execute: (args: Record<string, unknown>) => unknown, launched: boolean][] = [
-    ["mlops:new-notebook", trans.__("New Tracked Notebook"), trans.__("A notebook from the template: track, evaluate, register"), ({ cwd }) => fromTemplate(app, typeof cwd === "string" ? cwd : at()), true],
-    ["mlops:show-runs", trans.__("Show Runs"), trans.__("Runs in the MLOps panel"), () => show("runs"), true],
+    ["mlops:new-notebook", trans.__("New Tracked Notebook"), trans.__("A notebook with all steps, to put your own model into"), ({ cwd }) => begun(app, typeof cwd === "string" ? cwd : at()), true],
+    ["mlops:show-runs", trans.__("Show Runs"), trans.__("The MLOps panel: runs, models, endpoints, alerts, and the next command"), () => show("runs"), true],
     ["mlops:show-models", trans.__("Show Models"), trans.__("Models, their aliases and promotion"), () => show("models"), true],
     ["mlops:show-endpoints", trans.__("Show Endpoints"), trans.__("What is live, its health and rate"), () => show("endpoints"), false],
     ["mlops:show-alerts", trans.__("Show Alerts"), trans.__("What asks for attention"), () => show("alerts"), false],
-    ["mlops:insert-track", trans.__("Insert a Tracked Cell"), trans.__("A cell whose fit is a run"), () => panel.insert("%%mlops_track --name NAME -o run\n"), false],
+    ["mlops:insert-track", trans.__("Insert a Tracked Cell"), trans.__("A cell whose fit is a run"), () => panel.insert("%%mlops_track --name baseline -o run\n"), false],
     ["mlops:insert-status", trans.__("Insert %mlops: State and Next Step"), trans.__("How things stand, and the next command"), () => panel.insert("%mlops"), false],
     ["mlops:insert-doctor", trans.__("Insert %mlops_doctor: What Is Broken"), trans.__("What is broken, and the remedy"), () => panel.insert("%mlops_doctor"), false],
     ["mlops:open-mlflow", trans.__("Open MLflow's Own Pages"), trans.__("MLflow's own user interface for this store, in a tab"), () => panel.openMlflow().catch((error: unknown) => panel.failed(error)), false],
@@ -160,6 +160,12 @@ function commands(app: App, { palette, launcher }: Around, icon: unknown, at: ()
     palette?.addItem({ command, category: CATEGORY });
     if (launched) launcher?.add({ command, category: CATEGORY, rank: made.findIndex(([id]) => id === command) });
   }
+}
+
+/** A notebook from the template, and beside it the panel that it speaks of; a page of one document has no room for both. */
+function begun(app: App, at: string): Promise<void> {
+  if (app.name === LAB) app.shell.activateById(PANEL);
+  return fromTemplate(app, at);
 }
 
 /** The status bar's item: the experiment that is worked in, what waits, how many alerts. */

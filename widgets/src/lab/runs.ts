@@ -129,10 +129,12 @@ export class Runs implements Section {
   private nothing(page: Page): HTMLElement {
     if (page.total) return none(page.total);
     if (page.experiment && page.experiment !== "Default") {
-      return lesson(this.host, trans.__("%1 has no runs yet. Put this above a cell that fits a model, and the cell becomes one:", page.experiment), "%%mlops_track --name NAME -o run");
+      return lesson(this.host, trans.__("%1 has no runs yet. A cell that fits a model becomes one; this line at its top gives it a name:", page.experiment), "%%mlops_track --name baseline -o run");
     }
-    const made = lesson(this.host, trans.__("No runs yet. These lines choose an experiment; from there each cell that fits a model is a run in it:"), "%load_ext mlops_magics", "%mlops_track NAME");
-    made.append(button(trans.__("New tracked notebook"), () => this.host.newNotebook()));
+    const [track = "%mlops_track NAME"] = this.host.lines(["track"]);
+    const what = trans.__("No runs yet. These lines, each in a cell of a notebook, bring the commands and choose an experiment, any name for what you work on; from there each cell that fits a model is kept as a run in it:");
+    const made = lesson(this.host, what, "%load_ext mlops_magics", track);
+    made.append(h("p", {}, trans.__("Or begin with a notebook that has all steps, and put your own table and model into it:")), button(trans.__("New tracked notebook"), () => this.host.newNotebook()));
     return made;
   }
 
