@@ -120,11 +120,12 @@ def status(
     settings = (settings or Settings.discover()).with_(store=store, artifacts=artifacts)
     opened = open_store(settings)
     remember(**{key: value for key, value in (("store", store), ("artifacts", artifacts)) if value})
-    models = registry.models(opened)
+    registered = registry.registered(opened)
+    models = {item.name: item.aliases for item in registered}
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
     last = newest[0] if newest else None
-    open_alerts = alerts.count(opened)
+    open_alerts = sum(len(alerts.of_tags(item.tags)) for item in registered)
     stages = road(
         Seen(
             settings.experiment,
