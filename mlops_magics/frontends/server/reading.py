@@ -19,7 +19,7 @@ from mlops_magics.steps.promote import Desk
 from mlops_magics.steps.status import status
 from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.table import METRIC, PAGE, RunTable, View
-from mlops_magics.steps.track.view import rows
+from mlops_magics.steps.track.view import page
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.tracking import experiments, recall, registry
 from mlops_magics.tracking.spool import Spool
@@ -78,7 +78,7 @@ def _runs(here: Here, asked: Asked) -> Json:
         "experiment": name,
         "metrics": [{"name": one, "better": higher_is_better(one)} for one in table.runs.metrics],
         "columns": [column.removeprefix(METRIC) for column in view.columns],
-        **rows(table, view, asked.whole("first")),
+        **page(table, view, asked.whole("first")),
     }
 
 
@@ -169,11 +169,11 @@ def _experiments(here: Here) -> tuple[experiments.Experiment, ...]:
 
 
 def _active(here: Here) -> str | None:
-    """Name the experiment that is chosen, else the one that was worked in last."""
+    """Name the experiment that is chosen, else the one that was worked in last, else one that has runs."""
     if here.settings.experiment is not None:
         return here.settings.experiment
-    worked = (item.name for item in _experiments(here) if item.newest is not None)
-    return next(worked, None)
+    found = _experiments(here)
+    return next((item.name for item in found if item.newest is not None or item.runs), None)
 
 
 def _table(here: Here, experiment: str) -> RunTable:
@@ -186,7 +186,7 @@ def _table(here: Here, experiment: str) -> RunTable:
 
 def _metrics(table: RunTable) -> list[str]:
     """Name the metrics that a list shows; how long a fit took says little of a model."""
-    return [key for key in table.shown_first() if key.startswith(METRIC) and "seconds" not in key]
+    return [key for key in table.metrics_first() if "seconds" not in key]
 
 
 def _models(here: Here) -> dict[str, dict[str, str]]:
