@@ -14,7 +14,7 @@ const SLOW = 8000; // ms without an answer, after which the card says what it wa
 const GONE = "The kernel is gone: what is here stays; run the cell again for more.";
 
 class Card {
-  readonly element = h("div", { class: "mlp mlp-deploy", role: "group", "aria-label": "Endpoint" });
+  readonly element = h("div", { class: "mlops-magics-deploy mlp mlp-deploy", role: "group", "aria-label": "Endpoint" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly head = h("div", { class: "mlp-title" });
   private readonly live = h("button", { type: "button", class: "mlp-press", "aria-pressed": "true" }, "Live");
