@@ -36,7 +36,7 @@ class Sentence(str):
         made.text, made.values = text, told
         return made
 
-    def __getnewargs__(self) -> tuple[str, ...]:
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]  # a text has one
         """Say how a copy of it is made."""
         return (self.text, *self.values)
 

@@ -124,7 +124,6 @@ def status(
     models = {item.name: item.aliases for item in registered}
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
-    last = newest[0] if newest else None
     open_alerts = sum(len(alerts.of_tags(item.tags)) for item in registered)
     stages = road(
         Seen(
@@ -143,7 +142,7 @@ def status(
     return Status(
         store=opened.shown,
         experiment=settings.experiment,
-        last_run=last,
+        last_run=next(iter(newest), None),
         models=models,
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,
