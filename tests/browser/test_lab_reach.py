@@ -32,6 +32,27 @@ def focused(page: Page) -> str:
     return str(page.evaluate(found))
 
 
+def held_back(page: Page, address: str) -> Callable[[], int]:
+    """Hold back some questions, as a busy server does; call what is returned to let them go."""
+    late: list[Route] = []
+    gone: list[bool] = []
+
+    def take(route: Route) -> None:
+        if gone:
+            route.continue_()
+        else:
+            late.append(route)
+
+    def let_go() -> int:
+        gone.append(True)
+        for route in late:
+            route.continue_()
+        return len(late)
+
+    page.route(address, take)
+    return let_go
+
+
 @pytest.mark.slow
 def test_each_part_is_reached_by_the_keyboard_alone(page: Page, lab: Jupyter, flights: Store) -> None:
     assert flights
@@ -71,18 +92,14 @@ def test_whoever_went_back_is_not_brought_to_the_run_again(page: Page, lab: Jupy
     panel = opened(page, lab, "flights", "1")
     rows = panel.get_by_role("listbox", name="Runs").get_by_role("option")
     expect(rows.first).to_be_visible(timeout=40_000)
-    late: list[Route] = []
-    page.route(STATUS, late.append)
+    let_go = held_back(page, STATUS)
     rows.nth(1).press("Enter")
     expect(panel.get_by_role("button", name="Copy id")).to_be_visible(timeout=30_000)
     expect(panel.get_by_role("button", name="Back to the runs")).to_be_focused()
     page.keyboard.press("Enter")
     expect(rows.nth(1)).to_be_focused()
-    page.unroute(STATUS)
-    assert late
-    for route in late:
-        with page.expect_response(STATUS):
-            route.continue_()
+    with page.expect_response(STATUS):
+        assert let_go()
     page.wait_for_timeout(300)  # what an answer leads to
     expect(rows.nth(1)).to_be_focused()
 
@@ -112,15 +129,11 @@ def test_the_panel_takes_no_focus_from_the_notebook(page: Page, lab: Jupyter, fl
     panel = opened(page, lab, "flights", "1")
     rows = panel.get_by_role("listbox", name="Runs").get_by_role("option")
     expect(rows.first).to_be_visible(timeout=40_000)
-    late: list[Route] = []
-    page.route(RUN, late.append)
+    let_go = held_back(page, RUN)
     rows.first.press("Enter")
     expect(panel.get_by_role("button", name="Back to the runs")).to_be_focused()
     page.locator(".jp-Notebook .cm-content").first.click()
-    page.unroute(RUN)
-    for route in late:
-        with page.expect_response(RUN):
-            route.continue_()
+    assert let_go()
     expect(panel.get_by_role("button", name="Copy id")).to_be_visible(timeout=30_000)
     assert page.evaluate("document.activeElement.closest('.jp-Notebook') !== null")
 

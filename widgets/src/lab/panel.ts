@@ -155,7 +155,7 @@ export class Panel implements Host {
       section.open("", false); // what is open there is another project's
       section.leave?.();
     }
-    if (this.visible) void this.look();
+    if (this.visible) void this.refresh();
     else void this.standing().catch(() => undefined); // the item in the status bar goes
   }
 
@@ -163,7 +163,10 @@ export class Panel implements Host {
   refresh(): Promise<void> {
     return (this.due ??= Promise.resolve().then(() => {
       this.due = undefined;
-      return (this.reading = this.read());
+      const reading = this.read().finally(() => {
+        if (this.reading === reading) this.reading = undefined;
+      });
+      return (this.reading = reading);
     }));
   }
 
@@ -292,7 +295,7 @@ export class Panel implements Host {
   /** Ask for the stamp, and read again only where it is another one. A server that is away is asked again later. */
   private async look(): Promise<void> {
     // Where nothing is known yet a stamp says nothing: to ask for it first would only take its time.
-    if (!this.stamp && !this.wrong.firstChild) return this.refresh();
+    if (!this.stamp && !this.wrong.firstChild) return this.due ?? this.reading ?? this.refresh();
     let stamp = "";
     try {
       stamp = (await this.rest.read<{ stamp: string }>("stamp")).stamp;
