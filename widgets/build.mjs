@@ -12,11 +12,12 @@ const out = join(here, "..", "mlops_magics", "frontends", "widgets", "static");
 // A card's code travels to the page with every notebook that shows one, a report's with every report.
 // Those of the profile and of the runs are larger: a table, views and their drawings, without any library.
 const KB = 1024;
-const CARDS = { promote: 24 * KB, profile: 30 * KB, track: 30 * KB, deploy: 24 * KB, monitor: 16 * KB };
+const CARDS = { promote: 28 * KB, profile: 30 * KB, track: 32 * KB, deploy: 24 * KB, monitor: 16 * KB };
 const SCRIPTS = { report: 30 * KB };
 const EXTENSION = "mlops-magics";
 const LAB = join(here, "..", "mlops_magics", "labextension");
 const LAB_LIMIT = 90 * KB;
+const LAB_ROOTS = "mlp-side|mlp-framed|mlp-bar-place";
 
 function sources() {
   const roots = ["build.mjs", "package.json", "package-lock.json", "tsconfig.json"];
@@ -33,6 +34,14 @@ function digest() {
     hash.update(`${name}\0${content}\n`);
   }
   return hash.digest("hex");
+}
+
+// A sheet holds within its own root and nowhere else: other extensions, and our own other sheets, are on the same page
+// and may name things alike. `:where` has no weight, so what goes before what stays as it is written. `roots` are the
+// classes of the root itself; an application's mark of its theme stands above every root.
+function within(root, roots, css) {
+  const own = css.replace(new RegExp(`\\.(${roots})(?![\\w-])`, "g"), "&.$1");
+  return `:where(.${root}){${own.trim().replace(/(\[data-jp-theme-light[^\]]*\]|\.vscode-(?:light|dark)) (?=\.)/g, "$1 & ")}}\n`;
 }
 
 rmSync(out, { recursive: true, force: true });
@@ -58,6 +67,10 @@ for (const [file, { bytes }] of results.flatMap((result) => Object.entries(resul
   const limit = { ...CARDS, ...SCRIPTS }[name.replace(".js", "")] ?? Infinity;
   if (bytes > limit) throw new Error(`${name} is larger than ${limit} bytes`);
 }
+for (const card of Object.keys(CARDS)) {
+  const file = join(out, `${card}.css`);
+  writeFileSync(file, within(`${EXTENSION}-${card}`, `mlp|mlp-${card}`, readFileSync(file, "utf8")));
+}
 
 // JupyterLab shares its own modules with an extension, so that nothing of it is bundled: one script, with its style
 // sheet within. Its name carries a digest, because servers let browsers keep it for good.
@@ -65,7 +78,7 @@ async function lab() {
   const source = (name) => join(here, "src", "lab", name);
   const style = await build({ ...options, write: false, metafile: false, entryPoints: ["src/lab/lab.css"] });
   const define = {
-    LAB_STYLE: JSON.stringify(style.outputFiles[0].text),
+    LAB_STYLE: JSON.stringify(within(`${EXTENSION}-lab`, LAB_ROOTS, style.outputFiles[0].text)),
     LAB_VERSION: JSON.stringify(JSON.parse(readFileSync(join(here, "package.json"), "utf8")).version),
     LAB_ICON: JSON.stringify(readFileSync(source("icon.svg"), "utf8").trim()),
   };

@@ -1,4 +1,4 @@
-"""Write a catalogue of the words that the JupyterLab extension shows, for translators: ``make catalogue``.
+"""Write a catalogue for translators of what the panel and the promotion desk say: ``make catalogue``.
 
 A language pack of JupyterLab brings what they make of it, under the name ``mlops_magics``.
 """
@@ -15,8 +15,14 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
-LAB = Path(__file__).resolve().parent / "src" / "lab"
+_SOURCE = Path(__file__).resolve().parent / "src"
+_PACKAGE = _SOURCE.parents[1] / "mlops_magics"
+LAB = _SOURCE / "lab"
+# The promotion desk, in the panel and in a notebook: the parts of its card.
+_DESK = ("action", "blocks", "detail", "evidence", "gates", "promote", "shown", "text", "versions")
+FILES = (*sorted(LAB.glob("*.ts")), *(_SOURCE / "cards" / f"{name}.ts" for name in _DESK))
 _KEYWORDS = {"trans.__": None, "trans._n": (1, 2)}
+_SENTENCES = {"Sentence": None}  # what the server's side says
 # The contexts in which JupyterLab's server looks for the words of a schema.
 _SCHEMA, _SETTINGS = "schema", "settings"
 
@@ -25,13 +31,20 @@ Message = tuple[str, int, str | tuple[str, ...], str | None]
 
 def messages() -> Iterator[Message]:
     """Find each message: its file, its line, its text (or the texts for one and for many), its context."""
-    for path in sorted(LAB.glob("*.ts")):
-        with path.open("rb") as file:
-            for line, text, _, _ in extract("javascript", file, keywords=_KEYWORDS):
-                yield path.name, line, text, None
+    for path in FILES:
+        yield from _of_code(path, "javascript", _KEYWORDS)
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        if b"Sentence(" in path.read_bytes():
+            yield from _of_code(path, "python", _SENTENCES)
     for path in sorted((LAB / "schema").glob("*.json")):
         for text, context in _of_schema(json.loads(path.read_text("utf-8"))):
             yield path.name, 1, text, context
+
+
+def _of_code(path: Path, language: str, keywords: dict[str, Any]) -> Iterator[Message]:
+    with path.open("rb") as file:
+        for line, text, _, _ in extract(language, file, keywords=keywords):
+            yield path.name, line, text, None
 
 
 def _of_schema(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mlops_magics.foundation.sentences import Sentence
+
 _LISTED = 8  # as many names as fit on a line
 
 
@@ -90,9 +92,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
-        return f"Did you mean '{close[0]}'?"
+        return Sentence("Did you mean '%1'?", close[0])
     if not names:
         return ""
     shown = ", ".join(names[:_LISTED])
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"There is: {shown}{more}."
+    if len(names) > _LISTED:
+        return Sentence("There is: %1 and %2 more.", shown, len(names) - _LISTED)
+    return Sentence("There is: %1.", shown)

@@ -131,23 +131,15 @@ def opened(store: Store, model: str, place: str | None = None) -> tuple[Alert, .
     return of_tags(registry.tags_of(store, model), place)
 
 
-def count(store: Store) -> int:
-    """Count the open alerts of all registered models."""
-    return sum(1 for _ in everywhere(store))
-
-
 def everywhere(store: Store) -> Iterator[tuple[str, Alert]]:
     """Read the open alerts of all registered models, each with its model.
 
     Args:
         store: The open store.
     """
-    with door("The registry"):
-        found = registry.paged(store.client.search_registered_models)
-        told = [(str(item.name), of_tags(item.tags or {})) for item in found]
-    for model, alerts in told:
-        for alert in alerts:
-            yield model, alert
+    for item in registry.registered(store):
+        for alert in of_tags(item.tags):
+            yield item.name, alert
 
 
 def compared(before: Iterable[Alert], active: Sequence[Alert]) -> Settled:

@@ -6,11 +6,14 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass
 
-from mlops_magics.tracking.leaderboard import NO_FINDING, schema_is_known
+from mlops_magics.tracking.leaderboard import ATTEMPTS, KEEPING, schema_is_known, tagged
 from mlops_magics.tracking.registry import paged
+from mlops_magics.tracking.retrainings import MADE_BY, RECORD
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
 
 _COLUMNS = {"experiment_id", "name", "lifecycle_stage"}
+_NEWEST = 20  # runs of a store that is searched, among which somebody worked on one
+_OF_ITSELF = (*KEEPING, RECORD, MADE_BY)  # runs that nobody worked on: a monitor or a schedule began them
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class Experiment:
         id: MLflow's id.
         name: Its name.
         runs: How many runs it has; None where the store would have to read them all to tell.
-        newest: When its newest run started, in milliseconds since the epoch; None where that is not known.
+        newest: When the newest run started that somebody worked on, in milliseconds since the epoch; None
+            where there is none, or where that is not known.
     """
 
     id: str
@@ -31,7 +35,10 @@ class Experiment:
 
 
 def listed(store: Store) -> tuple[Experiment, ...]:
-    """List the experiments, the one with the newest run first; runs that keep findings are not counted.
+    """List the experiments, the one that somebody worked in last first.
+
+    What the monitor keeps, the ledger of retrainings and what they trained is no work of anybody: where it is
+    newest says nothing. Runs that keep what was seen of something are not counted either.
 
     Args:
         store: The open store.
@@ -54,22 +61,24 @@ def _known(database: sqlite3.Connection) -> bool:
 
 def _by_sql(database: sqlite3.Connection) -> tuple[Experiment, ...]:
     rows = database.execute(
-        "SELECT e.experiment_id, e.name, COUNT(r.run_uuid), MAX(r.start_time) FROM experiments e"  # noqa: S608 - a constant
+        "SELECT e.experiment_id, e.name, COUNT(r.run_uuid),"  # noqa: S608 - constants
+        f" MAX(CASE WHEN r.run_uuid NOT IN ({tagged(_OF_ITSELF)}) THEN r.start_time END) AS newest"
+        " FROM experiments e"
         " LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
-        f"{NO_FINDING} WHERE e.lifecycle_stage = 'active'"
-        " GROUP BY e.experiment_id ORDER BY MAX(r.start_time) IS NULL, MAX(r.start_time) DESC, e.name"
+        f"{ATTEMPTS} WHERE e.lifecycle_stage = 'active'"
+        " GROUP BY e.experiment_id ORDER BY newest IS NULL, newest DESC, COUNT(r.run_uuid) = 0, e.name"
     )
     return tuple(Experiment(str(row[0]), row[1], row[2], row[3]) for row in rows)
 
 
 def _by_search(store: Store) -> tuple[Experiment, ...]:
-    """Ask for the newest run of all: a search that counts would read every one."""
+    """Ask for the newest runs of all: a search that counts would read every one."""
     found = list(paged(store.client.search_experiments, order_by=["last_update_time DESC"]))
     ids = [item.experiment_id for item in found]
-    newest = (
-        store.client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"]) if ids else []
-    )
-    last = newest[0].info if newest else None
+    order = ["attributes.start_time DESC"]
+    newest = store.client.search_runs(ids, max_results=_NEWEST, order_by=order) if ids else []
+    worked_on = (run.info for run in newest if not run.data.tags.keys() & set(_OF_ITSELF))
+    last = next(worked_on, None)
     listed_ = [
         Experiment(
             str(item.experiment_id),

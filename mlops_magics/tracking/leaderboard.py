@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from mlops_magics.tracking.findings import TAG
+from mlops_magics.tracking import findings, reports
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
 
 _SPARE = 3
@@ -27,9 +27,17 @@ _KNOWN_TABLES = {
     "registered_model_aliases": {"name", "version", "alias"},
     "tags": {"key", "value", "run_uuid"},
 }
-NO_FINDING: Final = (
-    f" AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = '{TAG}')"  # noqa: S608 - a constant
-)
+KEEPING: Final = (findings.TAG, reports.TAG)
+"""The tags of runs that keep what was seen of a table or of an endpoint: nobody tried anything in them."""
+
+
+def tagged(keys: Iterable[str]) -> str:
+    """Write the SQL that finds the runs with one of our tags; it is asked once, not for each run."""
+    listed = ", ".join(f"'{key}'" for key in keys)
+    return f"SELECT t.run_uuid FROM tags t WHERE t.key IN ({listed})"  # noqa: S608 - our own tags
+
+
+ATTEMPTS: Final = f" AND r.run_uuid NOT IN ({tagged(KEEPING)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Row:
 
 
 def top(store: Store, experiment_id: str, *, metric: str | None = None, limit: int = 20) -> tuple[Row, ...]:
-    """Return the best runs by a metric, or the newest; runs that keep findings about a table are none.
+    """Return the best runs by a metric, or the newest; runs that keep what was seen of something are none.
 
     Args:
         store: The open store.
@@ -86,7 +94,7 @@ def _by_sql(
     if metric is None:
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time FROM runs r WHERE r.experiment_id = ?"  # noqa: S608 - a constant
-            f" AND r.lifecycle_stage = 'active'{NO_FINDING} ORDER BY r.start_time DESC, r.run_uuid LIMIT ?",
+            f" AND r.lifecycle_stage = 'active'{ATTEMPTS} ORDER BY r.start_time DESC, r.run_uuid LIMIT ?",
             (int(experiment_id), limit),
         ).fetchall()
     else:
@@ -94,7 +102,7 @@ def _by_sql(
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time FROM latest_metrics m"  # noqa: S608 - ASC or DESC
             " JOIN runs r ON r.run_uuid = m.run_uuid WHERE m.key = ? AND m.is_nan = 0"
-            f" AND r.experiment_id = ? AND r.lifecycle_stage = 'active'{NO_FINDING}"
+            f" AND r.experiment_id = ? AND r.lifecycle_stage = 'active'{ATTEMPTS}"
             f" ORDER BY m.value {order}, r.start_time LIMIT ?",
             (metric, int(experiment_id), limit),
         ).fetchall()
@@ -116,7 +124,7 @@ def _by_search(
         [f"metrics.`{metric}` {'ASC' if ascending else 'DESC'}"] if metric else ["attributes.start_time DESC"]
     )
     with door("The experiment's runs"):
-        # What was found out about tables is no attempt, and cannot be left out by the search itself.
+        # What was seen of tables and endpoints is no attempt; not every server can leave it out itself.
         found = store.client.search_runs([experiment_id], max_results=_SPARE * limit, order_by=order)
     rows = (
         Row(
@@ -127,6 +135,6 @@ def _by_search(
             {key: value for key, value in sorted(run.data.metrics.items()) if value == value},  # noqa: PLR0124 - NaN
         )
         for run in found
-        if TAG not in run.data.tags
+        if not run.data.tags.keys() & set(KEEPING)
     )
     return tuple(row for row in rows if metric is None or metric in row.metrics)[:limit]

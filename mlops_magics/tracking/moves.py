@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.tracking import history, registry, rights
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.store import Store, door
@@ -127,11 +128,11 @@ def point(store: Store, model: str, alias: str, version: str, *, reason: str, ki
 
 def overtaken(model: str, alias: str, holder: str | None) -> RefusedError:
     """Say to one who came too late where the alias points now."""
-    now = f"to version {holder}" if holder else "away"
-    return RefusedError(
-        f"Someone moved {alias} of {model} {now} at the same moment.",
-        f"Look at %mlops_promote {model}, and promote again if you still want to.",
-    )
+    what = Sentence("Someone moved %1 of %2 away at the same moment.", alias, model)
+    if holder:
+        what = Sentence("Someone moved %1 of %2 to version %3 at the same moment.", alias, model, holder)
+    line = f"%mlops_promote {model}"
+    return RefusedError(what, Sentence("Look at %1, and promote again if you still want to.", line))
 
 
 def recover(store: Store, model: str) -> tuple[tuple[Event, Ending], ...]:
@@ -175,13 +176,10 @@ def strays(store: Store) -> Iterator[tuple[str, Outside]]:
     Yields:
         The model's name, and the alias.
     """
-    with door("The registry"):
-        found = list(registry.paged(store.client.search_registered_models))
-    for item in found:
-        recorded = history.of_tags(item.tags or {})
+    for item in registry.registered(store):
+        recorded = history.of_tags(item.tags)
         if any(event.moved for event in recorded):
-            holders = {str(alias): str(version) for alias, version in item.aliases.items()}
-            for stray in outside(holders, recorded):
+            for stray in outside(item.aliases, recorded):
                 yield item.name, stray
 
 

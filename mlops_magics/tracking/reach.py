@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.sentences import Sentence
 
 _PORTS: Final[Mapping[str, int]] = {
     "http": 80,
@@ -56,10 +57,11 @@ def reach(uri: str, patience: float) -> None:
             if hello and not line.recv(1):
                 raise ConnectionResetError("it closed the connection")
     except OSError as error:
-        what = "database" if named in _DATABASES else "MLflow server"
+        server = Sentence("The MLflow server %1 cannot be reached: %2.", masked(uri), error)
+        database = Sentence("The database %1 cannot be reached: %2.", masked(uri), error)
         raise UnavailableError(
-            f"The {what} {masked(uri)} cannot be reached: {error}.",
-            "Start it, or choose another store with %mlops --store URI.",
+            database if named in _DATABASES else server,
+            Sentence("Start it, or choose another store with %1.", "%mlops --store URI"),
         ) from error
 
 

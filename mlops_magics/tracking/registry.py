@@ -10,7 +10,9 @@ from typing import Any
 from mlops_magics.foundation.errors import NotFoundError, nearest
 from mlops_magics.foundation.masking import masked_values
 from mlops_magics.foundation.names import ModelAddress, checked_name
-from mlops_magics.tracking import history
+from mlops_magics.foundation.sentences import Sentence
+from mlops_magics.tracking import glance, history
+from mlops_magics.tracking.glance import Registered
 from mlops_magics.tracking.history import Event
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, door, raced
@@ -74,19 +76,36 @@ def create_version(
 
 def models(store: Store) -> dict[str, dict[str, str]]:
     """List the registered models by name, each with its aliases and the version each points to."""
+    return {item.name: item.aliases for item in registered(store)}
+
+
+def registered(store: Store) -> tuple[Registered, ...]:
+    """List the registered models by name, each with its aliases and its tags.
+
+    Args:
+        store: The open store.
+
+    Raises:
+        UnavailableError: The store does not answer.
+    """
     with door("The registry"):
-        found = list(paged(store.client.search_registered_models))
-    return {item.name: _aliases(item) for item in found}
+        found = glance.registered(store.uri)
+        if found is not None:
+            return found
+        return tuple(
+            Registered(str(item.name), _aliases(item), dict(item.tags or {}))
+            for item in paged(store.client.search_registered_models)
+        )
 
 
 def inventory(store: Store) -> Inventory:
     """Read all models and all versions, a thousand with each question."""
+    models = {item.name: item for item in registered(store)}
     with door("The registry"):
-        models = {item.name: item for item in paged(store.client.search_registered_models)}
         every = list(paged(store.client.search_model_versions, order_by=["name ASC", "version_number ASC"]))
     holders = {name: _holders(item) for name, item in models.items()}
     versions = {(one.name, str(one.version)): _record(one, holders.get(one.name, {})) for one in every}
-    return Inventory(versions, {name: dict(item.tags or {}) for name, item in models.items()})
+    return Inventory(versions, {name: item.tags for name, item in models.items()})
 
 
 def versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
@@ -141,7 +160,8 @@ def resolve(store: Store, address: ModelAddress) -> ModelVersion:
     except NotFoundError:
         known = [found.version for found in versions(store, address.model)]
         raise NotFoundError(
-            f"{address.model} has no version {wanted}.", nearest(wanted, known) or "It has no versions."
+            Sentence("%1 has no version %2.", address.model, wanted),
+            nearest(wanted, known) or Sentence("It has no versions."),
         ) from None
     return _record(item, _holders(registered))
 
@@ -214,7 +234,9 @@ def _newest(store: Store, registered: Any) -> ModelVersion:  # noqa: ANN401 - ML
             f"name = '{model}'", max_results=1, order_by=["version_number DESC"]
         )
     if not found:
-        raise NotFoundError(f"{model} has no versions.", f"%mlops_register RUN {model} makes one.")
+        raise NotFoundError(
+            Sentence("%1 has no versions.", model), Sentence("%1 makes one.", f"%mlops_register RUN {model}")
+        )
     return _record(found[0], _holders(registered))
 
 
@@ -231,13 +253,13 @@ def _known(store: Store, model: str) -> Any:  # noqa: ANN401 - MLflow's Register
     found = _registered(store, model)
     if found is None:
         raise NotFoundError(
-            f"There is no registered model '{model}'.",
-            nearest(model, models(store)) or f"%mlops_register RUN {model} makes it.",
+            Sentence("There is no registered model '%1'.", model),
+            nearest(model, models(store)) or Sentence("%1 makes it.", f"%mlops_register RUN {model}"),
         )
     return found
 
 
-def _holders(registered: Any) -> dict[str, list[str]]:  # noqa: ANN401 - MLflow's RegisteredModel
+def _holders(registered: Any) -> dict[str, list[str]]:  # noqa: ANN401 - MLflow's RegisteredModel, or ours
     holders: dict[str, list[str]] = {}
     for alias, version in registered.aliases.items():
         holders.setdefault(str(version), []).append(alias)

@@ -31,6 +31,8 @@ FROZEN: Final = "mlops.retrain.frozen"
 """The tag of a registered model that says what its frozen holdout is."""
 
 _PREFIX: Final = "mlops.retrain."
+RECORD: Final = f"{_PREFIX}id"
+"""The tag of a run of the ledger: nothing is trained in it."""
 _LOOKED_AT: Final = 500  # records of one model
 _NAME: Final = 80  # characters of a model's name that its ledger's repeats
 

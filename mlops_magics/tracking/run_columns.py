@@ -7,6 +7,7 @@ On SQLite a column is read when it is first asked for, by its key, which takes s
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import sqlite3
 from collections import Counter
@@ -16,8 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from mlops_magics.foundation.errors import MLOpsError
-from mlops_magics.tracking.findings import TAG
-from mlops_magics.tracking.leaderboard import NO_FINDING, schema_is_known
+from mlops_magics.tracking.leaderboard import ATTEMPTS, KEEPING, schema_is_known, tagged
 from mlops_magics.tracking.registry import paged
 from mlops_magics.tracking.store import Store, door, read_only, sqlite_path
 
@@ -64,19 +64,23 @@ class RunColumns(Protocol):
     """The runs of an experiment; each column is as long as ``heads`` and in the same order.
 
     Attributes:
-        heads: The runs.
+        heads: The runs, the newest first.
         metrics: The names of the metrics, in order.
-        params: The names of the parameters, each with whether the runs that have it differ in it. What most
-            of the newest runs have comes first.
         versions: What was registered of a run, by run id.
         more: Whether the store holds runs that are not read yet.
     """
 
     heads: list[Head]
     metrics: list[str]
-    params: dict[str, bool]
     versions: dict[str, list[Origin]]
     more: bool
+
+    @property
+    def params(self) -> dict[str, bool]:
+        """The names of the parameters, each with whether the runs that have it differ in it.
+
+        What most of the newest runs have comes first.
+        """
 
     def metric(self, name: str) -> Sequence[float | None]:
         """Return a metric of each run; None where a run has none or it is not a number."""
@@ -84,12 +88,23 @@ class RunColumns(Protocol):
     def param(self, name: str) -> Sequence[str | None]:
         """Return a parameter of each run; None where a run has none."""
 
+    def some(self, names: Sequence[str], places: Sequence[int]) -> list[list[float | None]]:
+        """Return some metrics of some runs: what a page shows costs less than whole columns.
+
+        Args:
+            names: The metrics.
+            places: The runs, by their places in ``heads``.
+
+        Returns:
+            For each metric a value a run; None where a run has none or it is not a number.
+        """
+
     def read_more(self) -> None:
         """Read the next runs, if there are more; the columns become longer."""
 
 
 def columns_of(store: Store, experiment_id: str) -> RunColumns:
-    """Read the runs of an experiment, the newest first; runs that keep findings about a table are none.
+    """Read the runs of an experiment, the newest first; runs that keep what was seen of something are none.
 
     Args:
         store: The open store.
@@ -118,9 +133,9 @@ class _Read:
     def __init__(self, path: Path, database: sqlite3.Connection, experiment_id: str) -> None:
         self._path, self._experiment = path, int(experiment_id)
         asked = (self._experiment,)
-        # To ask of every value whether its run is a finding costs as much again; most stores have none.
-        findings = database.execute(f"SELECT 1 FROM tags t WHERE t.key = '{TAG}' LIMIT 1").fetchone()  # noqa: S608 - a constant
-        of_run = f"{_OF_RUN}{NO_FINDING if findings else ''}"
+        # To ask of every value whether its run is an attempt costs as much again; many stores have no others.
+        others = database.execute(f"{tagged(KEEPING)} LIMIT 1").fetchone()
+        self._of_run = of_run = f"{_OF_RUN}{ATTEMPTS if others else ''}"
         found = database.execute(
             "SELECT r.run_uuid, r.name, r.status, r.start_time, r.end_time FROM runs r"  # noqa: S608 - constants
             f" WHERE {of_run} ORDER BY r.start_time DESC, r.run_uuid",
@@ -128,14 +143,33 @@ class _Read:
         )
         self.heads: list[Head] = [Head(row[0], row[1] or "", row[2], row[3] or 0, row[4]) for row in found]
         self._places = {head.run_id: at for at, head in enumerate(self.heads)}
-        keys = _Keys(database, self._experiment, of_run)
-        self.metrics = keys.metrics()
-        self.params = keys.params([head.run_id for head in self.heads[:_NEWEST]])
+        self.metrics = _Keys(database, self._experiment, of_run).metrics()
         self.versions = _versions(database, self._experiment)
         self._kept: dict[tuple[str, str], list[Any]] = {}
 
+    @functools.cached_property
+    def params(self) -> dict[str, bool]:
+        """Read when first asked for: whether runs differ in each takes longer than all the rest."""
+        with door("The experiment's runs"), contextlib.closing(read_only(self._path)) as database:
+            keys = _Keys(database, self._experiment, self._of_run)
+            return keys.params([head.run_id for head in self.heads[:_NEWEST]])
+
     def metric(self, name: str) -> Sequence[float | None]:
         return self._column("latest_metrics", name, " AND c.is_nan = 0")
+
+    def some(self, names: Sequence[str], places: Sequence[int]) -> list[list[float | None]]:
+        ids = [self.heads[at].run_id for at in places]
+        keys, marks = (",".join("?" * len(each)) for each in (names, ids))
+        with door("The experiment's runs"), contextlib.closing(read_only(self._path)) as database:
+            found = {
+                (key, run_id): value
+                for key, run_id, value in database.execute(
+                    "SELECT key, run_uuid, value FROM latest_metrics"  # noqa: S608 - question marks only
+                    f" WHERE key IN ({keys}) AND run_uuid IN ({marks}) AND is_nan = 0",
+                    (*names, *ids),
+                )
+            }
+        return [[found.get((name, run_id)) for run_id in ids] for name in names]
 
     def param(self, name: str) -> Sequence[str | None]:
         return self._column("params", name)
@@ -250,6 +284,10 @@ class _Searched:
     def param(self, name: str) -> Sequence[str | None]:
         return [data.params.get(name) for data in self._data]
 
+    def some(self, names: Sequence[str], places: Sequence[int]) -> list[list[float | None]]:
+        columns = [self.metric(name) for name in names]
+        return [[values[at] for at in places] for values in columns]
+
     def read_more(self) -> None:
         if self.more:
             self._next(_NEXT_PAGE)
@@ -265,7 +303,7 @@ class _Searched:
         self._token = page.token or None
         self.more = self._token is not None
         for run in page:
-            if TAG not in run.data.tags:
+            if not run.data.tags.keys() & set(KEEPING):
                 info = run.info
                 self.heads.append(
                     Head(info.run_id, info.run_name or "", info.status, info.start_time or 0, info.end_time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,22 @@ def test_an_empty_project_is_told_how_to_begin(page: Page, lab: Jupyter, violati
     tab(panel, "Runs")
     shot(page, "panel-empty")
     assert not (lab.folder / "empty" / "mlflow.db").exists()
+
+
+def test_opening_the_panel_asks_for_each_thing_once(page: Page, lab: Jupyter, flights: Store) -> None:
+    assert flights
+    page.goto(lab.notebook("flights/once.ipynb", "1"))  # a page of its own: no layout that shows the panel
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=40_000)
+    page.wait_for_timeout(1_000)
+    asked: Counter[str] = Counter()
+    name = re.compile(r"/mlops-magics/(\w+)\?")
+    page.on("request", lambda request: asked.update(name.findall(request.url)))
+    with page.expect_response("**/mlops-magics/status?**"):
+        command(page, "mlops:show-runs")
+    expect(page.get_by_role("listbox", name="Runs").get_by_role("option")).to_have_count(100)
+    page.wait_for_timeout(1_000)
+    asked.pop("stamp", None)  # on a slow machine the panel has looked again meanwhile
+    assert asked == {"experiments": 1, "runs": 1, "status": 1}
 
 
 def test_runs_are_filtered_ordered_and_opened_by_keys(
@@ -172,13 +189,21 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     badges.first.click()
     expect(panel.get_by_role("heading", name="named")).to_be_visible(timeout=20_000)
     shot(page, "badges-edited")
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    kernel_ready(page)
+    expect(badges).to_have_count(2)  # what ran is still what ran
+    expect(badges.first).to_contain_text("edited since")
+    expect(badges.last).not_to_contain_text("edited")
     command(page, "docmanager:save")
     page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
     page.wait_for_timeout(1_500)  # the layout is kept a second after its last change
     page.reload()
     expect(badges).to_have_count(2, timeout=60_000)
     expect(badges.first).to_contain_text("edited since")
+    expect(badges.last).not_to_contain_text("edited")
     expect(live).to_have_count(2, timeout=60_000)  # the panel is there again, and reads
+    badges.last.click()
+    expect(panel.get_by_role("heading", name="LogisticRegression")).to_be_visible(timeout=20_000)
 
 
 @pytest.mark.slow

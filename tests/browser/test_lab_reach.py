@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 pytest.importorskip("playwright")
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mlops_magics.tracking.store import Store
 
@@ -18,6 +18,7 @@ from .panels import opened, theme
 pytestmark = pytest.mark.browser
 
 Scan = Callable[[Page], list[str]]
+STATUS, RUN = "**/mlops-magics/status?**", "**/mlops-magics/run?**"
 # What sticks out of the panel, or is cut off without a way to reach it.
 OUTSIDE = """panel => [...panel.querySelectorAll("*")].filter(one => {
   const box = one.getBoundingClientRect(), room = panel.getBoundingClientRect();
@@ -29,6 +30,27 @@ OUTSIDE = """panel => [...panel.querySelectorAll("*")].filter(one => {
 def focused(page: Page) -> str:
     found = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
     return str(page.evaluate(found))
+
+
+def held_back(page: Page, address: str) -> Callable[[], int]:
+    """Hold back some questions, as a busy server does; call what is returned to let them go."""
+    late: list[Route] = []
+    gone: list[bool] = []
+
+    def take(route: Route) -> None:
+        if gone:
+            route.continue_()
+        else:
+            late.append(route)
+
+    def let_go() -> int:
+        gone.append(True)
+        for route in late:
+            route.continue_()
+        return len(late)
+
+    page.route(address, take)
+    return let_go
 
 
 @pytest.mark.slow
@@ -62,6 +84,58 @@ def test_each_part_is_reached_by_the_keyboard_alone(page: Page, lab: Jupyter, fl
     expect(back).to_be_focused(timeout=30_000)
     page.keyboard.press("Enter")
     expect(runs.get_by_role("option").nth(1)).to_be_focused()
+
+
+def test_whoever_went_back_is_not_brought_to_the_run_again(page: Page, lab: Jupyter, flights: Store) -> None:
+    """The head of the panel is read beside the run, and may come last: it must move nobody."""
+    assert flights
+    panel = opened(page, lab, "flights", "1")
+    rows = panel.get_by_role("listbox", name="Runs").get_by_role("option")
+    expect(rows.first).to_be_visible(timeout=40_000)
+    let_go = held_back(page, STATUS)
+    rows.nth(1).press("Enter")
+    expect(panel.get_by_role("button", name="Copy id")).to_be_visible(timeout=30_000)
+    expect(panel.get_by_role("button", name="Back to the runs")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(rows.nth(1)).to_be_focused()
+    with page.expect_response(STATUS):
+        assert let_go()
+    page.wait_for_timeout(300)  # what an answer leads to
+    expect(rows.nth(1)).to_be_focused()
+
+
+def test_the_focus_stays_while_what_has_it_is_made_anew(page: Page, lab: Jupyter, flights: Store) -> None:
+    panel = opened(page, lab, "flights", "1")
+    row = panel.get_by_role("listbox", name="Runs").get_by_role("option", name="baseline")
+    search = panel.get_by_role("searchbox")
+    search.fill("baseline")
+    expect(row).to_be_visible(timeout=40_000)
+    row.press("Enter")
+    version = panel.get_by_role("button", name="flights/1")
+    version.focus()
+    run = flights.client.search_runs([flights.experiment_id("e")], "attributes.run_name = 'baseline'")[0]
+    flights.client.log_metric(run.info.run_id, "zz_later", 0.5)
+    expect(panel).to_contain_text("zz_later", timeout=20_000)  # nobody pressed anything
+    expect(version).to_be_focused()
+    put = panel.get_by_role("button", name="Insert the next command")
+    put.focus()
+    flights.client.set_registered_model_alias("flights", "champion", "1")
+    expect(panel.locator(".mlp-next")).to_contain_text("%mlops_deploy", timeout=20_000)
+    expect(put).to_be_focused()
+
+
+def test_the_panel_takes_no_focus_from_the_notebook(page: Page, lab: Jupyter, flights: Store) -> None:
+    assert flights
+    panel = opened(page, lab, "flights", "1")
+    rows = panel.get_by_role("listbox", name="Runs").get_by_role("option")
+    expect(rows.first).to_be_visible(timeout=40_000)
+    let_go = held_back(page, RUN)
+    rows.first.press("Enter")
+    expect(panel.get_by_role("button", name="Back to the runs")).to_be_focused()
+    page.locator(".jp-Notebook .cm-content").first.click()
+    assert let_go()
+    expect(panel.get_by_role("button", name="Copy id")).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.activeElement.closest('.jp-Notebook') !== null")
 
 
 def drawn(page: Page, panel: Locator, width: int) -> None:

@@ -88,3 +88,16 @@ def test_a_language_pack_translates_the_panel(
     left = set(buttons) - set(translated) - {"MLflow", "↻", "←", "flights/1"}
     shot(page, "panel-translated")
     assert {text for text in left if not text.startswith("flights/")} == set()
+    tab(panel, "«Models»")
+    panel.get_by_role("option", name="flights").click()
+    desk = panel.get_by_role("group", name="«Promotion»")
+    expect(desk.get_by_role("button", name="«Roll back…»")).to_have_count(0)  # nothing to go back to
+    expect(desk.get_by_role("textbox", name="«Reason»")).to_be_visible(timeout=40_000)
+    expect(desk.get_by_role("heading", name="«Gates»")).to_be_visible()
+    desk.get_by_role("option", name="v1").click()
+    desk.get_by_role("textbox", name="«Reason»").fill("because")
+    desk.get_by_role("button", name=re.compile("«Promote v1 to champion»")).click()
+    told = desk.get_by_role("status")
+    expect(told).to_contain_text("«flights@champion is version 1 now.»", timeout=40_000)
+    expect(told).to_contain_text("«It is the first one.»")
+    shot(page, "desk-translated")

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 
 NewCard = Callable[..., Any]
 Scan = Callable[[Page], list[str]]
+SHEETS = Path(__file__).resolve().parents[2] / "mlops_magics" / "frontends" / "widgets" / "static"
 TABS = ["Columns", "Segments", "Associations", "Missing", "Changes", "First rows"]
 
 
@@ -95,6 +96,25 @@ def test_columns_are_filtered(card: Any) -> None:
     expect(page.get_by_text("No column matches.")).to_be_visible()
     page.get_by_role("button", name="wind_gust is missing").click()
     assert len(names(page)) == 22, "an alert finds its column whatever is filtered"
+
+
+@pytest.mark.parametrize("width", [960, 700])
+def test_the_filters_stand_in_a_line(card: Any, width: int) -> None:
+    page = card.page
+    for sheet in sorted(SHEETS.glob("*.css")):  # as in a notebook that shows every card
+        page.add_style_tag(path=sheet)
+    page.set_viewport_size({"width": width, "height": 760})
+    line = [
+        page.get_by_label("Filter columns by name"),
+        page.get_by_label("Meaning", exact=True),
+        page.get_by_label("Which columns"),
+        page.get_by_text("22 columns", exact=True),
+    ]
+    boxes = [part.bounding_box() for part in line]
+    middles = [box["y"] + box["height"] / 2 for box in boxes if box]
+    assert len(middles) == 4
+    assert max(middles) - min(middles) < 4
+    shot(page, f"profile-filters-{width}")
 
 
 def test_a_late_answer_replaces_nothing(new_card: NewCard, profile: Profile) -> None:

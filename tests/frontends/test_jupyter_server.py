@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from many_runs import fill
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.foundation.version import VERSION
@@ -169,6 +171,34 @@ def test_an_unchanged_answer_is_not_sent_again(jupyter: Server) -> None:
     assert (status, body) == (304, None)
 
 
+def test_an_answer_says_how_things_were_when_it_was_read(jupyter: Server) -> None:
+    _, now, headers = jupyter.ask("GET", "mlops-magics/stamp", TOKEN)
+    assert "x-mlops-stamp" not in headers
+    for name in ("status", "experiments", "runs"):
+        _, _, headers = jupyter.ask("GET", f"mlops-magics/{name}", TOKEN)
+        assert headers["x-mlops-stamp"] == now["stamp"]
+        again = TOKEN | {"If-None-Match": headers["etag"]}
+        status, _, headers = jupyter.ask("GET", f"mlops-magics/{name}", again)
+        assert (status, headers["x-mlops-stamp"]) == (304, now["stamp"])
+
+
+def test_a_long_answer_is_packed_for_who_unpacks_it(jupyter: Server, store_template: Path) -> None:
+    project = jupyter.folder / "long"
+    (project / ".mlops").mkdir(parents=True)
+    shutil.copy(store_template, project / "mlflow.db")
+    store = open_store(Settings.discover(project, {"MLOPS_STATE": str(jupyter.folder / "mlops_state")}))
+    fill(project / "mlflow.db", store.experiment_id("many"), 100, metrics=3, params=4)
+    path = "mlops-magics/runs?at=long"
+    _, plain, headers = jupyter.raw("GET", path, TOKEN)
+    assert "content-encoding" not in headers
+    _, packed, headers = jupyter.raw("GET", path, TOKEN | {"Accept-Encoding": "gzip"})
+    assert headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed) == plain
+    assert len(packed) < len(plain) / 2
+    again = TOKEN | {"Accept-Encoding": "gzip", "If-None-Match": headers["etag"]}
+    assert jupyter.raw("GET", path, again)[0] == 304
+
+
 def test_a_folder_outside_of_the_servers_own_is_refused(jupyter: Server) -> None:
     for at in ("../..", "..%2F..%2Fetc", "x/../../.."):
         status, found, _ = jupyter.ask("GET", f"mlops-magics/status?at={at}", TOKEN)
@@ -179,9 +209,9 @@ def test_a_folder_outside_of_the_servers_own_is_refused(jupyter: Server) -> None
 def test_a_refusal_says_what_and_what_to_do(jupyter: Server) -> None:
     status, found, _ = jupyter.ask("POST", "mlops-magics/deploy", TOKEN, {"model": "flights@champion"})
     assert status == 404
-    assert found == {
-        "what": "There is no store here yet.",
-        "remedy": "%mlops_track NAME in a notebook makes it.",
+    assert found == {  # each as a text of the catalogue, with what belongs in its places
+        "what": {"%": ["There is no store here yet."]},
+        "remedy": {"%": ["%1 in a notebook makes it.", "%mlops_track NAME"]},
     }
     status, found, _ = jupyter.ask("POST", "mlops-magics/promote", TOKEN, {"model": ["x"]})
     assert status in {400, 404}

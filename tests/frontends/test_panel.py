@@ -13,11 +13,14 @@ from many_runs import fill
 from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
 from mlops_magics.frontends.server.panel import Panel
 from mlops_magics.steps.monitor import monitor
-from mlops_magics.tracking import registry
+from mlops_magics.tracking import registry, retrainings, runs
+from mlops_magics.tracking.provenance import Source
+from mlops_magics.tracking.retrainings import MADE_BY, Beginning
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
 
@@ -29,16 +32,21 @@ def panel(project: Path) -> Iterator[Panel]:
     made.close()
 
 
+def in_english(told: dict[str, Any]) -> Any:
+    """Say a sentence as a page without another language does."""
+    return Sentence(*told["%"]) if isinstance(told.get("%"), list) else told
+
+
 def read(panel: Panel, name: str, /, **words: object) -> Any:
-    return json.loads(panel.read(name, Asked(words)))
+    return json.loads(panel.read(name, Asked(words)).body, object_hook=in_english)
 
 
 def write(panel: Panel, name: str, /, **words: object) -> Any:
-    return json.loads(panel.write(name, Asked(words)))
+    return json.loads(panel.write(name, Asked(words)).body, object_hook=in_english)
 
 
 def stamp(panel: Panel) -> str:
-    return str(json.loads(panel.stamp(Asked({})))["stamp"])
+    return str(json.loads(panel.stamp(Asked({})).body)["stamp"])
 
 
 def test_ten_thousand_runs_are_paged_sorted_and_filtered(panel: Panel, store_file: Path) -> None:
@@ -199,6 +207,34 @@ def test_what_the_monitor_saw_is_an_alert_until_it_is_over(
     assert all(one["remedy"] for one in told)
     monitor("flights/1", data=rows)
     assert read(panel, "alerts") == {"alerts": []}
+
+
+def test_what_is_kept_and_what_is_retrained_is_no_work_of_anybody(
+    panel: Panel, project: Path, store_file: Path, prepared: Any
+) -> None:
+    assert store_file
+    names: dict[str, Any] = {}
+    prepared.copy_into(project, names)
+    before = read(panel, "runs")
+    assert before["experiment"] == "e"
+    rows = names["train"].drop(columns="late")
+    monitor("flights/1", data=rows)  # it keeps what it saw in the experiment that is chosen, else the model's
+    monitor("flights/1", data=rows, settings=Settings.discover().with_(experiment="e"))
+    store = open_store(Settings.discover())
+    retrainings.skip(store, "flights", Beginning("it is due"), "quiet", "Nothing is new.")
+    made, _ = runs.start(
+        store, store.experiment_id("nightly"), name="retrained", source=Source("x"), git=None
+    )
+    runs.log(store, made, tags={MADE_BY: "1"})
+    found = read(panel, "experiments")
+    counts = {one["name"]: one["runs"] for one in found["experiments"]}
+    assert found["active"] == "e"
+    assert found["experiments"][0]["name"] == "e"
+    assert counts["e"] == len(before["rows"])
+    assert counts["nightly"] == 1
+    assert read(panel, "runs")["rows"] == before["rows"]
+    assert [row[1] for row in read(panel, "runs", experiment="nightly")["rows"]] == ["retrained"]
+    assert read(panel, "status")["experiment"] == "e"
 
 
 def test_what_waits_for_the_store_is_an_alert(panel: Panel, store_file: Path) -> None:

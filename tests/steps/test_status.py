@@ -42,6 +42,7 @@ def test_the_next_command_follows_the_road(book: Book, fit: Callable[..., Any]) 
         book("%mlops_monitor flights")
         assert following().startswith("%mlops_retrain flights --notebook NOTEBOOK")
         shown = book("%mlops")
+        assert shown.last_run.name == "baseline"  # what the monitor keeps is no run of anybody
         assert [stage.verb for stage in shown.road if not stage.done] == ["retrain"]
         assert "road: ✓ track · ✓ evaluate · ✓ register · ✓ promote · ✓ deploy" in str(shown)
         assert "%mlops_retrain? shows all that it takes." in str(shown)

@@ -7,7 +7,7 @@ from many_versions import fill_models, fill_versions
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.tracking import history, models, moves, registry, runs
+from mlops_magics.tracking import glance, history, models, moves, registry, runs
 from mlops_magics.tracking.glance import model_addresses
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.store import Store
@@ -101,6 +101,7 @@ def asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_all_pages_are_read_and_no_page_twice(
     store: Store, store_file: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(glance, "registered", lambda _: None)  # as on a store that is no file
     monkeypatch.setattr(registry, "_PAGE", 4)
     names = [f"m{number:02}" for number in range(9)]
     fill_models(store_file, names)
@@ -135,7 +136,10 @@ def test_the_newest_version_is_found_without_reading_all(
 
 
 @pytest.mark.slow
-def test_more_than_a_page_of_models_and_of_versions(store: Store, store_file: Path, asked: list[str]) -> None:
+def test_more_than_a_page_of_models_and_of_versions(
+    store: Store, store_file: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glance, "registered", lambda _: None)  # as on a store that is no file
     names = [f"m{number:04}" for number in range(1_100)]
     fill_models(store_file, names)
     fill_versions(store_file, "m0500", [{"number": str(number)} for number in range(1, 1_101)])
@@ -144,3 +148,20 @@ def test_more_than_a_page_of_models_and_of_versions(store: Store, store_file: Pa
     assert [item.version for item in found] == [str(number) for number in range(1_100, 0, -1)]
     assert all(item.tags["number"] == item.version for item in found)
     assert asked == ["search_registered_models"] * 2 + ["search_model_versions"] * 2
+
+
+def test_a_list_of_models_says_what_mlflow_itself_says(
+    store: Store, flights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = store.client
+    client.set_registered_model_alias(flights, "champion", "2")
+    client.set_registered_model_tag(flights, "team", "über <b>")
+    client.create_registered_model("Airports", tags={"empty": ""})
+    client.create_registered_model("a prompt")
+    client.set_registered_model_tag("a prompt", "mlflow.prompt.is_prompt", "true")
+    ours = registry.registered(store)
+    monkeypatch.setattr(glance, "registered", lambda _: None)
+    theirs = registry.registered(store)
+    assert [item.name for item in ours] == ["Airports", "flights"]
+    assert ours == theirs
+    assert (ours[1].aliases, ours[1].tags) == ({"champion": "2"}, {"team": "über <b>"})

@@ -9,6 +9,9 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     return [{"module": "mlops_magics.frontends.server"}]
 
 
+_SETTLED = 1.0  # seconds that the server's own start has for itself
+
+
 def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - jupyter_server ships no types
     import atexit
     from pathlib import Path
@@ -20,3 +23,4 @@ def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - jupyt
     panel = Panel(Path(server.root_dir).expanduser(), base_url)
     atexit.register(panel.close)
     server.web_app.add_handlers(".*$", routes(base_url, panel))
+    server.io_loop.call_later(_SETTLED, panel.warm)

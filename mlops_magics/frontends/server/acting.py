@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.reading import desk_of
 from mlops_magics.steps.deploy import deploy as deploy_step
@@ -45,7 +46,7 @@ def deploy(here: Here, asked: Asked) -> Json:
     """Put a version behind an endpoint on this machine; files that need a consent are refused here."""
     here.opened()
     done = deploy_step(asked.text("model"), follow=asked.flag("follow"), settings=here.settings)
-    told = f"{done.name} answers with version {done.version} of {done.model}."
+    told = Sentence("%1 answers with version %2 of %3.", done.name, done.version, done.model)
     return {"what": told, "notes": list(done.notes), "url": done.url}
 
 
@@ -53,9 +54,9 @@ def stop(here: Here, asked: Asked) -> Json:
     """Take an endpoint away."""
     here.opened()
     done = deploy_step(asked.text("name"), remove=True, settings=here.settings)
-    notes = ["Its journal stays."] if done.journal_stays else []
-    notes += [f"Undo: {done.undo}"] if done.undo else []
-    return {"what": f"{done.name} is stopped.", "notes": notes}
+    notes = [Sentence("Its journal stays.")] if done.journal_stays else []
+    notes += [Sentence("Undo: %1", done.undo)] if done.undo else []
+    return {"what": Sentence("%1 is stopped.", done.name), "notes": notes}
 
 
 def mlflow(here: Here, asked: Asked) -> Json:
@@ -71,7 +72,9 @@ def mlflow(here: Here, asked: Asked) -> Json:
 def _reason(asked: Asked) -> str:
     reason = asked.text("reason", "").strip()
     if not reason:
-        raise UsageError("A reason is missing.", "Write why, for those who read the history later.")
+        raise UsageError(
+            Sentence("A reason is missing."), Sentence("Write why, for those who read the history later.")
+        )
     return reason
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.kept import Kept
 from mlops_magics.frontends.server.mlflow_shelf import Shelf
@@ -15,6 +16,19 @@ from mlops_magics.tracking.store import Store
 
 LONGEST: Final = 2_000  # characters of anything that a page sends
 Json = dict[str, Any]
+_AGAIN: Final = Sentence("Reload the page, then try again.")
+
+
+class Told(NamedTuple):
+    """An answer.
+
+    Attributes:
+        body: JSON.
+        stamp: How things were when it was read; "" for what was done, and for a stamp itself.
+    """
+
+    body: bytes
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,10 @@ class Here:
             NotFoundError: It is not there yet.
         """
         if self.store is None:
-            raise NotFoundError("There is no store here yet.", "%mlops_track NAME in a notebook makes it.")
+            raise NotFoundError(
+                Sentence("There is no store here yet."),
+                Sentence("%1 in a notebook makes it.", "%mlops_track NAME"),
+            )
         return self.store
 
 
@@ -66,7 +83,7 @@ class Asked:
         """
         value = self._words.get(name, default)
         if not isinstance(value, str) or len(value) > LONGEST:
-            raise UsageError(f"The request has no '{name}'.", "Reload the page, then try again.")
+            raise UsageError(Sentence("The request has no '%1'.", name), _AGAIN)
         return value
 
     def known(self, name: str) -> str | None:
@@ -85,7 +102,7 @@ class Asked:
         """
         value = self._words.get(name, "0")
         if not isinstance(value, str | int) or not str(value).isdecimal() or len(str(value)) > 9:  # noqa: PLR2004 - digits
-            raise UsageError(f"'{name}' is not a whole number.", "Reload the page, then try again.")
+            raise UsageError(Sentence("'%1' is not a whole number.", name), _AGAIN)
         return int(value)
 
     def key(self) -> tuple[tuple[str, str], ...]:

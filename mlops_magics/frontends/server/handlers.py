@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -20,8 +21,9 @@ from mlops_magics.foundation.errors import (
     UnavailableError,
     UsageError,
 )
+from mlops_magics.foundation.sentences import Sentence, spoken
 from mlops_magics.foundation.version import VERSION
-from mlops_magics.frontends.server.asked import Asked
+from mlops_magics.frontends.server.asked import Asked, Told
 from mlops_magics.frontends.server.guard import Guard
 from mlops_magics.frontends.server.mlflow_pages import PagesHandler
 from mlops_magics.frontends.server.panel import Panel
@@ -40,7 +42,13 @@ READS: Final = (
 WRITES: Final = ("promote", "roll_back", "approve", "reject", "comment", "deploy", "stop", "mlflow")
 # A rule that says no is 409: 403 is for those who may not ask at all.
 _STATUS: Final = {UsageError: 400, NotFoundError: 404, RefusedError: 409, UnavailableError: 503}
-_FAILED: Final = ("Something went wrong in the Jupyter server.", "Its log has the details; then try again.")
+_STAMP: Final = "X-MLOps-Stamp"
+_SMALL: Final = 2_000  # bytes: below, packing saves nothing
+_PACKED: Final = 3  # quick rather than small: most pages are of this machine
+_FAILED: Final = (
+    Sentence("Something went wrong in the Jupyter server."),
+    Sentence("Its log has the details; then try again."),
+)
 
 
 class DeniedByDefault(Guard, APIHandler):
@@ -48,10 +56,17 @@ class DeniedByDefault(Guard, APIHandler):
 
     _track_activity = False  # a panel that looks every few seconds must not keep an idle server alive
 
-    async def done(self, pool: Executor, work: Callable[[], bytes]) -> None:
+    async def done(self, pool: Executor, work: Callable[[], Told]) -> None:
         """Do the work in a thread, and answer with what comes of it, or with what is wrong and what to do."""
+        packs = "gzip" in self.request.headers.get("Accept-Encoding", "")
+
+        def worked() -> tuple[bytes, str, bool]:
+            body, stamp = work()
+            packed = packs and len(body) > _SMALL
+            return gzip.compress(body, _PACKED, mtime=0) if packed else body, stamp, packed
+
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(pool, work)
+            answer, stamp, packed = await asyncio.get_running_loop().run_in_executor(pool, worked)
         except MLOpsError as error:
             self._wrong(_status(error), error.what, error.remedy)
         except Exception:
@@ -60,11 +75,17 @@ class DeniedByDefault(Guard, APIHandler):
             self._wrong(500, *_FAILED)
         else:
             self.set_header("Cache-Control", "no-cache")
+            self.set_header("Vary", "Accept-Encoding")
+            if stamp:
+                self.set_header(_STAMP, stamp)
+            if packed:
+                self.set_header("Content-Encoding", "gzip")
             await self.finish(answer)
 
     def _wrong(self, status: int, what: str, remedy: str) -> None:
         self.set_status(status)
-        self.finish(orjson.dumps({"what": what, "remedy": remedy}))
+        told = {"what": what, "remedy": remedy}
+        self.finish(orjson.dumps(told, spoken, orjson.OPT_PASSTHROUGH_SUBCLASS))
 
 
 class AboutHandler(DeniedByDefault):

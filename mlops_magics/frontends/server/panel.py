@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from mlops_magics.foundation.sentences import spoken
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.frontends.server.asked import Asked, Here, Json
+from mlops_magics.frontends.server.asked import Asked, Here, Json, Told
 from mlops_magics.frontends.server.kept import Kept
 from mlops_magics.frontends.server.mlflow_shelf import Shelf
 from mlops_magics.frontends.server.places import settings_at, stamp
@@ -18,6 +20,7 @@ from mlops_magics.tracking.store import Store, open_store, reconnect, sqlite_pat
 _READERS: Final = 4
 _FRESH: Final = frozenset({"model", "details"})  # by which somebody decides: read from the store each time
 _NONE: Final = (0, 0)
+_READING: Final = "mlops_magics.frontends.server.reading"
 _SHARED: Final = frozenset({"stamp", "status", "experiments", "runs", "run", "models", "endpoints", "alerts"})
 
 
@@ -42,11 +45,15 @@ class Panel:
         """Choose where something is done: side by side with others, or one after the other."""
         return self._readers if name in _SHARED else self._single
 
-    def stamp(self, asked: Asked) -> bytes:
-        """Say how things are, without opening the store."""
-        return orjson.dumps({"stamp": stamp(settings_at(self._root, asked.text("at", "")))})
+    def warm(self) -> None:
+        """Import in a thread what the first question of a page takes: it is much, and pages come soon."""
+        self._readers.submit(importlib.import_module, _READING)
 
-    def read(self, name: str, asked: Asked) -> bytes:
+    def stamp(self, asked: Asked) -> Told:
+        """Say how things are, without opening the store."""
+        return Told(_json({"stamp": stamp(settings_at(self._root, asked.text("at", "")))}))
+
+    def read(self, name: str, asked: Asked) -> Told:
         """Answer a question, from memory where nothing has changed since.
 
         Raises:
@@ -56,12 +63,12 @@ class Panel:
 
         here = self._here(asked)
         if name in _FRESH:
-            return _json(READS[name](here, asked))
+            return Told(_json(READS[name](here, asked)), here.stamp)
         key = (name, here.settings, asked.key())
         answer: bytes = self._kept.get(key, here.stamp, lambda: _json(READS[name](here, asked)))
-        return answer
+        return Told(answer, here.stamp)
 
-    def write(self, name: str, asked: Asked) -> bytes:
+    def write(self, name: str, asked: Asked) -> Told:
         """Do something; whatever comes of it, nothing that was read before is taken for true.
 
         Raises:
@@ -70,7 +77,7 @@ class Panel:
         from mlops_magics.frontends.server.acting import WRITES
 
         try:
-            return _json(WRITES[name](self._here(asked), asked))
+            return Told(_json(WRITES[name](self._here(asked), asked)))
         finally:
             self._kept.forget()
 
@@ -113,4 +120,4 @@ def _file(settings: Settings) -> tuple[int, int] | None:
 
 
 def _json(answer: Json) -> bytes:
-    return orjson.dumps(answer)
+    return orjson.dumps(answer, spoken, orjson.OPT_PASSTHROUGH_SUBCLASS)

@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.serving.journal import files
 from mlops_magics.targets import TARGETS
@@ -37,7 +38,9 @@ def settings_at(root: Path, at: str) -> Settings:
     except (ValueError, OSError):  # a NUL, or a name that no file can have
         folder = Path()
     if folder != top and top not in folder.parents:
-        raise UsageError("That folder is not one of this server's.", "Open a notebook below its root.")
+        raise UsageError(
+            Sentence("That folder is not one of this server's."), Sentence("Open a notebook below its root.")
+        )
     while not folder.is_dir() and folder != top:
         folder = folder.parent
     return Settings.discover(folder)

@@ -20,7 +20,7 @@ from mlops_magics.steps.status import status
 from mlops_magics.steps.status.guide import unbegun
 from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.table import METRIC, PAGE, RunTable, View
-from mlops_magics.steps.track.view import rows
+from mlops_magics.steps.track.view import page
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.tracking import experiments, recall, registry
 from mlops_magics.tracking.spool import Spool
@@ -79,7 +79,7 @@ def _runs(here: Here, asked: Asked) -> Json:
         "experiment": name,
         "metrics": [{"name": one, "better": higher_is_better(one)} for one in table.runs.metrics],
         "columns": [column.removeprefix(METRIC) for column in view.columns],
-        **rows(table, view, asked.whole("first")),
+        **page(table, view, asked.whole("first")),
     }
 
 
@@ -189,7 +189,7 @@ def _table(here: Here, experiment: str) -> RunTable:
 
 def _metrics(table: RunTable) -> list[str]:
     """Name the metrics that a list shows; how long a fit took says little of a model."""
-    return [key for key in table.shown_first() if key.startswith(METRIC) and "seconds" not in key]
+    return [key for key in table.metrics_first() if "seconds" not in key]
 
 
 def _models(here: Here) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_magics.checks.show import GATES
 from mlops_magics.foundation.blocks import shown
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote import Desk, Promotion, Review
 from mlops_magics.steps.track.view import written
 from mlops_magics.tracking import evaluations
@@ -54,9 +55,10 @@ class StoreDesk:
     def speak(self, version: str, alias: str, reason: str, *, approved: bool) -> View:
         """Approve of a version, or send it back, and show how things stand then."""
         done = self._desk.speak(version, reason, approved=approved)
-        what = f"You approve of version {version}." if approved else f"You are against version {version}."
+        for_it = Sentence("You approve of version %1.", version)
+        what = for_it if approved else Sentence("You are against version %1.", version)
         count = sum(one.approved for one in done.said)
-        remedy = f"{count} of {done.needed} approvals."
+        remedy = Sentence("%1 of %2 approvals.", count, done.needed)
         return self.look(version, alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
     def comment(self, version: str, alias: str, words: str) -> View:
@@ -64,8 +66,8 @@ class StoreDesk:
         done = self._desk.remark(version, words)
         message = {
             "tone": "good",
-            "what": f"Said of version {done.version}.",
-            "remedy": "It is in the history.",
+            "what": Sentence("Said of version %1.", done.version),
+            "remedy": Sentence("It is in the history."),
         }
         return self.look(version, alias) | {"message": message}
 
@@ -75,10 +77,15 @@ class StoreDesk:
         return self._after(done, done.version)
 
     def _after(self, done: Promotion, version: str) -> View:
-        what = f"{done.model}@{done.alias} is version {done.version} now."
-        back = " Roll back to undo this." if done.kind == "promotion" else ""
-        then = f" %mlops_deploy {done.model}@champion makes it live." if done.alias == "champion" else ""
-        remedy = f"It was version {done.before}.{back}" if done.before else f"It is the first one.{then}"
+        what = Sentence("%1 is version %2 now.", f"{done.model}@{done.alias}", done.version)
+        remedy = Sentence("It is the first one.")
+        if done.before and done.kind == "promotion":
+            remedy = Sentence("It was version %1. Roll back to undo this.", done.before)
+        elif done.before:
+            remedy = Sentence("It was version %1.", done.before)
+        elif done.alias == "champion":
+            line = f"%mlops_deploy {done.model}@champion"
+            remedy = Sentence("It is the first one. %1 makes it live.", line)
         return self.look(version, done.alias) | {"message": {"tone": "good", "what": what, "remedy": remedy}}
 
 
@@ -100,7 +107,9 @@ def _view(review: Review) -> View:
             "comment": suffices(review.rules.right, "EDIT"),
             "approve": policy is not None and review.rules.who.name in policy.places,
         },
-        "why_not": "" if review.refusal is None else f"{review.refusal.what} {review.refusal.remedy}",
+        "why_not": ""
+        if review.refusal is None
+        else Sentence("%1 %2", review.refusal.what, review.refusal.remedy),
         "message": None,
         "busy": False,
     }
@@ -151,15 +160,15 @@ def _gate(gate: Gate) -> View:
 
 
 def _move(event: Event) -> View:
-    claimed = "" if event.verified else " (unverified)"
+    who = event.who if event.verified else Sentence("%1 (unverified)", event.who)
     if event.kind == COMMENT:
         return {
             "when": event.when,
-            "who": f"{event.who}{claimed}",
-            "what": f"on v{event.new}",
+            "who": who,
+            "what": Sentence("on v%1", event.new),
             "reason": event.reason,
         }
     what = f"{event.alias}: {event.old or '-'} → {event.new or '-'}"
     if event.kind != "promotion":
         what = f"{what} · {event.kind}"
-    return {"when": event.when, "who": f"{event.who}{claimed}", "what": what, "reason": event.reason}
+    return {"when": event.when, "who": who, "what": what, "reason": event.reason}

@@ -15,6 +15,7 @@ from mlops_magics.artifact.request import split_body
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local_address import checked_host
 from mlops_magics.tracking import provenance, registry
@@ -186,11 +187,14 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
         raise UsageError("At least one process must answer.", "Write --workers 1 or more.")
     address = f"{version.model}/{version.version}"
     if version.digest is None:
-        raise NotFoundError(f"{address} has no manifest.", f"%mlops_register models:/{address} completes it.")
+        raise NotFoundError(
+            Sentence("%1 has no manifest.", address),
+            Sentence("%1 completes it.", f"%mlops_register models:/{address}"),
+        )
     if manifest.write(folder) != version.digest:
         raise RefusedError(
-            f"The files of {address} are not those that were registered: their sha256 differs.",
-            "Somebody changed them. Register the model again from its run, or restore the files.",
+            Sentence("The files of %1 are not those that were registered: their sha256 differs.", address),
+            Sentence("Somebody changed them. Register the model again from its run, or restore the files."),
         )
     answers = version.tags.get("mlops.example.predictions")
     example = _example(version, folder, wanted)

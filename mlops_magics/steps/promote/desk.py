@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote.beside import Beside, beside
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Remark, Review, Rules, Spoken
@@ -122,13 +123,17 @@ class Desk:
             UsageError: There are no words.
         """
         if not words.strip():
-            raise UsageError("The comment is empty.", "Write what others should know, or whom you ask.")
+            raise UsageError(
+                Sentence("The comment is empty."), Sentence("Write what others should know, or whom you ask.")
+            )
         item, who = self._version(version), rights.current(self.store)
         right = rights.right(self.store, who, "registered_model", self.model)
         if not rights.suffices(right, "EDIT"):
             raise RefusedError(
-                f"{who.name} has {right} on {self.model}; a comment takes EDIT.",
-                f"Ask a manager of {self.model} for EDIT, or sign in as somebody who has it.",
+                Sentence("%1 has %2 on %3; a comment takes %4.", who.name, right, self.model, "EDIT"),
+                Sentence(
+                    "Ask a manager of %1 for %2, or sign in as somebody who has it.", self.model, "EDIT"
+                ),
             )
         said = history.event(
             self.alias, item.version, item.version, words.strip(), kind=history.COMMENT, by=who
@@ -157,8 +162,11 @@ class Desk:
             raise RefusedError(lacking.what, lacking.remedy)
         if review.previous is None:
             raise NotFoundError(
-                f"{self.model} has no earlier {alias} to go back to.",
-                f"%mlops_promote {self.model} --version N --to {alias} moves it to a version you name.",
+                Sentence("%1 has no earlier %2 to go back to.", self.model, alias),
+                Sentence(
+                    "%1 moves it to a version you name.",
+                    f"%mlops_promote {self.model} --version N --to {alias}",
+                ),
             )
         return self._moved(alias, review.previous, reason, "rollback", review)
 
@@ -250,12 +258,15 @@ def checked(alias: str, reason: str) -> None:
         UsageError: It is none, or there are no words.
     """
     if alias not in registry.ALIASES:
-        raise UsageError(f"'{alias[:20]}' is not an alias.", f"Choose {', '.join(registry.ALIASES)}.")
+        raise UsageError(
+            Sentence("'%1' is not an alias.", alias[:20]), Sentence("Choose %1.", ", ".join(registry.ALIASES))
+        )
     _said(reason)
 
 
 def _said(reason: str) -> None:
     if not reason.strip():
         raise UsageError(
-            "A promotion needs a reason.", "Write one sentence that will still make sense later."
+            Sentence("A promotion needs a reason."),
+            Sentence("Write one sentence that will still make sense later."),
         )

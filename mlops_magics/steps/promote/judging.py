@@ -7,6 +7,7 @@ from typing import Final
 
 from mlops_magics.checks import CHECKS
 from mlops_magics.checks.policy import Policy
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote.result import Refusal, Rules
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.records import ModelVersion
@@ -117,14 +118,14 @@ def not_allowed(rules: Rules, model: str) -> Refusal | None:
     name = rules.who.name
     if not suffices(rules.right, _NEEDED):
         return Refusal(
-            f"{name} has {rules.right} on {model}; moving an alias takes {_NEEDED}.",
-            f"Ask a manager of {model} for {_NEEDED}, or sign in as somebody who has it.",
+            Sentence("%1 has %2 on %3; moving an alias takes %4.", name, rules.right, model, _NEEDED),
+            Sentence("Ask a manager of %1 for %2, or sign in as somebody who has it.", model, _NEEDED),
         )
     promoters = () if rules.policy is None else rules.policy.promoters
     if promoters and name not in promoters:
         return Refusal(
-            f"The policy of {model} lets {', '.join(promoters)} promote, not {name}.",
-            "Ask one of them, or a manager of the model to change its policy.",
+            Sentence("The policy of %1 lets %2 promote, not %3.", model, ", ".join(promoters), name),
+            Sentence("Ask one of them, or a manager of the model to change its policy."),
         )
     return None
 
@@ -140,27 +141,38 @@ def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[G
     """
     address = f"{item.model}/{item.version}"
     if alias in item.aliases:
-        return Refusal(f"Version {item.version} is the {alias} already.", "Choose another version.")
+        return Refusal(
+            Sentence("Version %1 is the %2 already.", item.version, alias),
+            Sentence("Choose another version."),
+        )
     if item.digest is None:
-        return Refusal(f"{address} has no manifest.", f"%mlops_register models:/{address} completes it.")
+        return Refusal(
+            Sentence("%1 has no manifest.", address),
+            Sentence("%1 completes it.", f"%mlops_register models:/{address}"),
+        )
     if mine is None:
         return Refusal(
-            f"{address} was never evaluated.", f"%mlops_evaluate {address} DATA --target COLUMN does it."
+            Sentence("%1 was never evaluated.", address),
+            Sentence("%1 does it.", f"%mlops_evaluate {address} DATA --target COLUMN"),
         )
     failed = [gate for gate in gates if gate.outcome == "fail"]
     if not failed:
         return None
-    remedy = "Train a better one, or change the policy of the gates."
+    remedy = Sentence("Train a better one, or change the policy of the gates.")
     names = {gate.name for gate in failed if gate.value is None}
     again = f"%mlops_evaluate {address} DATA --target {mine.target}"
     if len(failed) == len(names) and names <= {_CHAMPION, _POLICY}:
-        against = f" --against {item.model}@{_CHAMPION}" if _CHAMPION in names else ""
-        remedy = f"{again}{against} {'compares them on the same rows' if against else 'asks for them'}."
+        remedy = Sentence("%1 asks for them.", again)
+        if _CHAMPION in names:
+            line = f"{again} --against {item.model}@{_CHAMPION}"
+            remedy = Sentence("%1 compares them on the same rows.", line)
     elif [gate.name for gate in failed] == [_TESTS]:
-        remedy = f"Run them on it: pytest --mlops-tests --mlops-model {address} NOTEBOOK."
+        line = f"pytest --mlops-tests --mlops-model {address} NOTEBOOK"
+        remedy = Sentence("Run them on it: %1.", line)
     elif [gate.name for gate in failed] == [_APPROVALS]:
-        remedy = f"An approver says so with %mlops_promote {item.model} --version {item.version} --approve."
-    return Refusal(f"{address} fails {'; '.join(map(_bounds, failed))}.", remedy)
+        line = f"%mlops_promote {item.model} --version {item.version} --approve"
+        remedy = Sentence("An approver says so with %1.", line)
+    return Refusal(Sentence("%1 fails %2.", address, "; ".join(map(_bounds, failed))), remedy)
 
 
 def _compared(mine: Summary, held: ModelVersion) -> bool:

@@ -120,10 +120,11 @@ def status(
     settings = (settings or Settings.discover()).with_(store=store, artifacts=artifacts)
     opened = open_store(settings)
     remember(**{key: value for key, value in (("store", store), ("artifacts", artifacts)) if value})
-    models = registry.models(opened)
+    registered = registry.registered(opened)
+    models = {item.name: item.aliases for item in registered}
     endpoints = TARGETS.get("local")(settings, masked(settings.store)).list()
     newest = _newest(opened)
-    open_alerts = alerts.count(opened)
+    open_alerts = sum(len(alerts.of_tags(item.tags)) for item in registered)
     stages = road(
         Seen(
             settings.experiment,
@@ -142,7 +143,7 @@ def status(
     return Status(
         store=opened.shown,
         experiment=settings.experiment,
-        last_run=newest[0] if newest else None,
+        last_run=next(iter(newest), None),
         models=models,
         endpoints=endpoints,
         standby=None if standby is None else standby.pid,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.sentences import Sentence
 
 LONGEST: Final = 2_000  # characters of a filter
 Value = str | float | None
@@ -78,8 +79,8 @@ class Term:
             found = float(span[1]) * _UNITS[span[2]]
         if found is None:
             raise UsageError(
-                f"{self.key}{self.sign} needs one number.",
-                f"Write a number after it: {self.key}{self.sign}0.8",
+                Sentence("%1 needs one number.", f"{self.key}{self.sign}"),
+                Sentence("Write a number after it: %1", f"{self.key}{self.sign}0.8"),
             )
         return found
 
@@ -97,7 +98,9 @@ def parsed(text: str) -> tuple[Term, ...]:
         UsageError: It is too long, or a column or a value is missing beside a sign.
     """
     if len(text) > LONGEST:
-        raise UsageError(f"The filter is longer than {LONGEST:,} characters.", "Shorten it.")
+        raise UsageError(
+            Sentence("The filter is longer than %1 characters.", f"{LONGEST:,}"), Sentence("Shorten it.")
+        )
     return tuple(_term(found) for found in _TERM.finditer(text))
 
 
@@ -124,8 +127,8 @@ def _term(found: re.Match[str]) -> Term:
     if (text := found["text"]) is not None:
         if not text.startswith('"') and _SIGN.search(text):
             raise UsageError(
-                f"'{text[:60]}' is not complete.",
-                "Write a column, a sign and a value: auc>0.8 or model=forest",
+                Sentence("'%1' is not complete.", text[:60]),
+                Sentence("Write a column, a sign and a value: %1 or %2", "auc>0.8", "model=forest"),
             )
         return Term("", "=", (_bare(text),))
     return Term(

@@ -6,11 +6,12 @@ The values stay here. What is asked for is a :class:`View`, whoever asks: a card
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.track.comparison import Comparison, compared
 from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.query import Term, Value, number, parsed
@@ -109,17 +110,24 @@ class RunTable:
         if key.startswith(PARAM) and (name := key.removeprefix(PARAM)) in runs.params:
             return runs.param(name)
         if key not in OF_RUN:
-            raise NotFoundError(f"No run has a metric or a parameter '{key[:80]}'.", self._near(key))
+            raise NotFoundError(
+                Sentence("No run has a metric or a parameter '%1'.", key[:80]), self._near(key)
+            )
         return [_of_run(head, key) for head in runs.heads]
+
+    def duration(self, at: int) -> Value:
+        """Return how many seconds one run took; None while it runs."""
+        return _of_run(self.runs.heads[at], "duration")
 
     def resolved(self, name: str) -> str:
         """Find the column that a name in a filter means; of one name a metric goes before a parameter."""
         if name.lower() in OF_RUN:
             return name.lower()
-        for prefix, known in ((METRIC, self.runs.metrics), (PARAM, self.runs.params)):
+        for prefix in (METRIC, PARAM):  # parameters are read only where no metric is called so
+            known: Collection[str] = self.runs.metrics if prefix == METRIC else self.runs.params
             if name.removeprefix(prefix) in known and (name.startswith(prefix) or name in known):
                 return prefix + name.removeprefix(prefix)
-        raise NotFoundError(f"No run has a metric or a parameter '{name[:80]}'.", self._near(name))
+        raise NotFoundError(Sentence("No run has a metric or a parameter '%1'.", name[:80]), self._near(name))
 
     def select(self, view: View) -> list[int]:
         """Return the places of the runs that fit, in the view's order; runs without its value come last.
@@ -136,7 +144,10 @@ class RunTable:
             for term in parsed(view.where):
                 fits = self._test(term)
                 places = [at for at in places if fits(at)]
-            self._selected[asked] = _ordered(places, self.column(view.sort), up=view.up)
+            if view.sort == "started" and not view.up:
+                self._selected[asked] = list(places)  # they were read so
+            else:
+                self._selected[asked] = _ordered(places, self.column(view.sort), up=view.up)
         return self._selected[asked]
 
     def best(self, key: str, places: Sequence[int]) -> float | None:
@@ -152,13 +163,17 @@ class RunTable:
 
     def shown_first(self) -> tuple[str, ...]:
         """Choose the columns to begin with: metrics whose better side is known, parameters that differ."""
+        params = [name for name, differs in self.runs.params.items() if differs]
+        return (*self.metrics_first(), *(PARAM + name for name in params[:_PARAMS]))
+
+    def metrics_first(self) -> tuple[str, ...]:
+        """Choose the metrics to begin with: that of the order, then those whose better side is known."""
         order = self.start.sort.removeprefix(METRIC)
         metrics = sorted(
             self.runs.metrics,
             key=lambda name: (name != order, higher_is_better(name) is None or "seconds" in name, name),
         )
-        params = [name for name, differs in self.runs.params.items() if differs]
-        return (*(METRIC + name for name in metrics[:_METRICS]), *(PARAM + name for name in params[:_PARAMS]))
+        return tuple(METRIC + name for name in metrics[:_METRICS])
 
     def rows(self, limit: int) -> tuple[Row, ...]:
         """Return the first runs of the view that the table starts with, with all metrics of each.

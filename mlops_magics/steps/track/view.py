@@ -54,7 +54,7 @@ def rows(table: RunTable, view: View, first: int) -> Json:
     """
     places, runs = table.select(view), table.runs
     columns = [table.column(key) for key in view.columns]
-    duration = table.column("duration")
+    here = places[first : first + PAGE]
     return {
         "first": first,
         "count": len(places),
@@ -63,22 +63,51 @@ def rows(table: RunTable, view: View, first: int) -> Json:
         "code": code_of(view),
         "best": {key: best for key in view.columns if (best := table.best(key, places)) is not None},
         "same": [key for key, values in zip(view.columns, columns, strict=True) if _same(values, places)],
-        "rows": [
-            [
-                runs.heads[at].run_id,
-                shown(runs.heads[at].name[:_LONGEST]),
-                runs.heads[at].status,
-                runs.heads[at].started,
-                duration[at],
-                [
-                    [origin.model, origin.version, list(origin.aliases)]
-                    for origin in runs.versions.get(runs.heads[at].run_id, ())[:_LONGEST]
-                ],
-                [plain(values[at]) for values in columns],
-            ]
-            for at in places[first : first + PAGE]
-        ],
+        "rows": _rows(table, here, [[values[at] for at in here] for values in columns]),
     }
+
+
+def page(table: RunTable, view: View, first: int) -> Json:
+    """Answer with a page of a narrow list, of which only what it shows is read: no column as a whole.
+
+    Args:
+        table: The runs.
+        view: What is looked at; its columns are metrics.
+        first: The place of the page's first row.
+
+    Raises:
+        UsageError: The filter is not complete.
+        NotFoundError: The filter or the order names nothing that a run has.
+    """
+    places, runs = table.select(view), table.runs
+    here = places[first : first + PAGE]
+    held = runs.some([key.removeprefix(METRIC) for key in view.columns], here)
+    return {
+        "count": len(places),
+        "total": len(runs.heads),
+        "more": runs.more,
+        "rows": _rows(table, here, held),
+    }
+
+
+def _rows(table: RunTable, places: Sequence[int], columns: Sequence[Sequence[Value]]) -> list[list[Any]]:
+    """Write the runs at some places, each with its value of each column."""
+    runs = table.runs
+    return [
+        [
+            runs.heads[at].run_id,
+            shown(runs.heads[at].name[:_LONGEST]),
+            runs.heads[at].status,
+            runs.heads[at].started,
+            table.duration(at),
+            [
+                [origin.model, origin.version, list(origin.aliases)]
+                for origin in runs.versions.get(runs.heads[at].run_id, ())[:_LONGEST]
+            ],
+            [plain(values[row]) for values in columns],
+        ]
+        for row, at in enumerate(places)
+    ]
 
 
 def comparison(result: Result) -> list[Json]:

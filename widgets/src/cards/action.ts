@@ -2,6 +2,7 @@
 
 import { close, closed, fill, fresh, h, say } from "./dom";
 import type { Message, View } from "./model";
+import { trans } from "./words";
 
 export interface Standing {
   view: View;
@@ -32,16 +33,16 @@ export class Action {
     rows: "2",
     maxlength: String(LONGEST),
     required: true,
-    placeholder: "Why this version, and why now? It is kept in the history.",
+    placeholder: trans.__("Why this version, and why now? It is kept in the history."),
     "aria-describedby": `${this.id}-hint`,
   });
   private readonly confirm = h("button", { type: "button", class: "mlp-main", "aria-describedby": `${this.id}-hint` });
   private readonly approve = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
   private readonly reject = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
   private readonly remark = h("button", { type: "button", class: "mlp-plain", "aria-describedby": `${this.id}-hint` });
-  private readonly back = h("button", { type: "button", class: "mlp-plain" }, "Roll back…");
+  private readonly back = h("button", { type: "button", class: "mlp-plain" }, trans.__("Roll back…"));
   private readonly sure = h("button", { type: "button", class: "mlp-plain mlp-danger" });
-  private readonly keep = h("button", { type: "button", class: "mlp-plain" }, "Keep it");
+  private readonly keep = h("button", { type: "button", class: "mlp-plain" }, trans.__("Keep it"));
   private readonly asking = h("span", { class: "mlp-ask", role: "group", hidden: true }, this.sure, this.keep);
   private readonly hint = h("span", { id: `${this.id}-hint`, class: "mlp-hint" });
   private now: Standing | undefined;
@@ -51,8 +52,8 @@ export class Action {
     this.element = h(
       "div",
       { class: "mlp-action" },
-      h("div", { class: "mlp-field mlp-field-alias" }, h("label", { for: `${this.id}-alias` }, "Alias"), this.alias),
-      h("div", { class: "mlp-field" }, h("label", { for: `${this.id}-reason` }, "Reason"), this.reason),
+      h("div", { class: "mlp-field mlp-field-alias" }, h("label", { for: `${this.id}-alias` }, trans.__("Alias")), this.alias),
+      h("div", { class: "mlp-field" }, h("label", { for: `${this.id}-reason` }, trans.__("Reason")), this.reason),
       h("div", { class: "mlp-buttons" }, this.confirm, this.back, this.asking, this.approve, this.reject, this.remark, this.hint),
     );
     this.alias.addEventListener("change", () => {
@@ -111,10 +112,10 @@ export class Action {
     if (!this.now) return;
     const { view, chosen } = this.now;
     const alias = this.target(view);
-    say(this.confirm, chosen ? `Promote v${chosen} to ${alias}` : "Promote");
+    say(this.confirm, chosen ? trans.__("Promote v%1 to %2", chosen, alias) : trans.__("Promote"));
     const holder = view.holders[alias];
-    say(this.sure, `Yes, take ${alias} back from v${holder ?? "?"}`);
-    this.asking.setAttribute("aria-label", `Roll back ${alias}?`);
+    say(this.sure, trans.__("Yes, take %1 back from v%2", alias, holder ?? "?"));
+    this.asking.setAttribute("aria-label", trans.__("Roll back %1?", alias));
     const no = this.refusal(alias);
     close(this.confirm, no !== null);
     const stuck = this.stuck() !== null || !view.can.roll_back || !holder;
@@ -123,9 +124,9 @@ export class Action {
     close(this.sure, stuck || this.unsaid() !== null);
     this.confirm.hidden = !this.asking.hidden;
     const words: [HTMLButtonElement, string, boolean | undefined][] = [
-      [this.approve, `Approve v${chosen}`, view.can.approve],
-      [this.reject, `Send v${chosen} back`, view.can.approve],
-      [this.remark, "Comment", view.can.comment],
+      [this.approve, trans.__("Approve v%1", chosen), view.can.approve],
+      [this.reject, trans.__("Send v%1 back", chosen), view.can.approve],
+      [this.remark, trans.__("Comment"), view.can.comment],
     ];
     for (const [button, text, may] of words) {
       say(button, text);
@@ -135,7 +136,7 @@ export class Action {
     this.approve.className = view.can.promote ? "mlp-plain" : "mlp-main"; // what the one who looks is here for
     this.back.hidden = !this.asking.hidden || !(view.can.roll_back && holder);
     const hint = this.asking.hidden ? no : (this.stuck() ?? this.unsaid() ?? { tone: "plain", what: "" });
-    say(this.hint, hint?.what ?? "Enter promotes; Shift+Enter starts a new line.");
+    say(this.hint, hint?.what ?? trans.__("Enter promotes; Shift+Enter starts a new line."));
     this.hint.className = `mlp-hint mlp-${hint?.tone === "bad" ? "bad" : "quiet"}`;
   }
 
@@ -151,14 +152,14 @@ export class Action {
     const { view, chosen } = this.now;
     const stuck = this.stuck();
     if (stuck) return stuck;
-    if (!chosen) return { tone: "plain", what: "Choose a version." };
-    if (view.holders[alias] === chosen) return { tone: "plain", what: `v${chosen} holds ${alias} already.` };
-    if (!view.can.promote) return { tone: "bad", what: view.why_not || "This version cannot be promoted." };
+    if (!chosen) return { tone: "plain", what: trans.__("Choose a version.") };
+    if (view.holders[alias] === chosen) return { tone: "plain", what: trans.__("v%1 holds %2 already.", chosen, alias) };
+    if (!view.can.promote) return { tone: "bad", what: view.why_not || trans.__("This version cannot be promoted.") };
     return this.unsaid();
   }
 
   private unsaid(): Pick<Message, "tone" | "what"> | null {
-    return this.reason.value.trim() ? null : { tone: "plain", what: "Write a reason." };
+    return this.reason.value.trim() ? null : { tone: "plain", what: trans.__("Write a reason.") };
   }
 
   private promote(): void {

@@ -5,6 +5,7 @@ import type { Block, Value } from "./runs_model";
 import { scroller } from "./sections";
 import { shown } from "./shown";
 import { whole } from "./text";
+import { trans } from "./words";
 
 const LONG = 160; // characters of a cell, beyond which it opens
 
@@ -19,7 +20,7 @@ function block(part: Block): HTMLElement {
     case "facts":
       return h("dl", { class: "mlp-facts" }, ...part.pairs.flatMap(([label, value]) => [h("dt", {}, label), h("dd", {}, whole(value))]));
     case "code":
-      return scroller("Differences in code", h("pre", { class: "mlp-diff" }, ...part.lines.map(line)));
+      return scroller(trans.__("Differences in code"), h("pre", { class: "mlp-diff" }, ...part.lines.map(line)));
     case "note":
       return h("p", { class: "mlp-quiet" }, part.text);
     case "table":

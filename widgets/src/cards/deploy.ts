@@ -20,7 +20,7 @@ function computing(engine: string): string {
 }
 
 class Card {
-  readonly element = h("div", { class: "mlp mlp-deploy", role: "group", "aria-label": "Endpoint" });
+  readonly element = h("div", { class: "mlops-magics-deploy mlp mlp-deploy", role: "group", "aria-label": "Endpoint" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly head = h("div", { class: "mlp-title" });
   private readonly live = h("button", { type: "button", class: "mlp-press", "aria-pressed": "true" }, "Live");

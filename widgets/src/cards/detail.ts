@@ -3,6 +3,7 @@
 import { fill, h } from "./dom";
 import type { Comparison, Move, Value, View } from "./model";
 import { day, difference, shown } from "./shown";
+import { trans } from "./words";
 
 /** Rebuild an area only when what it shows has changed. */
 export class Area {
@@ -30,8 +31,8 @@ export class Detail {
       version
         ? [
             h("strong", {}, `v${version.version}`),
-            h("span", {}, `made ${day(version.made, true)}`),
-            h("span", { title: version.run }, `run ${version.run.slice(0, 8) || "–"}`),
+            h("span", {}, trans.__("made %1", day(version.made, true))),
+            h("span", { title: version.run }, trans.__("run %1", version.run.slice(0, 8) || "–")),
             h("span", {}, version.format),
           ]
         : [],
@@ -42,26 +43,28 @@ export class Detail {
 
 function comparison(view: View, rival: string | undefined): Node[] {
   if (!view.compare.length) {
-    return [heading("Comparison"), h("p", { class: "mlp-quiet" }, "No metric is known for this version.")];
+    return [heading(trans.__("Comparison")), h("p", { class: "mlp-quiet" }, trans.__("No metric is known for this version."))];
   }
   const itself = rival === view.selected;
   const head = [
-    h("th", { scope: "col" }, "Metric"),
+    h("th", { scope: "col" }, trans.__("Metric")),
     h("th", { scope: "col", class: "mlp-number" }, `v${view.selected}`),
   ];
   // Without another version at the alias there is nothing to stand beside: two columns of dashes say less.
   const beside = rival !== undefined && !itself;
   if (beside) {
-    head.push(h("th", { scope: "col", class: "mlp-number" }, `${view.to} v${rival}`), h("th", { scope: "col" }, "Change"));
+    head.push(h("th", { scope: "col", class: "mlp-number" }, `${view.to} v${rival}`), h("th", { scope: "col" }, trans.__("Change")));
   }
-  const title = beside ? `v${view.selected} against ${view.to} v${rival}` : `v${view.selected}`;
-  return [heading(title), table(title, head, view.compare.map((row) => compared(row, beside)))];
+  const title = beside ? trans.__("v%1 against %2 v%3", view.selected, view.to, rival) : `v${view.selected}`;
+  const made = table(title, head, view.compare.map((row) => compared(row, beside)));
+  if (beside) made.className = "mlp-against";
+  return [heading(title), made];
 }
 
 function compared(row: Comparison, beside: boolean): HTMLElement {
   const name = h("th", { scope: "row" }, row.metric);
   if (!beside) return h("tr", {}, name, number(row.candidate));
-  const verdict = row.noise ? "inside the noise" : row.better === null ? "" : row.better ? "better" : "worse";
+  const verdict = row.noise ? trans.__("inside the noise") : row.better === null ? "" : row.better ? trans.__("better") : trans.__("worse");
   const tone = row.better === null ? "mlp-quiet" : row.better ? "mlp-good" : "mlp-bad";
   return h(
     "tr",
@@ -75,15 +78,19 @@ function compared(row: Comparison, beside: boolean): HTMLElement {
 
 export class History {
   private readonly title = h("summary", {});
-  private readonly body = new Area(h("div", { class: "mlp-scroll", tabindex: "0", role: "group", "aria-label": "History" }));
+  private readonly body = new Area(h("div", { class: "mlp-scroll", tabindex: "0", role: "group", "aria-label": trans.__("History") }));
   readonly element = h("details", { class: "mlp-history" }, this.title, this.body.element);
 
   update(moves: Move[]): void {
     this.element.hidden = moves.length === 0;
-    const now = `History (${moves.length.toLocaleString("en-US")})`;
+    const now = trans.__("History (%1)", moves.length.toLocaleString("en-US"));
     if (this.title.textContent !== now) this.title.textContent = now;
-    const head = ["When", "Who", "What", "Why"].map((text) => h("th", { scope: "col" }, text));
-    this.body.draw(moves, () => [table("History", head, moves.map(moved))]);
+    const head = [trans.__("When"), trans.__("Who"), trans.__("What"), trans.__("Why")].map((text) => h("th", { scope: "col" }, text));
+    this.body.draw(moves, () => {
+      const made = table(trans.__("History"), head, moves.map(moved));
+      made.className = "mlp-moves";
+      return [made];
+    });
   }
 }
 

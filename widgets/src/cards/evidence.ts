@@ -4,6 +4,7 @@ import { blocks } from "./blocks";
 import { fill, h, say } from "./dom";
 import { Gates } from "./gates";
 import type { View } from "./model";
+import { trans } from "./words";
 
 export class Evidence {
   private readonly title = h("summary", {});
@@ -34,10 +35,10 @@ export class Evidence {
   update(view: View, gone: boolean): void {
     this.element.hidden = !view.selected;
     const rival = view.holders[view.to];
-    const beside = rival !== undefined && rival !== view.selected ? `, and what differs from v${rival}` : "";
-    const words = `What the evaluation of v${view.selected} found${beside}`;
+    const beside = rival !== undefined && rival !== view.selected;
+    const words = beside ? trans.__("What the evaluation of v%1 found, and what differs from v%2", view.selected, rival) : trans.__("What the evaluation of v%1 found", view.selected);
     if (this.title.textContent !== words) say(this.title, words);
-    const quiet = gone ? "The kernel is gone." : "Reading…";
+    const quiet = gone ? trans.__("The kernel is gone.") : trans.__("Reading…");
     this.gates.update(view, has(view) ? (view.details ?? undefined) : undefined, quiet);
     const key = has(view) ? `${about(view)} there` : gone ? "gone" : "";
     if (key === this.drawn) return;

@@ -4,12 +4,12 @@ import { blocks } from "./blocks";
 import { Area, heading, number, table } from "./detail";
 import { fill, fresh, h, unseen } from "./dom";
 import type { Details, Gate, Verdict, View } from "./model";
-import { plural } from "./shown";
+import { trans } from "./words";
 
-const MARKS: Record<Verdict, [mark: string, words: string, tone: string]> = {
-  pass: ["✓", "pass", "good"],
-  fail: ["✗", "fail", "bad"],
-  "not applicable": ["–", "not applicable", "quiet"],
+const MARKS: Record<Verdict, [mark: string, words: () => string, tone: string]> = {
+  pass: ["✓", () => trans.__("pass"), "good"],
+  fail: ["✗", () => trans.__("fail"), "bad"],
+  "not applicable": ["–", () => trans.__("not applicable"), "quiet"],
 };
 
 interface Opening {
@@ -57,20 +57,20 @@ export class Gates {
   }
 
   private parts(gates: Gate[]): Node[] {
-    if (!gates.length) return [heading("Gates"), h("p", { class: "mlp-quiet" }, "No gates guard this alias.")];
+    if (!gates.length) return [heading(trans.__("Gates")), h("p", { class: "mlp-quiet" }, trans.__("No gates guard this alias."))];
     const failed = gates.filter((gate) => gate.verdict === "fail").length;
-    const standing = failed ? `${plural(failed, "gate")} of ${gates.length} failed` : "All gates hold";
+    const standing = failed ? trans._n("%1 gate of %2 failed", "%1 gates of %2 failed", failed, String(gates.length)) : trans.__("All gates hold");
     const head = [
-      h("th", { scope: "col" }, "Gate"),
-      h("th", { scope: "col", class: "mlp-number" }, "Value"),
-      h("th", { scope: "col", class: "mlp-number" }, "Threshold"),
-      h("th", { scope: "col", class: "mlp-wide" }, "Evidence"),
+      h("th", { scope: "col" }, trans.__("Gate")),
+      h("th", { scope: "col", class: "mlp-number" }, trans.__("Value")),
+      h("th", { scope: "col", class: "mlp-number" }, trans.__("Threshold")),
+      h("th", { scope: "col", class: "mlp-wide" }, trans.__("Evidence")),
     ];
     // What holds the version back comes first; the others keep their order.
     const ordered = [...gates].sort((one, other) => Number(other.verdict === "fail") - Number(one.verdict === "fail"));
-    const rows = table("Gates", head, ordered.flatMap((gate) => this.rows(gate)));
+    const rows = table(trans.__("Gates"), head, ordered.flatMap((gate) => this.rows(gate)));
     rows.className = "mlp-gates";
-    return [heading("Gates", h("span", { class: failed ? "mlp-bad" : "mlp-good" }, standing)), rows];
+    return [heading(trans.__("Gates"), h("span", { class: failed ? "mlp-bad" : "mlp-good" }, standing)), rows];
   }
 
   private rows(gate: Gate): HTMLElement[] {
@@ -81,7 +81,7 @@ export class Gates {
       { type: "button", class: "mlp-gate", "aria-expanded": "false", "aria-controls": id },
       h("span", { class: `mlp-mark mlp-${tone}`, "aria-hidden": "true" }, mark),
       gate.name,
-      unseen(`: ${words}`),
+      unseen(`: ${words()}`),
     );
     button.addEventListener("click", () => this.toggle(gate.name));
     const place = h("div", { class: "mlp-evidence" });
@@ -94,7 +94,7 @@ export class Gates {
         h("th", { scope: "row" }, button),
         number(gate.value, gate.verdict === "fail" ? "mlp-bad" : ""),
         number(gate.threshold),
-        h("td", { class: "mlp-quiet mlp-wide" }, gate.verdict === "not applicable" ? gate.evidence || words : gate.evidence),
+        h("td", { class: "mlp-quiet mlp-wide" }, gate.verdict === "not applicable" ? gate.evidence || words() : gate.evidence),
       ),
       row,
     ];
@@ -110,5 +110,5 @@ export class Gates {
 function evidence(name: string, found: Details | undefined, quiet: string): HTMLElement[] {
   if (!found) return [h("p", { class: "mlp-quiet" }, quiet)];
   const parts = [...(found.gates?.[name] ?? []), ...found.blocks.filter((block) => block.gate === name)];
-  return parts.length ? blocks(parts) : [h("p", { class: "mlp-quiet" }, "Nothing more is kept of it.")];
+  return parts.length ? blocks(parts) : [h("p", { class: "mlp-quiet" }, trans.__("Nothing more is kept of it."))];
 }

@@ -26,7 +26,7 @@ const HIGH = 72;
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
 
 class Card {
-  readonly element = h("div", { class: "mlp mlp-monitor", role: "group", "aria-label": "Monitor" });
+  readonly element = h("div", { class: "mlops-magics-monitor mlp mlp-monitor", role: "group", "aria-label": "Monitor" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly axis = h("div", {});
   private readonly pane = h("div", { "aria-live": "off" });

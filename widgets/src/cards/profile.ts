@@ -16,7 +16,7 @@ import { copier, name, percent, words } from "./text";
 const SLOW = 8000; // ms without an answer, after which the card says what it waits for
 
 class Card {
-  readonly element = h("div", { class: "mlp mlp-profile", role: "group", "aria-label": "Profile" });
+  readonly element = h("div", { class: "mlops-magics-profile mlp mlp-profile", role: "group", "aria-label": "Profile" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly known = new Map<number, Detail>();
   private table: ColumnTable | undefined;

@@ -10,6 +10,7 @@ import { keepKeys, lost } from "./kernel";
 import { Evidence } from "./evidence";
 import { type Model, type Request, type View, readView } from "./model";
 import { VersionList } from "./versions";
+import { trans } from "./words";
 
 const LOOKS: ReadonlySet<Request["do"]> = new Set(["select", "details"]); // change nothing, and may be overtaken
 const WATCH = 20_000; // ms between two looks at whether the registry has changed elsewhere
@@ -20,15 +21,15 @@ class Card {
   readonly element: HTMLElement;
   private readonly title = h("div", { class: "mlp-title" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
-  private readonly refresh = h("button", { type: "button", class: "mlp-icon", "aria-label": "Refresh", title: "Refresh" }, "↻");
+  private readonly refresh = h("button", { type: "button", class: "mlp-icon", "aria-label": trans.__("Refresh"), title: trans.__("Refresh") }, "↻");
   private readonly versions = new VersionList((version) => this.choose(version));
   private readonly detail = new Detail();
   private readonly evidence = new Evidence(() => this.show());
   private readonly history = new History();
   private readonly action = new Action({
-    promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, "Promoting…"),
-    rollBack: (alias, reason) => this.ask({ do: "roll_back", alias, reason }, "Rolling back…"),
-    speak: (word, reason) => this.ask({ do: word, version: this.chosen, alias: this.alias(), reason }, "Writing it down…"),
+    promote: (alias, reason) => this.ask({ do: "promote", version: this.chosen, alias, reason }, trans.__("Promoting…")),
+    rollBack: (alias, reason) => this.ask({ do: "roll_back", alias, reason }, trans.__("Rolling back…")),
+    speak: (word, reason) => this.ask({ do: word, version: this.chosen, alias: this.alias(), reason }, trans.__("Writing it down…")),
   });
   private readonly pane: HTMLElement;
   private readonly body: HTMLElement;
@@ -50,7 +51,7 @@ class Card {
     this.body = h("div", { class: "mlp-body" }, this.versions.element, this.pane);
     this.element = h(
       "div",
-      { class: "mlp", role: "group", "aria-label": "Promotion" },
+      { class: "mlops-magics-promote mlp", role: "group", "aria-label": trans.__("Promotion") },
       h("div", { class: "mlp-head" }, this.title, this.refresh),
       this.body,
       this.status,
@@ -58,8 +59,8 @@ class Card {
       this.history.element,
     );
     keepKeys(this.element);
-    this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh", alias: this.alias() }, "Looking again…"));
-    this.action.element.addEventListener("mlp-alias", () => this.look(`Looking at ${this.alias()}…`));
+    this.refresh.addEventListener("click", () => this.idle() && this.ask({ do: "refresh", alias: this.alias() }, trans.__("Looking again…")));
+    this.action.element.addEventListener("mlp-alias", () => this.look(trans.__("Looking at %1…", this.alias())));
   }
 
   /** The kernel sent a new state, or went away, or came back. */
@@ -120,7 +121,7 @@ class Card {
     clearTimeout(this.settle);
     this.settle = window.setTimeout(() => {
       this.settle = 0;
-      this.look(`Looking at v${version}…`);
+      this.look(trans.__("Looking at %1…", `v${version}`));
     }, SETTLE);
     this.show();
   }
@@ -162,13 +163,13 @@ class Card {
   }
 
   private get slowly(): { what: string; remedy: string } {
-    return this.model.slow ?? { what: "The kernel has not answered yet: it is busy with a cell, or it has stopped.", remedy: "If it has stopped, run the cell again." };
+    return this.model.slow ?? { what: trans.__("The kernel has not answered yet: it is busy with a cell, or it has stopped."), remedy: trans.__("If it has stopped, run the cell again.") };
   }
 
   private waiting(view: View): string {
-    if (this.settle) return `Looking at v${this.chosen}…`;
+    if (this.settle) return trans.__("Looking at %1…", `v${this.chosen}`);
     if (this.asked) return this.asked.words;
-    return view.busy ? "The kernel is at work…" : "";
+    return view.busy ? trans.__("The kernel is at work…") : "";
   }
 
   private show(): void {
@@ -176,7 +177,7 @@ class Card {
     this.element.toggleAttribute("data-gone", this.gone);
     if (!view) {
       this.body.hidden = this.evidence.element.hidden = this.history.element.hidden = true;
-      fill(this.title, h("span", { class: "mlp-quiet" }, this.gone ? "Promotion" : "Loading the versions…"));
+      fill(this.title, h("span", { class: "mlp-quiet" }, this.gone ? trans.__("Promotion") : trans.__("Loading the versions…")));
       this.tell(undefined);
       return;
     }
@@ -192,7 +193,7 @@ class Card {
     this.history.update(view.history);
     this.evidence.update(view, this.gone);
     if (!waiting && !this.gone && this.evidence.wants(view)) {
-      this.ask({ do: "details", version: view.selected, alias: view.to }, "Reading the evaluation…");
+      this.ask({ do: "details", version: view.selected, alias: view.to }, trans.__("Reading the evaluation…"));
     }
     this.tell(view);
   }
@@ -203,18 +204,18 @@ class Card {
     const words = JSON.stringify([view.model, view.versions.length, this.chosen, alias, holder]);
     if (this.title.dataset["words"] === words) return;
     this.title.dataset["words"] = words;
-    const standing = !alias ? "" : holder ? `${alias} is v${holder} now` : `nothing holds ${alias} yet`;
+    const standing = !alias ? "" : holder ? trans.__("%1 is v%2 now", alias, holder) : trans.__("nothing holds %1 yet", alias);
     fill(
       this.title,
       h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, view.model),
       this.chosen && holder !== this.chosen && h("span", { class: "mlp-move" }, `v${this.chosen} → ${alias}`),
-      h("span", { class: "mlp-quiet" }, view.versions.length ? standing : "no versions yet"),
+      h("span", { class: "mlp-quiet" }, view.versions.length ? standing : trans.__("no versions yet")),
     );
   }
 
   private tell(view: View | undefined): void {
     const message = this.gone
-      ? { tone: "bad", what: "The kernel is gone; run the cell again.", remedy: "" }
+      ? { tone: "bad", what: trans.__("The kernel is gone; run the cell again."), remedy: "" }
       : this.note
         ? { tone: "plain", ...this.slowly }
         : this.asked
@@ -230,7 +231,7 @@ class Card {
 }
 
 function nothing(view: View): { tone: string; what: string; remedy: string } {
-  return { tone: "plain", what: `${view.model} has no versions yet.`, remedy: "Register one with %mlops_register." };
+  return { tone: "plain", what: trans.__("%1 has no versions yet.", view.model), remedy: trans.__("Register one with %1.", "%mlops_register") };
 }
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {

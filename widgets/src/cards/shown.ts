@@ -1,12 +1,13 @@
 // Values as a person reads them; the same rules as shown() in foundation/blocks.py.
 
 import type { Value } from "./model";
+import { trans } from "./words";
 
 const DIGITS = 4;
 
 export function shown(value: Value | undefined): string {
   if (value === null || value === undefined || value === "") return "–";
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "boolean") return value ? trans.__("yes") : trans.__("no");
   return typeof value === "number" ? number(value) : value;
 }
 

@@ -3,6 +3,7 @@
 import { h } from "./dom";
 import type { Cell, Words } from "./profile_model";
 import { shown } from "./shown";
+import { trans } from "./words";
 
 const ROOM = 60;
 
@@ -13,7 +14,7 @@ export function cut(text: string, room = ROOM): string {
 /** A name in the flow of a sentence or a cell. */
 export function name(text: string, room = ROOM): HTMLElement {
   const short = cut(text, room);
-  return h("bdi", { title: short === text ? undefined : text }, short || "(empty text)");
+  return h("bdi", { title: short === text ? undefined : text }, short || trans.__("(empty text)"));
 }
 
 /** A value that can be opened where it is long: a title is out of the keyboard's reach. */
@@ -43,10 +44,10 @@ export function strength(value: number): string {
 type Say = (text: string) => void;
 
 /** A button that copies code. The code was written in the kernel; here it is only text. */
-export function copier(code: string, label: string, say: Say, short = "Copy"): HTMLElement {
-  const button = h("button", { type: "button", class: "mlp-copy", title: code, "aria-label": short === "Copy" ? `Copy code: ${label}` : undefined }, short);
+export function copier(code: string, label: string, say: Say, short = ""): HTMLElement {
+  const button = h("button", { type: "button", class: "mlp-copy", title: code, "aria-label": short ? undefined : trans.__("Copy code: %1", label) }, short || trans.__("Copy"));
   button.addEventListener("click", () => {
-    void copy(code, button).then((done) => say(done ? "Copied." : "The browser did not allow copying: mark the code and copy it."));
+    void copy(code, button).then((done) => say(done ? trans.__("Copied.") : trans.__("The browser did not allow copying: mark the code and copy it.")));
   });
   return button;
 }

@@ -17,7 +17,7 @@ const TYPING = 140; // ms without a key, after which the filter is asked for
 const DRAWN = 4; // runs from which lines are worth their room
 
 class Card {
-  readonly element = h("div", { class: "mlp mlp-track", role: "group", "aria-label": "Runs" });
+  readonly element = h("div", { class: "mlops-magics-track mlp mlp-track", role: "group", "aria-label": "Runs" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly count = h("span", { class: "mlp-quiet", role: "status" });
   private readonly filter = h("input", { type: "search", placeholder: "Filter: auc>0.8 model=forest", "aria-label": "Filter runs", autocomplete: "off", spellcheck: "false" });

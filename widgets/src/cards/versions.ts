@@ -2,7 +2,8 @@
 
 import { fill, fresh, h, say } from "./dom";
 import type { Version, View } from "./model";
-import { day, plural, shown } from "./shown";
+import { day, shown } from "./shown";
+import { trans } from "./words";
 
 const SHOWN = 60; // rows built at first: 500 would cost the page more than anyone reads
 const FILTER_FROM = 8;
@@ -17,12 +18,12 @@ export class VersionList {
   private readonly filter = h("input", {
     class: "mlp-filter",
     type: "search",
-    placeholder: "Filter",
-    "aria-label": "Filter versions by number, alias, run or format",
+    placeholder: trans.__("Filter"),
+    "aria-label": trans.__("Filter versions by number, alias, run or format"),
     autocomplete: "off",
     spellcheck: "false",
   });
-  private readonly list = h("div", { class: "mlp-list", role: "listbox", "aria-label": "Versions" });
+  private readonly list = h("div", { class: "mlp-list", role: "listbox", "aria-label": trans.__("Versions") });
   private readonly more = h("button", { class: "mlp-link", type: "button" });
   private readonly rows = new Map<string, Row>();
   private readonly id = fresh();
@@ -84,12 +85,13 @@ export class VersionList {
     }
     const hidden = matching.length - visible.length;
     this.more.hidden = hidden === 0;
-    say(this.more, `Show more (${hidden.toLocaleString("en-US")} hidden)`);
+    say(this.more, trans.__("Show more (%1 hidden)", hidden.toLocaleString("en-US")));
     if (!visible.length) fill(this.list, h("div", { class: "mlp-quiet mlp-none" }, this.nothing(wanted)));
   }
 
   private nothing(wanted: string): string {
-    return wanted ? `None of ${plural(this.view?.versions.length ?? 0, "version")} matches.` : "No versions.";
+    const count = this.view?.versions.length ?? 0;
+    return wanted ? trans._n("The one version does not match.", "None of %1 versions matches.", count) : trans.__("No versions.");
   }
 
   /** Put rows in place; the page is touched only where their order changed, so the focus stays. */

@@ -6,7 +6,7 @@ import { h } from "../cards/dom";
 import type { CodeCell, Notebook, Tracker } from "./jupyter";
 import { crc } from "./crc";
 import { mark } from "./parts";
-import { trans } from "./words";
+import { trans } from "../cards/words";
 
 interface Ids {
   run_id?: string;
@@ -52,7 +52,10 @@ export class Badges {
       due = window.setTimeout(look); // the cell's widget is made after its model
     };
     notebook.content.model?.cells.changed.connect(soon);
-    notebook.content.modelChanged.connect(soon);
+    notebook.content.modelChanged.connect(() => {
+      notebook.content.model?.cells.changed.connect(soon); // another document's cells
+      soon();
+    });
     look();
   }
 
@@ -71,7 +74,7 @@ export class Badges {
 
   private show(cell: CodeCell): void {
     if (cell.isDisposed) return;
-    const old = cell.node.querySelector<HTMLElement>(":scope > .mlp-badge-row");
+    const old = cell.node.querySelector<HTMLElement>(":scope > .mlops-magics-lab");
     const ids = this.on ? idsOf(cell) : undefined;
     if (!ids?.run_id) return old?.remove();
     const source = cell.model.sharedModel.getSource().replace(OWN, "").trim();
@@ -98,7 +101,7 @@ export class Badges {
       stale ? h("span", { class: "mlp-warn" }, ` ${edited}`) : null,
     );
     badge.addEventListener("click", () => this.open(run_id));
-    return h("div", { class: "mlp mlp-badge-row" }, badge);
+    return h("div", { class: "mlops-magics-lab" }, h("div", { class: "mlp mlp-badge-row" }, badge));
   }
 }
 

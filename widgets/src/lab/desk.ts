@@ -2,7 +2,7 @@
 
 import type { Model, Request, Version, View } from "../cards/model";
 import { type Rest, refused } from "./rest";
-import { trans } from "./words";
+import { trans } from "../cards/words";
 
 type Answer = Partial<View>;
 

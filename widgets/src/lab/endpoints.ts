@@ -3,8 +3,8 @@
 import { fill, h } from "../cards/dom";
 import { shown } from "../cards/shown";
 import { copy } from "../cards/text";
-import { Asking, ago, button, copied, type Host, lesson, none, type Section } from "./parts";
-import { HERE, number, parted, trans } from "./words";
+import { Asking, ago, button, copied, type Host, lesson, none, renewed, type Section, Turns } from "./parts";
+import { HERE, number, parted, trans } from "../cards/words";
 
 interface Endpoint {
   name: string;
@@ -33,25 +33,39 @@ export class Endpoints implements Section {
   readonly element = h("div", { class: "mlp-endpoints" });
   readonly hint = trans.__("Search endpoints");
   private readonly made = new Map<string, { element: HTMLElement; signature: string }>();
+  private readonly turns = new Turns();
+  private wanted = { key: "", held: false }; // to be shown as soon as it is there
 
   constructor(private readonly host: Host) {}
 
   async refresh(search: string): Promise<void> {
+    const last = this.turns.begin();
     const { endpoints } = await this.host.rest.read<{ endpoints: Endpoint[] }>("endpoints");
+    if (!last()) return;
     const wanted = search.toLowerCase().split(/\s+/);
     const fitting = endpoints.filter((one) => wanted.every((word) => `${one.name} ${one.model} ${one.status}`.toLowerCase().includes(word)));
     if (!fitting.length) {
       this.made.clear();
-      return fill(this.element, endpoints.length ? none(endpoints.length) : this.nothing());
+      renewed(this.element, () => fill(this.element, endpoints.length ? none(endpoints.length) : this.nothing()));
+      return;
     }
     const cards = fitting.map((one) => this.card(one));
-    if (cards.some((card, at) => card !== this.element.children[at]) || cards.length !== this.element.childElementCount) fill(this.element, ...cards);
+    const moved = cards.some((card, at) => card !== this.element.children[at]) || cards.length !== this.element.childElementCount;
+    if (moved) renewed(this.element, () => fill(this.element, ...cards));
+    this.reach();
   }
 
-  open(key: string): void {
-    const card = this.made.get(key)?.element;
-    card?.scrollIntoView({ block: "nearest" });
-    card?.querySelector("button")?.focus();
+  open(key: string, held: boolean): void {
+    this.wanted = { key, held };
+    this.reach();
+  }
+
+  private reach(): void {
+    const card = this.made.get(this.wanted.key)?.element;
+    if (!card?.isConnected) return;
+    card.scrollIntoView({ block: "nearest" });
+    if (this.wanted.held) card.querySelector("button")?.focus();
+    this.wanted = { key: "", held: false };
   }
 
   private nothing(): HTMLElement {

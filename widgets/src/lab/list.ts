@@ -41,15 +41,16 @@ export class List {
     this.element.hidden = !items.length; // an empty listbox is none
   }
 
-  /** Focus the row of a key, or the one that Tab reaches. */
+  /** Focus the row of a key; where it is not here, the one that Tab reaches. */
   focus(key = this.stop): void {
-    this.rows.get(key)?.element.focus({ preventScroll: key === this.stop });
+    const to = this.rows.has(key) ? key : this.stop;
+    this.rows.get(to)?.element.focus({ preventScroll: to === this.stop });
   }
 
   private row(item: Item): HTMLElement {
     const known = this.rows.get(item.key);
     if (known?.signature === item.signature) return known.element;
-    const element = known?.element ?? h("div", { class: "mlp-row", role: "option", "aria-selected": "false" });
+    const element = known?.element ?? h("div", { class: "mlp-row", role: "option", "aria-selected": "false", tabindex: "-1" });
     element.dataset["key"] = item.key;
     element.replaceChildren(...item.make().filter((part): part is Node | string => part !== null));
     this.rows.set(item.key, { element, signature: item.signature });
@@ -58,11 +59,13 @@ export class List {
 
   private reach(key: string): void {
     if (!this.rows.has(key)) return;
-    this.stop = key;
-    for (const [name, { element }] of this.rows) {
-      element.tabIndex = name === key ? 0 : -1;
-      element.setAttribute("aria-selected", String(name === key));
+    // Only the two rows that change are touched: a list may have grown long.
+    for (const name of new Set([this.stop, key])) {
+      const row = this.rows.get(name)?.element;
+      if (row) row.tabIndex = name === key ? 0 : -1;
+      row?.setAttribute("aria-selected", String(name === key));
     }
+    this.stop = key;
   }
 
   private steer(event: KeyboardEvent): void {

@@ -3,7 +3,7 @@
 import { h } from "../cards/dom";
 import type { App, LuminoWidget, Modules } from "./jupyter";
 import { Refused, type Rest } from "./rest";
-import { trans } from "./words";
+import { trans } from "../cards/words";
 
 export const LAB = "JupyterLab"; // elsewhere an application holds one document, and no tab
 
@@ -36,7 +36,7 @@ export class MlflowTab {
 
   private made(url: string): LuminoWidget {
     const frame = h("iframe", { class: "mlp-frame", src: url, title: "MLflow" });
-    const widget = new this.modules.lumino.Widget({ node: h("div", { class: "mlp-framed" }, frame) });
+    const widget = new this.modules.lumino.Widget({ node: h("div", { class: "mlops-magics-lab mlp-framed" }, frame) });
     widget.id = `mlops-magics-mlflow-${this.tabs.size}`;
     Object.assign(widget.title, { label: "MLflow", caption: trans.__("MLflow's own pages for the store of this project"), icon: this.icon, closable: true });
     this.app.shell.add(widget, "main");

@@ -5,8 +5,8 @@ import { fill, h, say } from "../cards/dom";
 import { name as nameOf } from "../cards/text";
 import { ServerDesk } from "./desk";
 import { type Item, List } from "./list";
-import { Asking, button, chips, type Host, lesson, none, type Section } from "./parts";
-import { HERE, number, parted, trans } from "./words";
+import { Asking, button, chips, type Host, lesson, none, renewed, type Section, Turns } from "./parts";
+import { HERE, number, parted, trans } from "../cards/words";
 
 interface Model {
   name: string;
@@ -35,33 +35,39 @@ export class Models implements Section {
   private opened = "";
   private search = "";
   private desk: { model: string; close: () => void } | undefined;
+  private readonly turns = new Turns();
 
   constructor(private readonly host: Host) {
     this.element = h("div", {}, this.overview, this.detail);
   }
 
   async refresh(search: string): Promise<void> {
+    const last = this.turns.begin();
     this.search = search;
     if (this.opened) return this.showModel(this.opened);
     const pages = Math.max(1, Math.ceil(this.models.length / 100));
     const read = await Promise.all(Array.from({ length: pages }, (_, at) => this.ask(at * 100)));
+    if (!last()) return;
     this.page = read[0];
     this.models = read.flatMap((page) => page.models);
     this.show();
   }
 
-  open(key: string): void {
+  open(key: string, held: boolean): void {
     const back = this.opened;
     if (key !== back) this.close();
     this.opened = key;
     this.overview.hidden = key !== "";
     this.detail.hidden = key === "";
-    if (key && key !== back) fill(this.detail, this.bar(key), h("p", { class: "mlp-quiet" }, trans.__("Reading the versions…")));
-    else if (!key && back) this.list.focus(back);
+    if (key && key !== back) {
+      const bar = this.bar(key);
+      fill(this.detail, bar, h("p", { class: "mlp-quiet" }, trans.__("Reading the versions…")));
+      if (held) bar.querySelector("button")?.focus();
+    } else if (!key && back && held) this.list.focus(back);
   }
 
-  stop(): void {
-    this.close();
+  leave(): void {
+    this.models = [];
   }
 
   private close(): void {
@@ -74,7 +80,9 @@ export class Models implements Section {
   }
 
   private async readMore(): Promise<void> {
+    const { search } = this;
     const page = await this.ask(this.models.length);
+    if (search !== this.search) return; // they are of another list
     this.models = [...this.models, ...page.models];
     this.show();
     this.list.focus(page.models[0]?.name);
@@ -88,7 +96,7 @@ export class Models implements Section {
     const left = page.count - this.models.length;
     this.more.hidden = left <= 0;
     say(this.more, trans.__("Show more (%1 further down)", number(left)));
-    fill(this.empty, ...(this.models.length ? [] : [this.nothing(page.total)]));
+    renewed(this.empty, () => fill(this.empty, ...(this.models.length ? [] : [this.nothing(page.total)])));
   }
 
   private nothing(total: number): HTMLElement {
@@ -115,9 +123,7 @@ export class Models implements Section {
     const unmount = promotion.render({ model: desk, el: place });
     this.desk = { model, close: unmount };
     show();
-    const bar = this.bar(model);
-    fill(this.detail, bar, acts, place);
-    bar.querySelector("button")?.focus();
+    renewed(this.detail, () => fill(this.detail, this.bar(model), acts, place));
   }
 
   private acts(place: HTMLElement, model: string, desk: ServerDesk): void {

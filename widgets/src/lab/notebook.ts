@@ -3,7 +3,7 @@
 import { copy } from "../cards/text";
 import type { App, CodeCell, Modules, Tracker } from "./jupyter";
 import template from "./template.json";
-import { trans } from "./words";
+import { trans } from "../cards/words";
 
 /** The folder that is worked in, from the server's root: the notebook's, else the file browser's. */
 export function folder(tracker: Tracker, browsed: () => string): string {

@@ -7,10 +7,10 @@ import { fill, fresh, h, say } from "../cards/dom";
 import { Alerts } from "./alerts";
 import { Endpoints } from "./endpoints";
 import { Models } from "./models";
-import { button, type Host, type Section, type SectionName, trouble } from "./parts";
+import { button, type Host, renewed, type Section, type SectionName, trouble } from "./parts";
 import { type Rest, refused } from "./rest";
 import { Runs } from "./runs";
-import { trans } from "./words";
+import { trans } from "../cards/words";
 
 export interface Standing {
   store: string | null;
@@ -44,6 +44,7 @@ export class Panel implements Host {
   private readonly search = h("input", { type: "search", autocomplete: "off", spellcheck: "false" });
   private readonly status = h("div", { class: "mlp-status", role: "status" });
   private readonly wrong = h("div", {});
+  private readonly room: HTMLElement;
   private readonly next = h("div", { class: "mlp-next" });
   private readonly sections: Record<SectionName, Section>;
   private readonly tabs = new Map<SectionName, { button: HTMLElement; count: HTMLElement; panel: HTMLElement }>();
@@ -54,6 +55,8 @@ export class Panel implements Host {
   private timer = 0;
   private typing = 0;
   private turn = 0;
+  private due: Promise<void> | undefined; // a reading that begins when this turn of the page is over
+  private reading: Promise<void> | undefined;
   private seconds = 5;
   private inserted = ""; // what was said of the last line that was put into the notebook
   private road: NonNullable<Standing["road"]> = [];
@@ -67,13 +70,14 @@ export class Panel implements Host {
     const list = h("div", { role: "tablist", class: "mlp-tabs", "aria-label": trans.__("Parts of the panel") });
     const panels = (Object.keys(TITLES) as SectionName[]).map((name) => this.tab(name, list));
     list.addEventListener("keydown", (event) => this.steer(event));
+    this.room = h("div", { class: "mlp-room" }, this.wrong, ...panels);
     this.element = h(
       "div",
       { class: "mlp mlp-lab", role: "region", "aria-label": NAME },
       h("div", { class: "mlp-head" }, h("div", { class: "mlp-title" }, h("strong", { class: "mlp-name", role: "heading", "aria-level": "2" }, NAME), this.store), this.tools()),
       list,
       h("div", { class: "mlp-search" }, this.search),
-      h("div", { class: "mlp-room" }, this.wrong, ...panels),
+      this.room,
       this.next,
       this.status,
     );
@@ -130,11 +134,10 @@ export class Panel implements Host {
   }
 
   show(section: SectionName, key = ""): void {
+    const held = this.room.contains(document.activeElement);
     if (section !== this.current) this.choose(section);
-    this.sections[section].open(key);
-    void this.refresh().then(() => {
-      if (key) this.sections[section].open(key);
-    });
+    this.sections[section].open(key, held);
+    void this.refresh();
   }
 
   tell(tone: "good" | "bad" | "plain", what: string, remedy = ""): void {
@@ -150,34 +153,56 @@ export class Panel implements Host {
   moved(): void {
     if (this.rest.at() === this.at) return;
     this.stamp = "";
-    for (const section of Object.values(this.sections)) section.open(""); // what is open there is another project's
-    if (this.visible) void this.look();
-    else void this.standing();
+    for (const section of Object.values(this.sections)) {
+      section.open("", false); // what is open there is another project's
+      section.leave?.();
+    }
+    if (this.visible) void this.refresh();
+    else void this.standing().catch(() => undefined); // the item in the status bar goes
   }
 
-  /** Read what is shown now; of several questions only the last one's answer is shown. */
-  async refresh(): Promise<void> {
+  /** Read what is shown now; all who want it in the same turn of the page share one reading. */
+  refresh(): Promise<void> {
+    return (this.due ??= Promise.resolve().then(() => {
+      this.due = undefined;
+      const reading = this.read().finally(() => {
+        if (this.reading === reading) this.reading = undefined;
+      });
+      return (this.reading = reading);
+    }));
+  }
+
+  /** Of several readings only the last one is shown. What somebody looks at comes first, the head after it. */
+  private async read(): Promise<void> {
     const turn = ++this.turn;
     const { element } = this.sections[this.current];
-    element.setAttribute("aria-busy", "true");
     const reading = trans.__("Reading the store…");
+    const wrong: unknown[] = [];
+    this.at = this.rest.at();
+    this.rest.stamps.clear();
+    element.setAttribute("aria-busy", "true");
     if (!element.textContent) this.tell("plain", reading);
-    const read = (): Promise<void> => this.sections[this.current].refresh(this.search.value.trim());
-    const known = JSON.stringify(this.road);
-    try {
-      await Promise.all([this.standing(), read()]);
-      // An empty section shows lines of the road, which may have come a moment later.
-      if (element.querySelector(".mlp-lesson") && known !== JSON.stringify(this.road)) await read();
-      if (turn !== this.turn) return;
-      fill(this.wrong);
-      if (this.status.textContent === reading) fill(this.status);
-    } catch (error) {
-      if (turn !== this.turn) return;
-      fill(this.status);
-      fill(this.wrong, trouble(refused(error), () => void this.refresh()));
-    } finally {
-      element.setAttribute("aria-busy", "false");
-    }
+    await this.sections[this.current].refresh(this.search.value.trim()).catch((error: unknown) => wrong.push(error));
+    element.setAttribute("aria-busy", "false");
+    if (turn !== this.turn) return;
+    if (this.status.textContent === reading) fill(this.status);
+    if (wrong.length) this.complain(wrong[0]);
+    const road = JSON.stringify(this.road);
+    await this.standing().catch((error: unknown) => wrong.push(error));
+    if (turn !== this.turn) return;
+    this.complain(wrong[0]);
+    if (road !== JSON.stringify(this.road) && element.querySelector(".mlp-lesson")) return this.refresh(); // its lines are others now
+    // Answers that were read at different moments are no picture of one: they are read again.
+    if (this.rest.stamps.size) this.stamp = this.rest.stamps.size === 1 && !wrong.length ? ([...this.rest.stamps][0] ?? "") : "";
+  }
+
+  /** Say what is wrong, once: what is said already stays as it is, with the focus. */
+  private complain(error: unknown): void {
+    const told = error === undefined ? undefined : refused(error);
+    const words = told ? `${told.what}\n${told.remedy}` : "";
+    if ((this.wrong.dataset["shown"] ?? "") === words) return;
+    this.wrong.dataset["shown"] = words;
+    if (!renewed(this.wrong, () => fill(this.wrong, told && trouble(told, () => void this.refresh())))) this.search.focus();
   }
 
   /** Read how things stand, for the head of the panel and for the status bar. */
@@ -228,7 +253,7 @@ export class Panel implements Host {
     this.search.value = "";
     this.search.placeholder = this.sections[section].hint;
     this.search.setAttribute("aria-label", this.sections[section].hint);
-    fill(this.wrong);
+    this.complain(undefined);
   }
 
   private steer(event: KeyboardEvent): void {
@@ -262,7 +287,8 @@ export class Panel implements Host {
     const why = road.find(({ line }) => line === only)?.why;
     const put = button(trans.__("Insert"), async () => this.tell("good", await this.insert(only ?? "")), "mlp-copy", { "aria-label": trans.__("Insert the next command") });
     const line = h("div", { class: "mlp-next-line" }, h("span", { class: "mlp-quiet" }, trans.__("Next") + " "), h("code", {}, only ?? ""), ...(only?.startsWith("%") ? [put] : []));
-    fill(this.next, ...(only ? [line, ...(why ? [h("p", { class: "mlp-quiet" }, why)] : [])] : []));
+    const lines = only ? [line, ...(why ? [h("p", { class: "mlp-quiet" }, why)] : [])] : [];
+    if (!renewed(this.next, () => fill(this.next, ...lines))) this.search.focus();
   }
 
   private watch(): void {
@@ -273,12 +299,15 @@ export class Panel implements Host {
 
   /** Ask for the stamp, and read again only where it is another one. A server that is away is asked again later. */
   private async look(): Promise<void> {
+    // Where nothing is known yet a stamp says nothing: to ask for it first would only take its time.
+    if (!this.stamp && !this.wrong.firstChild) return this.due ?? this.reading ?? this.refresh();
     let stamp = "";
     try {
       stamp = (await this.rest.read<{ stamp: string }>("stamp")).stamp;
     } catch {
       if (this.wrong.firstChild) return; // it is said already
     }
+    await (this.due ?? this.reading); // what is being read may be under that stamp
     if (stamp && stamp === this.stamp) return;
     this.stamp = stamp;
     await this.refresh();

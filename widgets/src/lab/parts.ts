@@ -3,7 +3,7 @@
 import { fill, h } from "../cards/dom";
 import type { Rest } from "./rest";
 import { type Refused, refused } from "./rest";
-import { number, trans } from "./words";
+import { number, trans } from "../cards/words";
 
 /** What the panel asks of the application around it. */
 export interface Host {
@@ -32,15 +32,45 @@ export interface Section {
   readonly hint: string;
   /** Read and show; rejects with what is wrong. */
   refresh(search: string): Promise<void>;
-  /** Open a thing by its key; "" goes back to the list. */
-  open(key: string): void;
-  stop?(): void;
+  /** Open a thing by its key; "" goes back to the list. `held`: the focus is with what was shown, and goes along. */
+  open(key: string, held: boolean): void;
+  /** Another project is shown from now on: what was chosen in the last one holds no longer. */
+  leave?(): void;
 }
 
 export function button(label: string, act: () => unknown, kind = "mlp-plain", more: Record<string, string> = {}): HTMLButtonElement {
   const made = h("button", { type: "button", class: kind, ...more }, label);
   made.addEventListener("click", () => void act());
   return made;
+}
+
+/**
+ * Make a part of the page anew. The focus stays where it was: on the same element, else on the one that is called the
+ * same, else on the first button. False where it was in that part, and nothing is left there that could have it.
+ */
+export function renewed(part: HTMLElement, make: () => void): boolean {
+  const held = part.contains(document.activeElement) ? (document.activeElement as HTMLElement) : null;
+  make();
+  if (!held || document.activeElement === held) return true;
+  const kept = part.contains(held) ? held : [...part.querySelectorAll<HTMLElement>(held.localName)].find((one) => called(one) === called(held));
+  const to = kept ?? part.querySelector("button");
+  to?.focus({ preventScroll: kept !== undefined });
+  return to !== null;
+}
+
+function called(element: HTMLElement): string {
+  return element.getAttribute("aria-label") ?? element.textContent;
+}
+
+/** Of several questions only the answer to the last one is shown. */
+export class Turns {
+  private last = 0;
+
+  /** Begin a question; what it returns tells whether it still is the last one. */
+  begin(): () => boolean {
+    const mine = ++this.last;
+    return () => mine === this.last;
+  }
 }
 
 export function chips(names: string[]): HTMLElement[] {

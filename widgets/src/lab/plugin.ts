@@ -8,7 +8,7 @@ import { Panel, type Standing } from "./panel";
 import type { SectionName } from "./parts";
 import { Rest } from "./rest";
 import { LAB, MlflowTab } from "./mlflow";
-import { speak, trans, type Translator } from "./words";
+import { speak, trans, type Translator } from "../cards/words";
 
 declare const LAB_STYLE: string; // the built style sheet
 declare const LAB_ICON: string; // the panel's sign, as SVG
@@ -134,7 +134,7 @@ function sidePanel({ lumino }: Modules, panel: Panel, icon: unknown): LuminoWidg
       this.node.querySelector<HTMLElement>("input")?.focus();
     }
   }
-  const node = h("div", { class: "mlp-side" }, panel.element);
+  const node = h("div", { class: "mlops-magics-lab mlp-side" }, panel.element);
   const widget = new SidePanel({ node });
   widget.id = PANEL;
   widget.title.icon = icon;
@@ -184,7 +184,7 @@ class Bar {
   }
 
   widget({ lumino }: Modules): LuminoWidget {
-    return new lumino.Widget({ node: h("div", { class: "mlp-bar-place" }, this.node) });
+    return new lumino.Widget({ node: h("div", { class: "mlops-magics-lab mlp-bar-place" }, this.node) });
   }
 
   update(standing: Standing | null): void {

@@ -1,7 +1,7 @@
 // Asking the Jupyter server: with its login and its XSRF token, and never twice for what has not changed.
 
 import type { Modules } from "./jupyter";
-import { trans } from "./words";
+import { heard, trans } from "../cards/words";
 
 /** Why something could not be read or done, and what to do about it. */
 export class Refused extends Error {
@@ -16,8 +16,11 @@ export class Refused extends Error {
 type Words = Record<string, string | number | boolean>;
 
 const KEPT = 60; // answers
+const STAMP = "X-MLOps-Stamp"; // how things were when an answer was read
 
 export class Rest {
+  /** Under which stamps the answers were read that have come since this was emptied. */
+  readonly stamps = new Set<string>();
   private readonly known = new Map<string, { etag: string; value: unknown }>();
 
   /** `at` names the folder of the notebook that is worked in: its project is what is shown. */
@@ -31,6 +34,8 @@ export class Rest {
     const path = `${name}?${query}`;
     const known = this.known.get(path);
     const response = await this.send(path, known ? { headers: { "If-None-Match": known.etag } } : {});
+    const stamp = response.headers.get(STAMP);
+    if (stamp) this.stamps.add(stamp);
     if (response.status === 304 && known) return known.value as T;
     const value = await answer<T>(response);
     const etag = response.headers.get("ETag");
@@ -58,7 +63,7 @@ export class Rest {
 }
 
 async function answer<T>(response: Response): Promise<T> {
-  const found: unknown = await response.json().catch(() => null);
+  const found: unknown = await response.text().then(heard).catch(() => null);
   if (response.ok) return found as T;
   const said = found as { what?: unknown; remedy?: unknown } | null;
   if (typeof said?.what === "string") throw new Refused(said.what, String(said.remedy ?? ""));

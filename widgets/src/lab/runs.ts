@@ -4,8 +4,8 @@ import { fill, fresh, h, say } from "../cards/dom";
 import { shown } from "../cards/shown";
 import { copy, cut, name as nameOf } from "../cards/text";
 import { type Item, List } from "./list";
-import { ago, button, chips, copied, type Host, length, lesson, mark, none, type Section } from "./parts";
-import { number, trans } from "./words";
+import { ago, button, chips, copied, type Host, length, lesson, mark, none, renewed, type Section, Turns } from "./parts";
+import { number, trans } from "../cards/words";
 
 type Row = [id: string, name: string, status: string, started: number, duration: number | null, versions: [string, string, string[]][], values: (number | string | null)[]];
 
@@ -52,18 +52,20 @@ export class Runs implements Section {
   private search = "";
   private rows: Row[] = [];
   private page: Page | undefined;
+  private readonly turns = new Turns();
 
   constructor(private readonly host: Host) {
     this.element = h("div", {}, this.overview, this.detail);
     this.experiment.addEventListener("change", () => {
+      this.leave();
       this.chosen = this.experiment.value;
-      fill(this.sort);
       this.host.again();
     });
     this.sort.addEventListener("change", () => this.host.again());
   }
 
   async refresh(search: string): Promise<void> {
+    const last = this.turns.begin();
     this.search = search;
     if (this.opened) return this.showRun(this.opened);
     const kept = Math.max(1, Math.ceil(this.rows.length / 100));
@@ -71,23 +73,43 @@ export class Runs implements Section {
       this.host.rest.read<{ active: string | null; experiments: { name: string; runs: number | null }[] }>("experiments"),
       this.ask(0),
     ]);
+    if (!last()) return;
+    if (this.chosen && !known.experiments.some(({ name }) => name === this.chosen)) {
+      this.leave(); // it was deleted, or renamed
+      return this.refresh(search);
+    }
     // What was read further down is read again, so that a live list does not become shorter.
     const rest = await Promise.all(first.experiment === this.page?.experiment ? Array.from({ length: kept - 1 }, (_, at) => this.ask((at + 1) * 100)) : []);
+    if (!last()) return;
     this.page = first;
     this.rows = [first, ...rest].flatMap((page) => page.rows);
     this.offer(known.experiments, first);
     this.show();
   }
 
-  open(key: string): void {
+  open(key: string, held: boolean): void {
     const back = this.opened;
     this.opened = key;
     this.overview.hidden = key !== "";
     this.detail.hidden = key === "";
     if (key && key !== back) {
       delete this.detail.dataset["shown"];
-      fill(this.detail, h("p", { class: "mlp-quiet" }, trans.__("Reading the run…")));
-    } else if (!key && back) this.list.focus(back);
+      const bar = this.bar();
+      fill(this.detail, bar, h("p", { class: "mlp-quiet" }, trans.__("Reading the run…")));
+      if (held) bar.querySelector("button")?.focus(); // a key that is pressed meanwhile has its place
+    } else if (!key && back && held) this.list.focus(back);
+  }
+
+  leave(): void {
+    this.chosen = "";
+    this.rows = [];
+    fill(this.sort);
+    delete this.sort.dataset["shown"];
+  }
+
+  private bar(...name: HTMLElement[]): HTMLElement {
+    const back = trans.__("Back to the runs");
+    return h("div", { class: "mlp-bar" }, button("←", () => this.host.show("runs"), "mlp-icon", { "aria-label": back, title: back }), ...name);
   }
 
   private ask(first: number): Promise<Page> {
@@ -97,11 +119,16 @@ export class Runs implements Section {
   }
 
   private async readMore(): Promise<void> {
-    const from = this.rows.length;
-    const page = await this.ask(from);
+    const question = this.question();
+    const page = await this.ask(this.rows.length);
+    if (question !== this.question()) return; // they are of another list
     this.rows = [...this.rows, ...page.rows];
     this.show();
     this.list.focus(page.rows[0]?.[0]);
+  }
+
+  private question(): string {
+    return JSON.stringify([this.chosen, this.search, this.sort.value]);
   }
 
   private offer(experiments: { name: string; runs: number | null }[], page: Page): void {
@@ -123,7 +150,7 @@ export class Runs implements Section {
     const left = page.count - this.rows.length;
     this.more.hidden = left <= 0;
     say(this.more, trans.__("Show more (%1 further down)", number(left)));
-    fill(this.empty, ...(this.rows.length ? [] : [this.nothing(page)]));
+    renewed(this.empty, () => fill(this.empty, ...(this.rows.length ? [] : [this.nothing(page)])));
   }
 
   private nothing(page: Page): HTMLElement {
@@ -144,9 +171,7 @@ export class Runs implements Section {
     const text = JSON.stringify(run);
     if (this.detail.dataset["shown"] === text) return;
     this.detail.dataset["shown"] = text;
-    const held = this.detail.contains(document.activeElement);
-    fill(this.detail, ...this.contents(run));
-    if (held || !document.activeElement?.closest(".mlp-lab input")) this.detail.querySelector<HTMLElement>("button")?.focus();
+    renewed(this.detail, () => fill(this.detail, ...this.contents(run)));
   }
 
   private contents(run: Run): HTMLElement[] {
@@ -154,12 +179,7 @@ export class Runs implements Section {
     const took = run.ended === null ? "" : ", " + trans.__("took %1", length(run.ended - run.started));
     const versions = run.versions.map(({ model, version, aliases }) => button([`${model}/${version}`, ...aliases].join(" "), () => this.host.show("models", model), "mlp-link"));
     return [
-      h(
-        "div",
-        { class: "mlp-bar" },
-        button("←", () => this.host.show("runs"), "mlp-icon", { "aria-label": trans.__("Back to the runs"), title: trans.__("Back to the runs") }),
-        h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, nameOf(run.name)),
-      ),
+      this.bar(h("strong", { class: "mlp-name", role: "heading", "aria-level": "3" }, nameOf(run.name))),
       h("p", {}, h("span", { class: tone }, `${sign} ${word}`), h("span", { class: "mlp-quiet" }, ` · ${ago(run.started)}${took} · ${run.experiment}`)),
       h("div", { class: "mlp-acts" }, ...this.acts(run)),
       versions.length ? h("p", {}, h("span", { class: "mlp-quiet" }, trans.__("Registered as") + " "), ...versions) : h("p", { class: "mlp-quiet" }, trans.__("Not registered.")),

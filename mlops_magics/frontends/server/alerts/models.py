@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.alerts.base import Alert
 from mlops_magics.tracking import moves
@@ -16,7 +17,11 @@ def look(settings: Settings, store: Store | None) -> Iterator[Alert]:
     if store is None:
         return
     for model, stray in moves.strays(store):
-        now = f"points to version {stray.version}" if stray.version else "points nowhere"
-        then = f"version {stray.recorded}" if stray.recorded else "nothing"
-        what = f"{model}@{stray.alias} {now}; the last recorded move left it at {then}."
+        now = (
+            Sentence("%1 points to version %2", f"{model}@{stray.alias}", stray.version)
+            if stray.version
+            else Sentence("%1 points nowhere", f"{model}@{stray.alias}")
+        )
+        then = Sentence("version %1", stray.recorded) if stray.recorded else Sentence("nothing")
+        what = Sentence("%1; the last recorded move left it at %2.", now, then)
         yield Alert("warning", what, f"%mlops_promote {model}", "models", model)

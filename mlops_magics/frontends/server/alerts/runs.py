@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.alerts.base import Alert
 from mlops_magics.tracking.spool import Spool
@@ -14,5 +15,6 @@ def look(settings: Settings, store: Store | None) -> Iterator[Alert]:
     """Look at what waits."""
     del store
     if waiting := len(Spool.of(settings)):
-        runs = "A run waits" if waiting == 1 else f"{waiting} runs wait"
-        yield Alert("warning", f"{runs} on this machine for the store.", "%mlops_track", "runs")
+        one = Sentence("A run waits on this machine for the store.")
+        what = one if waiting == 1 else Sentence("%1 runs wait on this machine for the store.", waiting)
+        yield Alert("warning", what, "%mlops_track", "runs")

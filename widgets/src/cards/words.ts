@@ -1,7 +1,8 @@
-// Every word that the panel shows goes through `trans`: a language pack of JupyterLab may put another in its place.
+// Every word that the panel and the promotion desk show goes through `trans`: a language pack of JupyterLab may put
+// another in its place.
 //
 // The names are those that JupyterLab's tools look for when they make a catalogue (`trans.__`, `trans._n`). What
-// comes from the store or from the server, names and refusals, is shown as it came.
+// comes from the store, names and reasons, is shown as it came.
 
 export interface Words {
   /** Translate a sentence; %1, %2 ... stand for what is handed over, and %% for one sign. */
@@ -15,21 +16,35 @@ export interface Translator {
 }
 
 const DOMAIN = "mlops_magics"; // as JupyterLab makes it from the extension's name
+const PLACE: unique symbol = Symbol.for("mlops-magics.words");
 
 const plain: Words = {
   __: (text, ...values) => put(text, values),
   _n: (one, many, count, ...values) => put(count === 1 ? one : many, [String(count), ...values]),
 };
-let found = plain;
+
+/** A card in a notebook is a program of its own: it finds on the page what the panel was given. */
+const page = globalThis as unknown as { [PLACE]?: Words };
+const found = (): Words => page[PLACE] ?? plain;
 
 export const trans: Words = {
-  __: (text, ...values) => found.__(text, ...values),
-  _n: (one, many, count, ...values) => found._n(one, many, count, ...values),
+  __: (text, ...values) => found().__(text, ...values),
+  _n: (one, many, count, ...values) => found()._n(one, many, count, ...values),
 };
 
 /** Take the words from JupyterLab; without its translator they stay as they stand in the code. */
 export function speak(translator: Translator | null): void {
-  found = translator?.load(DOMAIN) ?? plain;
+  page[PLACE] = translator?.load(DOMAIN) ?? plain;
+}
+
+/** Read JSON; a sentence of the server, `{"%": [text, ...values]}`, is said in the reader's language. */
+export function heard(json: string): unknown {
+  return JSON.parse(json, (_, value: unknown) => {
+    const parts: unknown = typeof value === "object" && value !== null ? (value as { "%"?: unknown })["%"] : undefined;
+    if (!Array.isArray(parts)) return value;
+    const [text = "", ...values] = parts.map(String);
+    return found().__(text, ...values);
+  });
 }
 
 /** Stands for an element in a sentence until `parted` puts it there. */
