@@ -9,6 +9,7 @@ from mlops_magics.foundation.errors import UsageError
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.reading import desk_of
 from mlops_magics.steps.deploy import deploy as deploy_step
+from mlops_magics.steps.deploy import undoing
 from mlops_magics.tracking.pages import elsewhere
 
 
@@ -46,7 +47,7 @@ def deploy(here: Here, asked: Asked) -> Json:
     here.opened()
     done = deploy_step(asked.text("model"), follow=asked.flag("follow"), settings=here.settings)
     told = f"{done.name} answers with version {done.version} of {done.model}."
-    return {"what": told, "notes": list(done.notes), "url": done.url}
+    return {"what": told, "notes": [*done.notes, *_undoing(done.undo)], "url": done.url}
 
 
 def stop(here: Here, asked: Asked) -> Json:
@@ -54,8 +55,11 @@ def stop(here: Here, asked: Asked) -> Json:
     here.opened()
     done = deploy_step(asked.text("name"), remove=True, settings=here.settings)
     notes = ["Its journal stays."] if done.journal_stays else []
-    notes += [f"Undo: {done.undo}"] if done.undo else []
-    return {"what": f"{done.name} is stopped.", "notes": notes}
+    return {"what": f"{done.name} is stopped.", "notes": [*notes, *_undoing(done.undo)]}
+
+
+def _undoing(lines: str) -> list[str]:
+    return [f"Undo: {undoing.told(lines)}"] if lines else []
 
 
 def mlflow(here: Here, asked: Asked) -> Json:
