@@ -1,5 +1,5 @@
 # Each target is a few plain commands; nothing is hidden. `make demo` and `make test` are the contract.
-.PHONY: help setup demo lab test test-slow test-lowest test-python check format widgets catalogue notebooks docs \
+.PHONY: help setup demo lab test test-slow test-lowest test-newest test-python check format widgets catalogue notebooks docs \
   screenshots bench constraints release-check clean
 .DEFAULT_GOAL := help
 
@@ -13,6 +13,8 @@ export PYTHONDONTWRITEBYTECODE :=
 SMOKE := tests/foundation tests/model_parts tests/artifact/test_loading.py tests/artifact/test_loadback.py \
   tests/stats/test_laws.py tests/steps/test_track.py tests/steps/test_evaluate.py tests/steps/test_register.py \
   tests/steps/test_promote.py tests/steps/test_deploy.py tests/steps/test_predict.py tests/frontends/test_magics.py
+# The panel in JupyterLab, a card in Notebook 7: what a version of either may break. It takes Chromium.
+PANEL := tests/browser/test_lab_panel.py tests/browser/test_notebook7.py
 # Old packages and new ones warn each other; what they say is no fault of ours.
 OLD := -W ignore::DeprecationWarning -W ignore::FutureWarning
 SOURCES := pyproject.toml constraints.txt $(wildcard hatch_build.py) $(wildcard widgets/package-lock.json)
@@ -54,10 +56,17 @@ test-slow: $(VENV)/.dev ## simulations, soak, Ray, PostgreSQL (Debian's postgres
 	$(PIP) --editable '.[dev,ray,serve]'
 	$(BIN)/pytest -m slow
 
-test-lowest: $(BIN)/uv ## the smoke tests on the lowest version of each direct dependency
-	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/lowest
-	$(BIN)/uv pip install --quiet --system-certs --python build/lowest/bin/python --resolution lowest-direct --editable '.[smoke]'
-	build/lowest/bin/python -m pytest -q -m "not slow" $(OLD) $(SMOKE)
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest: $(BIN)/uv ## the smoke tests and the panel on the lowest version of each direct dependency, JupyterLab's too
+test-newest: $(BIN)/uv ## the same on the newest version of all that pyproject.toml allows
+test-lowest test-newest:
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/$(@:test-%=%)
+	$(BIN)/uv pip install --quiet --system-certs --python build/$(@:test-%=%)/bin/python --resolution $(RESOLUTION) --editable '.[smoke,lab]'
+	$(BIN)/uv pip install --quiet --system-certs --python build/$(@:test-%=%)/bin/python --constraint constraints.txt playwright
+	$(BIN)/uv pip list --python build/$(@:test-%=%)/bin/python | grep -E '^(jupyterlab|notebook|mlflow|ipython|scikit-learn|pandas|numpy) '
+	build/$(@:test-%=%)/bin/python -m pytest -q -m "not slow" $(OLD) $(SMOKE)
+	build/$(@:test-%=%)/bin/python -m pytest -q -m "not slow" $(OLD) $(PANEL)
 
 test-python: $(BIN)/uv ## the smoke tests on another Python: make test-python VERSION=3.13
 	$(BIN)/uv venv --quiet --clear --python $(VERSION) build/python-$(VERSION)

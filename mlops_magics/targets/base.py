@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from mlops_magics.artifact.guard import Certificate
-from mlops_magics.artifact.order import Limits
+from mlops_magics.artifact.order import Beside, Limits
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.standby import Standby
 
@@ -136,7 +136,9 @@ class Endpoint:
         follows: The alias that it follows, or "".
         remark: Why it is not where that alias points, while that is so.
         followed: The alias that it followed until this deploy ended that, or "".
+        replaced: What answered there until this deploy, or None.
         beside: The second version behind it and what it answers for, in words, or "".
+        second: The same as it was ordered, or None.
         key_file: The file that holds its token, for clients outside of the notebook; None where none does.
         folder: Where its files lie, for a target that writes.
         then: The commands that bring those files to life, or what else has to be known of them.
@@ -161,7 +163,9 @@ class Endpoint:
     follows: str = ""
     remark: str = ""
     followed: str = ""
+    replaced: Endpoint | None = None
     beside: str = ""
+    second: Beside | None = None
     key_file: Path | None = None
     folder: Path | None = None
     then: tuple[str, ...] = ()

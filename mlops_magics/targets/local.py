@@ -83,6 +83,7 @@ class LocalTarget:
                 raise RefusedError(
                     f"{request.name} no longer follows {request.follow}.", "Nothing is to be done."
                 )
+            was = self._endpoint(before) if alive and before else None
             if alive and before:
                 _stays(request, before)
             deployment = Deployment(request=request, place=place, before=before, alive=alive, follow=follow)
@@ -91,7 +92,7 @@ class LocalTarget:
                     state = deployment.run(self._depot, standby)
             finally:
                 self._depot.prune()
-            endpoint = self._endpoint(state)
+            endpoint = replace(self._endpoint(state), replaced=was)
             ended = followed and not follow and not request.beside
             return replace(endpoint, followed=followed.alias) if ended and followed else endpoint
 
@@ -295,6 +296,7 @@ class LocalTarget:
             key_file=self._place(state.name).token_file,
             caution=caution(state.certificate),
             beside=beside_words(state.beside, state.version) if alive and state.beside else "",
+            second=state.beside if alive else None,
             follows=state.follow.alias if alive and state.follow else "",
             remark=state.follow.remark.what if alive and state.follow and state.follow.remark else "",
         )

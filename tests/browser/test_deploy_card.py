@@ -149,7 +149,9 @@ def test_what_an_endpoint_says_is_text(new_card: NewCard, kernel: Any) -> None:
         "counts": [0, 3],
     }
     names = dict.fromkeys(("name", "model", "version", "beside", "remark", "follows", "key_file"), EVIL)
-    card = new_card({**kernel.state, **names, "fields": [column], "traffic": traffic}, "deploy")
+    shown = {**kernel.state, **names, "fields": [column], "traffic": traffic, "said": ["first", EVIL]}
+    card = new_card(shown, "deploy")
+    expect(card.page.locator(".mlp-said")).to_have_text(["first", EVIL])
     assert card.page.locator(".mlp :is(img, script)").count() == 0
     assert EVIL in card.page.locator(".mlp").inner_text()
     expect(card.page.get_by_role("table", name="Against the contract")).to_be_visible()

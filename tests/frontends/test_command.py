@@ -44,7 +44,26 @@ def test_words_that_are_not_understood_end_with_2(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(told)
-    assert len(err.splitlines()) == 2
+    assert len(err.splitlines()) == (2 if words == ["deplyo"] else 3)
+
+
+def test_below_an_error_stands_where_to_read(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last() -> str:
+        assert main(["promote", "../x"]) == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    helped = "? mlops promote --help shows all that it takes"
+    assert last() == f"{helped}; mlops --page promote explains it."
+    monkeypatch.setenv("MLOPS_DOCS", "https://docs.example.org/")
+    assert last() == f"{helped}; https://docs.example.org/promote/ explains it."
+    monkeypatch.delenv("MLOPS_DOCS")
+    (project / "pyproject.toml").write_text('[tool.mlops_magics]\ndocs = "javascript:alert(1)"\n')
+    assert last() == f"{helped}; mlops --page index#the-road explains it."  # it is about the settings now
+    (project / "pyproject.toml").unlink()
+    assert main(["--page", "promote#a-policy"]) == 0
+    assert capsys.readouterr().out.startswith("## A policy\n")
 
 
 def test_a_failure_ends_with_1_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

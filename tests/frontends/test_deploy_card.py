@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,9 @@ def test_the_page_begins_with_the_endpoint_and_a_form_of_its_columns(card: Any, 
     fields = {field["name"]: (field["type"], field["required"]) for field in state["fields"]}
     assert fields == {"town": ("string", False), "size": ("number", False), "age": ("number", True)}
     assert [title for title, _ in state["snippets"]] == ["curl", "Python"]
+    assert state["said"] == list(live.notes)
+    again = CARDS.get("Deployment")(replace(live, undo="%mlops_deploy flights/2\n%mlops_deploy flights/3"))
+    assert again.state["said"][-1] == "undo: %mlops_deploy flights/2, then %mlops_deploy flights/3"
     assert token() not in json.dumps(state)
 
 

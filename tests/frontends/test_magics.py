@@ -119,6 +119,24 @@ def test_an_error_is_ours_and_says_where_to_read_more(
     assert out.strip().endswith("? %mlops_greet? shows all that it takes.")
 
 
+def test_the_page_that_explains_an_error_is_shown_by_the_line_below_it(
+    shell: Any, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError):
+        run(shell, "%mlops_promote ../x")
+    last = _told(capsys).strip().splitlines()[-1]
+    assert last == "? %mlops_promote? shows all that it takes; %mlops --page promote explains it."
+    with pytest.raises(UsageError):  # no step had begun
+        run(shell, "%mlops_tune --tims 3")
+    line = _told(capsys).strip().splitlines()[-1].partition("; ")[2].removesuffix(" explains it.")
+    assert run(shell, line).result.text.startswith("# Tune\n")
+    monkeypatch.setenv("MLOPS_DOCS", "")
+    run(shell, "%config MLOps.docs = 'https://docs.example.org/'")
+    with pytest.raises(UsageError):
+        run(shell, "%mlops_promote ../x")
+    assert _told(capsys).strip().endswith("; https://docs.example.org/promote/ explains it.")
+
+
 def test_the_variable_that_was_meant_is_suggested(shell: Any, greeting: Run) -> None:
     shell.user_ns["table"] = 1
     with pytest.raises(NotFoundError) as caught:

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mlops_magics.foundation.version import VERSION
 
@@ -32,6 +33,7 @@ _IN_WHEEL = (
         for kind in ("js", "css")
     ),
     "mlops_magics/py.typed",
+    *(f"mlops_magics/pages/{page}.md" for page in ("index", "promote", "deploy")),
     "share/jupyter/labextensions/mlops-magics/package.json",
     "share/jupyter/labextensions/mlops-magics/install.json",
     "etc/jupyter/jupyter_server_config.d/mlops-magics.json",
@@ -163,24 +165,11 @@ def bill(packages: Iterable[dict[str, Any]], wheel: Path) -> dict[str, Any]:
     """Write down what the wheel was installed with, in CycloneDX's form."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     parts = [
-        {
-            "type": "library",
-            "bom-ref": f"pkg:pypi/{each['name']}@{each['version']}",
-            "name": each["name"],
-            "version": each["version"],
-            "purl": f"pkg:pypi/{each['name']}@{each['version']}",
-        }
+        _part(each["name"], each["version"])
         for each in sorted(packages, key=lambda each: str(each["name"]))
         if each["name"] != "mlops-magics"
     ]
-    whole = {
-        "type": "library",
-        "bom-ref": f"pkg:pypi/mlops-magics@{VERSION}",
-        "name": "mlops-magics",
-        "version": VERSION,
-        "purl": f"pkg:pypi/mlops-magics@{VERSION}",
-        "hashes": [{"alg": "SHA-256", "content": digest}],
-    }
+    whole = {**_part("mlops-magics", VERSION), "hashes": [{"alg": "SHA-256", "content": digest}]}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -188,6 +177,27 @@ def bill(packages: Iterable[dict[str, Any]], wheel: Path) -> dict[str, Any]:
         "metadata": {"component": whole},
         "components": parts,
     }
+
+
+def _part(name: str, version: str) -> dict[str, Any]:
+    address = f"pkg:pypi/{name.lower().replace('_', '-')}@{quote(version)}"
+    return {"type": "library", "bom-ref": address, "name": name, "version": version, "purl": address}
+
+
+def bill_findings(told: dict[str, Any]) -> Iterator[str]:
+    """Hold the list of packages against CycloneDX's own schema, and each address against its own form."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+    from packageurl import PackageURL
+
+    version = SchemaVersion.from_version(told["specVersion"])
+    error = JsonStrictValidator(version).validate_str(json.dumps(told))
+    if error is not None:
+        yield f"The list of packages is no CycloneDX {told['specVersion']}: {str(error.data)[:300]}"
+    for part in (told["metadata"]["component"], *told["components"]):
+        written = PackageURL("pypi", None, part.get("name") or "?", part.get("version")).to_string()
+        if part["purl"] != written:
+            yield f"{part.get('name')} has the address {part['purl']}, not {written}."
 
 
 def main(into: Path) -> int:
@@ -208,8 +218,9 @@ def main(into: Path) -> int:
     ]
     findings += content_findings(*names_in(wheel, sdist))
     _told(sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist), folder=ROOT)
-    packages = tried(wheel)
-    (into / "sbom.json").write_text(json.dumps(bill(packages, wheel), indent=1) + "\n", encoding="utf-8")
+    told_of = bill(tried(wheel), wheel)
+    findings += bill_findings(told_of)
+    (into / "sbom.json").write_text(json.dumps(told_of, indent=1) + "\n", encoding="utf-8")
     hashed = "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted((wheel, sdist))
     )

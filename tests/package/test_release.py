@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from releasing import (
     ROOT,
     bill,
+    bill_findings,
     changelog_findings,
     content_findings,
     main,
@@ -80,6 +82,31 @@ def test_the_bill_names_each_package_once(tmp_path: Path) -> None:
     told = bill(listed, wheel)
     assert [part["purl"] for part in told["components"]] == ["pkg:pypi/a@1", "pkg:pypi/b@2"]
     assert told["metadata"]["component"]["version"] == VERSION
+    assert list(bill_findings(told)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told["components"][0].pop("name"), "The list of packages is no CycloneDX 1.5"),
+        (lambda told: told["components"][0].update(type="package"), "The list of packages is no CycloneDX"),
+        (lambda told: told["components"][0].update(licence="MIT"), "The list of packages is no CycloneDX"),
+        (
+            lambda told: told["components"].append(told["components"][0]),
+            "The list of packages is no CycloneDX",
+        ),
+        (lambda told: told["metadata"]["component"]["hashes"][0].update(content="x"), "The list of packages"),
+        (lambda told: told["components"][0].update(purl="pkg:pypi/A@1"), "a has the address pkg:pypi/A@1"),
+    ],
+    ids=["no name", "an unknown type", "an unknown field", "a part twice", "no hash", "another address"],
+)
+def test_a_bill_that_is_none_is_found(tmp_path: Path, change: Callable[[Any], object], said: str) -> None:
+    wheel = tmp_path / "a.whl"
+    wheel.write_bytes(b"x")
+    told = bill([{"name": "a", "version": "1"}], wheel)
+    assert list(bill_findings(told)) == []
+    change(told)
+    assert any(one.startswith(said) for one in bill_findings(told)), list(bill_findings(told))
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,8 @@ def test_both_hold_the_front_end_and_nothing_that_is_not_theirs(built: Path) -> 
     assert len(names) == len(set(names))
     assert "mlops_magics/frontends/widgets/static/promote.js" in names
     assert "mlops_magics/py.typed" in names
+    pages = {Path(name).stem for name in names if name.startswith("mlops_magics/pages/")}
+    assert pages == {path.stem for path in (ROOT / "docs").glob("*.md")} | {"index"}
     assert any(name.endswith("etc/jupyter/jupyter_server_config.d/mlops-magics.json") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "widgets/", "notebooks/"))]
     extension = "share/jupyter/labextensions/mlops-magics/"
@@ -89,5 +91,8 @@ def test_the_wheel_works_in_a_fresh_environment(built: Path, tmp_path: Path) -> 
     assert "Experiment e" in said
     targets = ("container", "kserve", "kubernetes", "local", "mlserver", "ray")
     assert str(["mlops", *(f"mlops-{name}" for name in targets), "mlops_magics"]) in said
-    assert "mlops-magics" in run(str(Path(python).with_name("mlops")), "--version", cwd=project)
-    assert "%mlops_track project" in run(str(Path(python).with_name("mlops")), cwd=project, MLOPS_STATE=state)
+    mlops = str(Path(python).with_name("mlops"))
+    assert "mlops-magics" in run(mlops, "--version", cwd=project)
+    page = run(mlops, "--page", "promote#a-policy", cwd=project, MLOPS_STATE=state)
+    assert page.startswith("## A policy\n")
+    assert "%mlops_track project" in run(mlops, cwd=project, MLOPS_STATE=state)

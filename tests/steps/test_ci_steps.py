@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from places import project_in
 from prepared import TABLE
 
@@ -129,6 +129,16 @@ class Runner:
             "\n".join((*job["before_script"], *job["script"])), {**job["variables"], **variables}
         )
 
+    def proposed(self, system: str, base: str) -> tuple[int, str, str]:
+        """Validate a change; return the code, what was said, and the summary that a reviewer reads."""
+        if system == "github":
+            code, said = self.job("notebooks", **{BASE: base})
+            return code, said, self.take("GITHUB_STEP_SUMMARY")
+        summary = self.project / "notebooks.md"
+        summary.unlink(missing_ok=True)
+        code, said = self.gitlab("notebooks", CI_MERGE_REQUEST_DIFF_BASE_SHA=base)
+        return code, said, summary.read_text()
+
     def shell(self, text: str, variables: Mapping[str, str]) -> tuple[int, str]:
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", text],
@@ -186,6 +196,32 @@ def changed(runner: Runner) -> Iterator[Callable[[str, str, str], None]]:
 
 
 BASE = "github.event.pull_request.base.sha"
+
+
+def test_a_notebook_that_fails_makes_the_job_red_and_one_that_holds_does_not(
+    tmp_path: Path, store_template: Path
+) -> None:
+    """The shortest way through the very steps; what a model fails of is tried below, on whole notebooks."""
+    with project_in(tmp_path) as project:
+        git(project, "init", "--quiet")
+        for name, source, shown in (
+            ("holds", "1 + 1", "2"),
+            ("differs", "1 + 1", "3"),
+            ("breaks", "1 / 0", ""),
+        ):
+            output = new_output("execute_result", data={"text/plain": shown}, execution_count=1)
+            cell = new_code_cell(source, id=name, execution_count=1, outputs=[output] if shown else [])
+            nbformat.write(new_notebook(cells=[cell], metadata=KERNEL), project / f"{name}.ipynb")
+        ci()
+        commit(project)
+        runner = Runner(project, tmp_path / "runner", f"sqlite:///{store_template}")
+        code, said = runner.job("notebooks")
+        summary = runner.take("GITHUB_STEP_SUMMARY")
+    assert code == 1, said
+    assert "## ❌ Notebooks: 2 of 3 failed" in summary
+    assert "| `holds.ipynb` | passed |" in summary
+    assert "### `differs.ipynb`: `code cell 1`" in summary
+    assert "ZeroDivisionError" in summary.partition("### `breaks.ipynb`")[2]
 
 
 @pytest.mark.slow
@@ -251,6 +287,7 @@ def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: 
     assert "No version was registered" in said
 
 
+@pytest.mark.parametrize("system", ["github", "gitlab"])
 @pytest.mark.parametrize(
     ("name", "before", "after", "because", "failed"),
     [
@@ -284,6 +321,7 @@ def test_without_a_store_or_a_version_nothing_is_registered_or_promoted(runner: 
 def test_it_is_red_when_something_of_the_model_fails(  # noqa: PLR0917 - a case and its fixtures
     runner: Runner,
     changed: Callable[[str, str, str], None],
+    system: str,
     name: str,
     before: str,
     after: str,
@@ -292,8 +330,7 @@ def test_it_is_red_when_something_of_the_model_fails(  # noqa: PLR0917 - a case 
 ) -> None:
     sha = git(runner.project, "rev-parse", "HEAD")
     changed(name, before, after)
-    code, said = runner.job("notebooks", **{BASE: sha})
-    summary = runner.take("GITHUB_STEP_SUMMARY")
+    code, said, summary = runner.proposed(system, sha)
     assert code == 1, said + summary
     assert f"| `train.ipynb` | failed | `{because}` |" in summary
     assert f"### `train.ipynb`: `{failed}`" in summary
@@ -302,14 +339,55 @@ def test_it_is_red_when_something_of_the_model_fails(  # noqa: PLR0917 - a case 
 
 
 @pytest.mark.slow
-def test_it_is_red_when_an_output_differs(runner: Runner, changed: Callable[[str, str, str], None]) -> None:
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_it_is_red_when_an_output_differs(
+    runner: Runner, changed: Callable[[str, str, str], None], system: str
+) -> None:
     sha = git(runner.project, "rev-parse", "HEAD")
     changed("other.ipynb", '"2"', '"3"')
-    code, _ = runner.job("notebooks", **{BASE: sha})
-    summary = runner.take("GITHUB_STEP_SUMMARY")
+    code, _, summary = runner.proposed(system, sha)
     assert code == 1
     assert "## ❌ Notebooks: 1 of 1 failed, 1 left out" in summary
     assert "### `other.ipynb`: `code cell 1`" in summary
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_it_is_red_when_a_cell_of_a_notebook_fails(
+    runner: Runner, changed: Callable[[str, str, str], None], system: str
+) -> None:
+    sha = git(runner.project, "rev-parse", "HEAD")
+    changed("other.ipynb", '"1 + 1"', '"1 + 1 / 0"')
+    code, said, summary = runner.proposed(system, sha)
+    assert code == 1, said
+    assert "### `other.ipynb`: `code cell 1`" in summary
+    assert "ZeroDivisionError" in summary
+    assert "| `train.ipynb` | not run |" in summary
+
+
+@pytest.mark.slow
+def test_what_failed_on_main_promotes_nothing_and_runs_again(
+    runner: Runner, changed: Callable[[str, str, str], None]
+) -> None:
+    """A job that needs a red one does not begin; and the commit up to which all ran has not moved."""
+    assert runner.job("register")[0] == 0
+    runner.take("GITHUB_STEP_SUMMARY")
+    changed("gates.toml", "min = 0.6", "min = 0.999")
+    commit(runner.project)
+    code, said = runner.job("register")
+    assert code == 1, said
+    failed = "| `train.ipynb` | failed | `gates.toml has changed` |"
+    assert failed in runner.take("GITHUB_STEP_SUMMARY")
+    jobs = yaml.safe_load((runner.project / GITHUB).read_text())["jobs"]
+    assert jobs["promote"]["needs"] == "register"
+    assert "always()" not in jobs["promote"]["if"]
+    assert "failure()" not in jobs["promote"]["if"]
+    (runner.project / "README.md").write_text("# Nothing that a notebook reads\n")
+    commit(runner.project)
+    code, said = runner.job("register")
+    assert code == 1, said
+    assert failed in runner.take("GITHUB_STEP_SUMMARY")
+    git(runner.project, "reset", "--quiet", "--hard", "HEAD~2")
 
 
 @pytest.mark.slow

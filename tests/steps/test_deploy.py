@@ -47,6 +47,11 @@ def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered
     book("%mlops_register run flights")
     second = book("%mlops_deploy flights/2 -o live")
     assert (second.url, second.version) == (first.url, "2")
+    assert (first.undo, second.undo) == ("", "%mlops_deploy flights/1")
+    assert "undo: %mlops_deploy flights/1" in str(second)
+    back = book(second.undo)
+    assert (back.version, back.undo) == ("1", "%mlops_deploy flights/2")
+    assert book(back.undo).version == "2"
     (listed,) = book("%mlops_deploy").endpoints
     assert (listed.name, listed.status, listed.version) == ("flights", "ready", "2")
     tags = registry.versions(open_store(Settings.discover()), "flights")[0].tags
@@ -62,6 +67,35 @@ def test_a_version_is_deployed_listed_swapped_and_removed(book: Book, registered
     assert '"what": "removed"' in tags["mlops.deployment.flights"]
     with pytest.raises(NotFoundError):
         book("%mlops_deploy flights --remove")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cleaned", "registered_twice")
+def test_the_line_that_takes_a_deploy_back_brings_what_was_followed_and_what_stood_beside_it(
+    book: Book,
+) -> None:
+    book('%mlops_promote flights --version 1 --to challenger --reason "to compare"')
+    book("%mlops_deploy flights/2")
+    canary = book("%mlops_deploy flights/1 --canary 10")
+    assert canary.undo == "%mlops_deploy flights/2"
+    assert book(canary.undo).beside == ""
+    beside = book("%mlops_deploy flights/2 --shadow 1")
+    assert (beside.beside, beside.undo) == ("version 1 as a shadow", "%mlops_deploy flights/2")
+    other = book("%mlops_deploy flights/1")
+    assert other.undo == "%mlops_deploy flights/2 --shadow 1"
+    assert book(other.undo).beside == "version 1 as a shadow"
+    book("%mlops_deploy flights/2")
+    book("%mlops_deploy flights/1 --canary 20")
+    removed = book("%mlops_deploy flights --remove")
+    assert removed.undo.split("\n") == ["%mlops_deploy flights/2", "%mlops_deploy flights/1 --canary 20"]
+    assert "undo: %mlops_deploy flights/2, then %mlops_deploy flights/1 --canary 20" in str(removed)
+    assert book(removed.undo).beside == "version 1 as a canary, 20 % of the requests"
+    book("%mlops_deploy flights@challenger --follow --workers 2")
+    fixed = book("%mlops_deploy flights/2")
+    assert fixed.undo == "%mlops_deploy flights@challenger --follow --workers 2"
+    again = book(fixed.undo)
+    assert (again.follows, again.undo) == ("challenger", "%mlops_deploy flights/2")
+    assert book(fixed.undo).undo == ""  # nothing has changed
 
 
 @pytest.mark.usefixtures("cleaned", "registered")

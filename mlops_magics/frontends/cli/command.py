@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -24,14 +25,15 @@ def main(words: Sequence[str] | None = None) -> int:
         broken, a run did not come out the same, something is out of order); 2 the words were not understood;
         3 a retrained version was refused by a gate, or rolled back; 130 interrupted.
     """
-    words = sys.argv[1:] if words is None else words
+    words = list(sys.argv[1:] if words is None else words)
+    asked = _verb(words)
     try:
-        answer, code = _answer(list(words))
+        answer, code = _answer(words)
         sys.stdout.write(answer)
     except UsageError as error:
-        return _told(error, _MISUSED)
+        return _told(error, _MISUSED, asked)
     except MLOpsError as error:
-        return _told(error, _FAILED)
+        return _told(error, _FAILED, asked)
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
@@ -45,7 +47,7 @@ def _answer(words: list[str]) -> tuple[str, int]:
         from mlops_magics.foundation.version import VERSION
 
         return f"mlops-magics {VERSION}\n", 0
-    verb = words.pop(0) if words and not words[0].startswith("-") else "status"
+    verb, words = _verb(words), words[1:] if words and not words[0].startswith("-") else words
     if verb not in VERBS:
         raise UsageError(f"There is no verb '{verb}'.", f"{nearest(verb, VERBS)} mlops --help lists them.")
     signature = _signature(verb)
@@ -64,10 +66,17 @@ def _answer(words: list[str]) -> tuple[str, int]:
     return f"{result.to_json() if as_json else result}\n", result.exit_code
 
 
+def _verb(words: list[str]) -> str:
+    return words[0] if words and not words[0].startswith("-") else "status"
+
+
 def _signature(verb: str) -> Signature:
     module, _, function = VERBS[verb].partition(":")
-    name = "mlops" if verb == "status" else f"mlops {verb}"
-    return Signature.of(getattr(importlib.import_module(module), function), name)
+    return Signature.of(getattr(importlib.import_module(module), function), _name(verb))
+
+
+def _name(verb: str) -> str:
+    return "mlops" if verb == "status" else f"mlops {verb}"
 
 
 def _overview() -> str:
@@ -78,9 +87,22 @@ def _overview() -> str:
     return "\n".join([*lines, "", "mlops VERB --help shows what a verb takes.", ""])
 
 
-def _told(error: MLOpsError, code: int) -> int:
-    sys.stderr.write(f"{error.what}\n→ {error.remedy}\n")
+def _told(error: MLOpsError, code: int, verb: str) -> int:
+    """Write the error, and where to read: the verb's help, and the page that explains this error."""
+    more = [f"? {_more(error, verb)}"] if verb in VERBS else []
+    sys.stderr.write("\n".join((error.what, f"→ {error.remedy}", *more, "")))
     return code
+
+
+def _more(error: MLOpsError, verb: str) -> str:
+    from mlops_magics.foundation.settings import Settings
+
+    base = ""
+    with contextlib.suppress(MLOpsError, OSError):  # the error may be about the settings
+        base = Settings.discover().docs
+    page = error.explained(VERBS[verb].partition(":")[0], base=base)
+    helped = f"{_name(verb)} --help shows all that it takes"
+    return f"{helped}; {page}" if page else f"{helped}."
 
 
 if __name__ == "__main__":

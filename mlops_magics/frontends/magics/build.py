@@ -151,8 +151,15 @@ class LineMagic:
         try:
             yield
         except MLOpsError as error:
-            error.more = error.more or f"{self._sign}{self.__name__}? shows all that it takes."
+            error.more = error.more or self._more(error)
             raise
+
+    def _more(self, error: MLOpsError) -> str:
+        """Say where to read: the verb's help, and the page that explains this error."""
+        helped = f"{self._sign}{self.__name__}? shows all that it takes"
+        module = self._address.partition(":")[0]
+        page = error.explained(module, f"%{magic_name('status')}", _documentation())
+        return f"{helped}; {page}" if page else f"{helped}."
 
     def _help(self) -> Any:  # noqa: ANN401 - a Help
         from mlops_magics.frontends.signature import Help
@@ -260,6 +267,13 @@ def _settings() -> Any:  # noqa: ANN401 - Settings, whose module is not imported
     from mlops_magics.foundation.settings import Settings
 
     return Settings.discover()
+
+
+def _documentation() -> str:
+    """Return the site's address, as far as the settings can be read: the error may be about them."""
+    with contextlib.suppress(MLOpsError, OSError):
+        return str(_settings().docs)
+    return ""
 
 
 def _is_run(result: Any) -> TypeGuard[Run]:  # noqa: ANN401 - any result

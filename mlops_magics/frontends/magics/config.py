@@ -22,8 +22,11 @@ class MLOps(Configurable):
     experiment = Unicode("", help="The experiment that runs go to.").tag(config=True)
     standby = Bool(True, help="Whether a warm process may wait for a deployment.").tag(config=True)  # noqa: FBT003 - traitlets' way
     verify = Bool(True, help="Whether runs are proved in the background.").tag(config=True)  # noqa: FBT003 - same
+    docs = Unicode(
+        "", help="The address of the published documentation; empty: the pages that came with the package."
+    ).tag(config=True)
 
-    @observe("store", "artifacts", "experiment", "standby", "verify")
+    @observe("store", "artifacts", "experiment", "standby", "verify", "docs")
     def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         value = change["new"]
         remember(**{change["name"]: str(value).lower() if isinstance(value, bool) else value})

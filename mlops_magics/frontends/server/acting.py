@@ -10,6 +10,7 @@ from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.frontends.server.asked import Asked, Here, Json
 from mlops_magics.frontends.server.reading import desk_of
 from mlops_magics.steps.deploy import deploy as deploy_step
+from mlops_magics.steps.deploy import undoing
 from mlops_magics.tracking.pages import elsewhere
 
 
@@ -47,7 +48,7 @@ def deploy(here: Here, asked: Asked) -> Json:
     here.opened()
     done = deploy_step(asked.text("model"), follow=asked.flag("follow"), settings=here.settings)
     told = Sentence("%1 answers with version %2 of %3.", done.name, done.version, done.model)
-    return {"what": told, "notes": list(done.notes), "url": done.url}
+    return {"what": told, "notes": [*done.notes, *_undoing(done.undo)], "url": done.url}
 
 
 def stop(here: Here, asked: Asked) -> Json:
@@ -55,8 +56,11 @@ def stop(here: Here, asked: Asked) -> Json:
     here.opened()
     done = deploy_step(asked.text("name"), remove=True, settings=here.settings)
     notes = [Sentence("Its journal stays.")] if done.journal_stays else []
-    notes += [Sentence("Undo: %1", done.undo)] if done.undo else []
-    return {"what": Sentence("%1 is stopped.", done.name), "notes": notes}
+    return {"what": Sentence("%1 is stopped.", done.name), "notes": [*notes, *_undoing(done.undo)]}
+
+
+def _undoing(lines: str) -> list[Sentence]:
+    return [Sentence("Undo: %1", undoing.told(lines))] if lines else []
 
 
 def mlflow(here: Here, asked: Asked) -> Json:

@@ -27,6 +27,7 @@ from mlops_magics.frontends.server.asked import Asked, Told
 from mlops_magics.frontends.server.guard import Guard
 from mlops_magics.frontends.server.mlflow_pages import PagesHandler
 from mlops_magics.frontends.server.panel import Panel
+from mlops_magics.road import magic_name
 
 READS: Final = (
     "status",
@@ -68,7 +69,8 @@ class DeniedByDefault(Guard, APIHandler):
         try:
             answer, stamp, packed = await asyncio.get_running_loop().run_in_executor(pool, worked)
         except MLOpsError as error:
-            self._wrong(_status(error), error.what, error.remedy)
+            explained = error.explained(door=f"%{magic_name('status')}")
+            self._wrong(_status(error), error.what, f"{error.remedy} {explained}".strip())
         except Exception:
             # A page gets no detail: a trace may hold paths, addresses and secrets of the server.
             self.log.exception("The panel of mlops-magics failed.")

@@ -16,6 +16,7 @@ from mlops_magics.foundation.result import Result
 from mlops_magics.frontends.widgets.base import AskedCard
 from mlops_magics.frontends.widgets.page import ODD_REQUEST
 from mlops_magics.steps.deploy import Deployment
+from mlops_magics.steps.deploy.undoing import told
 from mlops_magics.steps.deploy.watch import Watch
 
 _LONGEST: Final = 4_000  # characters of a value, and of a column's name
@@ -43,7 +44,8 @@ class EndpointCard(AskedCard):
 
     def __init__(self, made: Deployment, watch: Watch) -> None:
         self._watch = watch
-        super().__init__(made, "deploy", state=watch.look())
+        said = [*made.notes, *([f"undo: {told(made.undo)}"] if made.undo else [])]
+        super().__init__(made, "deploy", state={**watch.look(), "said": said})
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         match request.get("ask"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, overload
 
@@ -19,6 +20,10 @@ from mlops_magics.steps.ci.validating import Asked, refuse_without_store, valida
 __all__ = ["Validated", "Validation", "Workflow", "ci"]
 
 System = Literal["github", "gitlab"]
+_ASKED: Mapping[str, str] = {
+    "github": "Give the environment production required reviewers: without an approval nothing is promoted.",
+    "gitlab": "Protect the environment production: whoever may deploy to it starts the job, and so approves.",
+}
 
 
 @overload
@@ -175,8 +180,7 @@ def _then(system: System, about: Project) -> tuple[str, ...]:
     if system == "gitlab":
         told.append(f"Name the file in .gitlab-ci.yml: include: [{{local: /{gitlab.PATH}}}]")
     if about.model is not None:
-        reviewers = "required reviewers" if system == "github" else "approval rules"
-        told.append(f"Give the environment production {reviewers}: without them nobody is asked.")
+        told.append(_ASKED[system])
     if not about.pinned:
         told.append("No requirements.txt says what the notebooks need: only mlops-magics would be installed.")
     return tuple(told)

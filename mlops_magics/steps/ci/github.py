@@ -17,11 +17,15 @@ _ON_MAIN: Final = "github.event_name == 'push' && github.ref_name == github.even
 _READ: Final = {"contents": "read"}
 _SUMMARY, _OUTPUTS = '"$GITHUB_STEP_SUMMARY"', '"$GITHUB_OUTPUT"'
 _STORE: Final = ("MLOPS_STORE", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-# Who approved is in no variable; gh is part of GitHub's runners.
-_APPROVER: Final = """\
+_ENVIRONMENT: Final = "production"
+# Who approved is in no variable; gh is part of GitHub's runners. An environment without reviewers holds up no
+# job, so this one asks: where nobody approved, or GitHub does not say who did, nothing is promoted.
+_APPROVER: Final = f"""\
 APPROVER="$(gh api "repos/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID/approvals" \
---jq '[.[] | select(.state == "approved") | .user.login] | unique | join(", ")' || true)"
-REASON="Commit $COMMIT, approved by ${APPROVER:-nobody, since the environment asks for no reviewer}"
+--jq '[.[] | select(.state == "approved" and any(.environments[]; .name == "{_ENVIRONMENT}")) \
+| .user.login] | unique | join(", ")')"
+: "${{APPROVER:?Nobody approved. Give the environment {_ENVIRONMENT} required reviewers.}}"
+REASON="Commit $COMMIT, approved by $APPROVER"
 """
 
 
@@ -113,7 +117,7 @@ def _promote(project: Project) -> Json:
         "if": "needs.register.outputs.version != ''",
         "runs-on": _RUNNER,
         "timeout-minutes": _MINUTES,
-        "environment": {"name": "production"},
+        "environment": {"name": _ENVIRONMENT},
         "permissions": {**_READ, "actions": "read"},
         "steps": [*_begin(project), moving],
     }

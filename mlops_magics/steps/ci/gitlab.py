@@ -85,7 +85,12 @@ def _promote(project: Project) -> Json:
 
 
 def _artifacts(project: Project) -> dict[str, Any]:
-    return {"when": "always", "paths": [_inside(project, _SUMMARY)], "expire_in": "30 days"}
+    return {
+        "when": "always",
+        "expose_as": "Notebooks",  # a link in the merge request itself
+        "paths": [_inside(project, _SUMMARY)],
+        "expire_in": "30 days",
+    }
 
 
 def _inside(project: Project, name: str) -> str:

@@ -18,6 +18,7 @@ from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, ver
 from mlops_magics.steps.deploy.result import LATELY, Deployment, Listing, Plan, Removal, Written
 from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
 from mlops_magics.steps.deploy.traffic import Traffic, rate, read
+from mlops_magics.steps.deploy.undoing import again, undo_of
 from mlops_magics.steps.deploy.unit import Unit
 from mlops_magics.steps.deploy.watch import Watch
 from mlops_magics.targets.base import Endpoint, Target
@@ -168,7 +169,9 @@ class Desk:
             self._local("shadows")
         live, notes = put(self.store, self.target, version, wanted, standby=standby)
         if shadow is not None:
-            live = self._shadow(version.model, shadow, replace(wanted, name=live.name), follow=course.follow)
+            named = replace(wanted, name=live.name)
+            second = self._shadow(version.model, shadow, named, follow=course.follow)
+            live = replace(second, replaced=live.replaced)
         return self._result(live, notes)
 
     def _planned(self, version: ModelVersion, wanted: Wanted, course: Course) -> Plan:
@@ -216,6 +219,7 @@ class Desk:
             beside=endpoint.beside,
             key_file=from_home(endpoint.key_file) if endpoint.key_file else "",
             certificate=from_home(endpoint.certificate) if endpoint.certificate else "",
+            undo=undo_of(endpoint),
             watch=Watch(self.target, name) if isinstance(self.target, LocalTarget) else None,
         )
 
@@ -243,15 +247,7 @@ class Desk:
         except NotFoundError:  # the version was deleted meanwhile; the endpoint is gone all the same
             return Removal(name, stays, left)
         noted(self.store, version, endpoint, "removed")
-        return Removal(name, stays, left, _again(endpoint))
-
-
-def _again(endpoint: Endpoint) -> str:
-    """Write the line that brings an endpoint back; other options that it had are for the user to add."""
-    served = f"@{endpoint.follows} --follow" if endpoint.follows else f"/{endpoint.version}"
-    name = "" if endpoint.name == endpoint.model else f" --name {endpoint.name}"
-    to = "" if endpoint.target == "local" else f" --to {endpoint.target}"
-    return f"%mlops_deploy {endpoint.model}{served}{name}{to}"
+        return Removal(name, stays, left, again(endpoint))
 
 
 def _alias(model: str | ModelVersion, to: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Phrase, Table, Title
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.steps.deploy.traffic import Rate
+from mlops_magics.steps.deploy.undoing import told
 from mlops_magics.targets.base import Difference, Endpoint
 
 LATELY: Final = 300.0
@@ -37,6 +38,7 @@ class Deployment(Result):
         key_file: The file, readable for you only, that holds its token, from ``~`` on where it lies there; ""
             where none does.
         certificate: The file with the certificate that it answers over TLS with, likewise; "" without TLS.
+        undo: The line that takes this back, or both, where something else answered there before; or "".
         watch: What looks at the endpoint for a card; None where it cannot be looked at from here.
     """
 
@@ -52,6 +54,7 @@ class Deployment(Result):
     beside: str = ""
     key_file: str = ""
     certificate: str = ""
+    undo: str = ""
     watch: Any = live(default=None)
 
     volatile: ClassVar[bool] = True
@@ -74,6 +77,8 @@ class Deployment(Result):
         )
         for note in self.notes:
             yield Note(note, "quiet")
+        if self.undo:
+            yield Note(f"undo: {told(self.undo)}", "quiet")
 
     def _engine(self) -> str:
         if self.engine == "plan":
@@ -148,7 +153,7 @@ class Removal(Result):
         name: Its name.
         journal_stays: Whether it kept a journal, which is there still.
         left: The folder that is left, because it holds files of the user's own or changed ones.
-        undo: The line that brings it back; "" where it is not known what it served.
+        undo: The line that brings it back, or both; "" where it is not known what it served.
     """
 
     name: str
@@ -170,7 +175,7 @@ class Removal(Result):
                 "Its journal stays until you delete it, and goes on when the endpoint is deployed again."
             )
         if self.undo:
-            yield Note(f"undo: {self.undo}", "quiet")
+            yield Note(f"undo: {told(self.undo)}", "quiet")
 
 
 def _where(endpoint: Endpoint) -> str:
@@ -236,8 +241,8 @@ class Plan(Result):
     def blocks(self) -> Iterable[Block]:
         """Show a difference a row."""
         counts = Counter(item.what for item in self.differences)
-        told = ", ".join(f"{counts[what]} {what}" for what in ("added", "changed", "removed") if counts[what])
-        yield Title(f"Plan for {self.name} on {self.target}", told or "nothing to do")
+        changes = [f"{counts[what]} {what}" for what in ("added", "changed", "removed") if counts[what]]
+        yield Title(f"Plan for {self.name} on {self.target}", ", ".join(changes) or "nothing to do")
         yield Facts([("model", f"{self.model}, version {self.version}")])
         if self.differences:
             yield Table(

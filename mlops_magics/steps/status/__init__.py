@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, overload
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
+from mlops_magics.foundation.errors import UsageError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings, remember
 from mlops_magics.road import magic_name
 from mlops_magics.serving.journal import files
 from mlops_magics.steps.status.guide import Seen, Stage, road, upcoming
+from mlops_magics.steps.status.page import Page
+from mlops_magics.steps.status.page import page as read_page
 from mlops_magics.targets import TARGETS
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.standby import Standby
@@ -93,13 +96,24 @@ class Status(Result):
             yield Note(f"{following.why} %{magic_name(following.verb)}? shows all that it takes.", "quiet")
 
 
+@overload
+def status(*, page: str, settings: Settings | None = None) -> Page: ...
+@overload
 def status(
     *,
     store: str | None = None,
     artifacts: str | None = None,
     settings: Settings | None = None,
     standby: Standby | None = None,
-) -> Status:
+) -> Status: ...
+def status(
+    *,
+    store: str | None = None,
+    artifacts: str | None = None,
+    page: str | None = None,
+    settings: Settings | None = None,
+    standby: Standby | None = None,
+) -> Status | Page:
     """Show the state of everything: store, experiment, last run, models, endpoints; and the next command.
 
     Args:
@@ -108,16 +122,29 @@ def status(
         artifacts: Put the files of new experiments there from now on: ``s3://bucket/folder``, or a folder
             that everyone reaches. By default beside a SQLite file, in the project for a database, and
             where the server says. Experiments that are there stay where they are.
+        page: Show a page of the documentation instead, or a section of it: ``promote``,
+            ``promote#a-policy``. Below an error stands which one explains it.
         settings: Where the store is; found from the current folder by default.
         standby: The process that waits for a deployment, where there is one.
 
     Returns:
-        The state.
+        The state; with ``--page`` the Page.
 
     Raises:
         UnavailableError: The store cannot be reached; then the old one stays chosen.
+        NotFoundError: There is no such page or section.
+        UsageError: A page and a store are asked for at once.
     """
-    settings = (settings or Settings.discover()).with_(store=store, artifacts=artifacts)
+    settings = settings or Settings.discover()
+    if page is not None:
+        if store or artifacts:
+            raise UsageError("--page shows a page, and chooses no store.", "Say one of them a line.")
+        return read_page(page, settings.docs)
+    return _status(settings.with_(store=store, artifacts=artifacts), standby, store, artifacts)
+
+
+def _status(settings: Settings, standby: Standby | None, store: str | None, artifacts: str | None) -> Status:
+    """Look at everything, and keep the store from then on where one was named."""
     opened = open_store(settings)
     remember(**{key: value for key, value in (("store", store), ("artifacts", artifacts)) if value})
     registered = registry.registered(opened)

@@ -65,7 +65,7 @@ class Card {
     fill(
       this.element,
       h("div", { class: "mlp-head" }, this.head, this.live),
-      h("div", { class: "mlp-part" }, this.facts),
+      h("div", { class: "mlp-part" }, this.facts, ...((state as Seen).said ?? []).map((words) => h("p", { class: "mlp-quiet mlp-said" }, name(words, 400)))),
       this.traffic,
       h("section", { class: "mlp-part", "aria-label": "Try it" }, h("strong", { role: "heading", "aria-level": "4" }, "Try it"), this.form, this.wrong, this.answer),
       this.snippets,

@@ -39,6 +39,7 @@ export interface Seen {
   fields: Field[];
   more: number;
   snippets: [title: string, text: string][];
+  said?: string[]; // of the deploy itself, so only in the first state: what to know, and the line that takes it back
 }
 
 export interface Tried {
