@@ -159,12 +159,12 @@ def _estimate(measured: Measured, name: str, replicates: Numbers) -> Estimate:
         return intervals.on_logit(found.value, found.error, measured.scarce)
     if name in measured.proportions:
         return intervals.wilson(*measured.proportions[name])
-    found = intervals.percentile(measured.value(name), _quietly(measured.statistics[name], replicates))
-    if name in _SHARES and measured.scarce and found.low == found.high:
+    drawn = intervals.percentile(measured.value(name), _quietly(measured.statistics[name], replicates))
+    if name in _SHARES and measured.scarce and drawn.low == drawn.high:
         # Where no drawing differs, as every row is right: a few rows without a fault prove little.
-        bounds = intervals.wilson(found.value * measured.scarce, measured.scarce)
-        return Estimate(found.value, min(found.value, bounds.low), max(found.value, bounds.high))
-    return found
+        bounds = intervals.wilson(drawn.value * measured.scarce, measured.scarce)
+        return Estimate(drawn.value, min(drawn.value, bounds.low), max(drawn.value, bounds.high))
+    return drawn
 
 
 def _metric(name: str, estimate: Estimate) -> Metric:
