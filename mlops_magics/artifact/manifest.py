@@ -37,11 +37,22 @@ def write(folder: Path) -> str:
         RefusedError: The folder holds a link or something that is no plain file.
         UnavailableError: A file cannot be read or the manifest cannot be written.
     """
-    content = orjson.dumps(
-        {"format": _FORMAT, "files": _files(folder)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
+    content = _content(folder)
     write_atomic(folder / NAME, content)
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return _digest(content)
+
+
+def digest(folder: Path) -> str:
+    """Return what `write` would, and write nothing: the folder may be a store's own.
+
+    Args:
+        folder: The model folder.
+
+    Raises:
+        RefusedError: The folder holds a link or something that is no plain file.
+        UnavailableError: A file cannot be read.
+    """
+    return _digest(_content(folder))
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -65,7 +76,7 @@ def verify(folder: Path, digest: str) -> None:
         content = (folder / NAME).read_bytes()
     except OSError as error:
         raise NotFoundError(f"The model folder has no {NAME}.", _AGAIN) from error
-    if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+    if _digest(content) != digest:
         raise RefusedError(f"The model was changed after registration: {NAME} differs.", _AGAIN)
     listed = {entry["path"]: entry for entry in orjson.loads(content)["files"]}
     found = {entry["path"]: entry for entry in _files(folder)}
@@ -76,6 +87,16 @@ def verify(folder: Path, digest: str) -> None:
             raise RefusedError(f"The model was changed after registration: {name} was added.", _AGAIN)
         if listed[name] != found[name]:
             raise RefusedError(f"The model was changed after registration: {name} differs.", _AGAIN)
+
+
+def _content(folder: Path) -> bytes:
+    return orjson.dumps(
+        {"format": _FORMAT, "files": _files(folder)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _files(folder: Path) -> list[dict[str, Any]]:

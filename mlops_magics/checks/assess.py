@@ -37,9 +37,11 @@ class Unloadable:
 
     Attributes:
         why: What happened, as a sentence.
+        lost: Whether its files are gone or are others, so that nothing that is said now makes it load.
     """
 
     why: str
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

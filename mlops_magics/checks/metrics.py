@@ -45,6 +45,7 @@ _UNUSABLE = {
     "regression": ("r2", "rmse", "mae"),
     "ranking": ("roc_auc", "ndcg"),
 }
+_SHARES = frozenset({"balanced_accuracy", "f1", "precision_macro", "f1_macro"})
 _MANY_CLASSES = 100  # above it, metrics that look at each class alone are left out
 _LISTS = 10  # fewer of them tell nothing of how sure their mean is
 _TINY = float(np.finfo(np.float64).eps)  # what scikit-learn clips probabilities to
@@ -158,7 +159,12 @@ def _estimate(measured: Measured, name: str, replicates: Numbers) -> Estimate:
         return intervals.on_logit(found.value, found.error, measured.scarce)
     if name in measured.proportions:
         return intervals.wilson(*measured.proportions[name])
-    return intervals.percentile(measured.value(name), _quietly(measured.statistics[name], replicates))
+    drawn = intervals.percentile(measured.value(name), _quietly(measured.statistics[name], replicates))
+    if name in _SHARES and measured.scarce and drawn.low == drawn.high:
+        # Where no drawing differs, as every row is right: a few rows without a fault prove little.
+        bounds = intervals.wilson(drawn.value * measured.scarce, measured.scarce)
+        return Estimate(drawn.value, min(drawn.value, bounds.low), max(drawn.value, bounds.high))
+    return drawn
 
 
 def _metric(name: str, estimate: Estimate) -> Metric:

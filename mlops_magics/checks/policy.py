@@ -122,7 +122,7 @@ class Policy:
 
         Raises:
             NotFoundError: There is no such file, or a gate, metric or setting of that name.
-            UsageError: The file is not TOML, or a value is of the wrong kind.
+            UsageError: The file is not TOML, a value is of the wrong kind, or nothing would look at a bound.
         """
         place = Path(path)
         try:
@@ -133,7 +133,7 @@ class Policy:
             ) from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"{place} cannot be read as TOML: {error}.", "Correct the file.") from error
-        return cls.of(table, known, source=str(place))
+        return cls.of(table, known, source=str(place)).whole(str(place))
 
     @classmethod
     def of(cls, table: Mapping[str, Any], known: Iterable[str], *, source: str = "The policy") -> Policy:
@@ -180,6 +180,26 @@ class Policy:
             "gates": list(self.gates),
             "metrics": bounds,
         }
+
+    def whole(self, source: str) -> Policy:
+        """Return the policy where a gate looks at each of its bounds.
+
+        Args:
+            source: What it is called in sentences.
+
+        Raises:
+            UsageError: It bounds metrics, or names groups, and its list of gates leaves out the gate that
+                would look.
+        """
+        looked_at = {"[metrics]": ("quality", self.thresholds), "fairness": ("fairness", self.fairness)}
+        for name, (gate, asked) in looked_at.items():
+            if asked and not self.asks(gate):
+                named = ", ".join(self.gates)
+                raise UsageError(
+                    f"{source} sets {name}, but its gates are {named}: nothing would look at it.",
+                    f'Add "{gate}" to gates, or leave gates out.',
+                )
+        return self
 
     def with_thresholds(self, extra: Mapping[str, Any] | None) -> Policy:
         """Make a copy with more thresholds, which win over those of the same metric.

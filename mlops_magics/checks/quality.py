@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mlops_magics.checks.base import Verdict, failed, passed
 from mlops_magics.checks.facts import Facts
 from mlops_magics.checks.policy import Bounds
@@ -14,8 +16,8 @@ class Quality:
     """Surely better than knowing nothing, and within the user's bounds.
 
     The trivial baseline answers the same for every row: an area under the ROC curve of 0.5, a balanced
-    accuracy of one in the number of classes, an R² of 0, of lists the gain of orders at random. The lower
-    end of the 95 % interval must lie above it.
+    accuracy of one in the number of classes that the rows have, an R² of 0, of lists the gain of orders at
+    random. The lower end of the 95 % interval must lie above it.
     """
 
     name = "quality"
@@ -49,14 +51,16 @@ class Quality:
 
     def _beats_baseline(self, facts: Facts) -> Verdict:
         metric = next((found for name in _BASELINES if (found := facts.metric(name))), None)
-        if metric is None or metric.low is None:
+        present = np.unique(facts.truth).size if facts.problem.classes else 0
+        alone = metric is not None and metric.name == "balanced_accuracy" and present < 2  # noqa: PLR2004 - classes
+        if metric is None or metric.low is None or alone:
             why = "Too few rows of two classes: no skill can be measured on them."
             if metric is not None and metric.name == "ndcg_by_list":
                 why = "Too few lists: no skill can be measured on them."
             if facts.problem.kind == "regression":
                 why = "The target is constant: no skill can be measured on it."
             return failed(self.name, None, None, why)
-        chance = 1 / max(2, len(facts.problem.classes))
+        chance = 1 / max(2, present)
         of_rows = {} if facts.measured is None else facts.measured.chance
         baseline = {"roc_auc": 0.5, "balanced_accuracy": chance, "r2": 0.0, **of_rows}[metric.name]
         low, nothing = shown(metric.low), f"knowing nothing gives {shown(baseline)}."

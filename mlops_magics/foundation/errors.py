@@ -4,6 +4,7 @@
     ├── UsageError        the line or the call was not understood (never IPython's class of that name)
     ├── NotFoundError     a name, a model, a run or an endpoint is not there; carries the nearest one
     ├── RefusedError      a rule said no: a gate, a trust list, a policy
+    │   └── ChangedError  the files of a version are not those that were registered
     ├── UnavailableError  a store, a port, a process or a file cannot be reached
     └── MissingExtraError an optional package is not installed
 
@@ -74,6 +75,20 @@ class NotFoundError(MLOpsError):
 
 class RefusedError(MLOpsError):
     """A rule said no: a gate, a trust list or a policy."""
+
+
+class ChangedError(RefusedError):
+    """The files of a version are not those that were registered.
+
+    Args:
+        version: The version's address.
+    """
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"The files of {version} are not those that were registered: their sha256 differs.",
+            "Somebody changed them. Register the model again from its run, or restore the files.",
+        )
 
 
 class UnavailableError(MLOpsError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Note, Table, Title, Tone
-from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError, nearest
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
@@ -34,6 +34,7 @@ _SHORT = 12  # characters of a digest
 _MOVES = 5
 _TESTED = 20  # readers of a table whose tests are looked up: each is a few calls to the store
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
+_FILES = "sha256:"  # how the digest of a version's files begins
 
 
 @dataclass(frozen=True)
@@ -190,9 +191,9 @@ def why(thing: object, *, settings: Settings | None = None) -> Why:
 
     Args:
         thing: A model's address (``flights@champion``, ``flights/3``, ``models:/m-...``), a run's name or
-            id, how a table's digest begins (eight characters at least), the id of a request that an endpoint
-            of this machine answered and keeps in its journal, or what a verb returned: a run, a version, a
-            prediction.
+            id, how a table's digest begins or that of a version's files (eight characters at least), the id
+            of a request that an endpoint of this machine answered and keeps in its journal, or what a verb
+            returned: a run, a version, a prediction.
         settings: Where the store is; found from the current folder by default.
 
     Returns:
@@ -233,7 +234,10 @@ def _readers(store: Store, text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _said(store: Store, version: ModelVersion) -> tuple[Approval, ...]:
-    policy = policies.read(store, version.model)
+    try:
+        policy = policies.read(store, version.model)
+    except RefusedError:
+        return ()  # of a policy that is not to be believed nobody was asked; promoting says so
     return () if policy is None else policies.approvals(store, version, policy)
 
 
@@ -294,6 +298,11 @@ def _named(store: Store, text: str) -> tuple[ModelVersion | None, str | None]:
         return None, text
     if text.removeprefix("models:/").startswith("m-"):
         return None, subject.find(store, f"models:/{text.removeprefix('models:/')}").run_id
+    if _DIGEST.fullmatch(text.removeprefix(_FILES)) and (
+        found := registry.of_files(store, text.removeprefix(_FILES))
+    ):
+        alone = len(found) == 1 or found[0].run_id is None
+        return (found[0] if alone else None), found[0].run_id
     address = ModelAddress.parse(text)
     known = registry.models(store)
     if address.model in known or address.alias or address.version:

@@ -52,6 +52,8 @@ class Summary:
         policy: Digest of the gates and bounds that it was judged by; "" where that was not kept.
         readings: By metric, whether it is surely better than ``against`` or surely worse; None where the
             difference is inside the noise.
+        files: Digest of the model's files that were evaluated; "" where that was not kept.
+        lost: Whether ``against`` could not be asked, as its files are gone or were changed.
     """
 
     when: str
@@ -63,6 +65,8 @@ class Summary:
     against: str | None = None
     policy: str = ""
     readings: Mapping[str, bool | None] = field(default_factory=dict)
+    files: str = ""
+    lost: bool = False
 
     @property
     def failed(self) -> tuple[Gate, ...]:

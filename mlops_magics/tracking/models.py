@@ -260,9 +260,8 @@ def fetch(store: Store, uri: str, folder: Path) -> Path:
     Raises:
         NotFoundError: The files are not there.
     """
-    local = uri.removeprefix("file://")
-    if not _SCHEME.match(local):
-        path = Path(local)
+    if is_folder(uri):
+        path = Path(uri.removeprefix("file://"))
     else:
         from mlflow.artifacts import download_artifacts
 
@@ -274,6 +273,11 @@ def fetch(store: Store, uri: str, folder: Path) -> Path:
             "They were moved or deleted; register the model again, or restore them.",
         )
     return path
+
+
+def is_folder(uri: str) -> bool:
+    """Tell whether an address is a folder of some machine, and not one that MLflow can fetch from."""
+    return not _SCHEME.match(uri.removeprefix("file://"))
 
 
 def _signature(estimator: Any, data: object) -> tuple[Any, Any]:  # noqa: ANN401 - MLflow's types

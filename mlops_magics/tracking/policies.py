@@ -2,9 +2,11 @@
 
 MLflow lets whoever may edit a registered model change its tags as well, so a rule that stands there can be
 changed by the very people that it is for. A policy is therefore a tag of an experiment of its own, which only
-who made it, or who was let in by them, may edit; the registered model carries a copy to be read. An approval
-is likewise a tag of an experiment that only its approver may edit: the policy, and nobody else, says which
-that is. On a store without authentication all this is a convention, and names are claims.
+who made it, or who was let in by them, may edit; the registered model carries a copy to be read. Anybody may
+make an experiment of that name: a policy that the model does not carry is nobody's, and one that it carries
+and that is not there any more was taken away. Neither is taken for none. An approval is likewise a tag of an
+experiment that only its approver may edit: the policy, and nobody else, says which that is. On a store
+without authentication all this is a convention, and names are claims.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mlops_magics.foundation.errors import NotFoundError, RefusedError
+from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.tracking import registry, rights
 from mlops_magics.tracking.records import ModelVersion
@@ -26,6 +28,7 @@ from mlops_magics.tracking.store import Store, door
 _TAG: Final = "mlops.policy"
 _APPROVAL: Final = "mlops.approval."
 _COMMENT: Final = 2000  # characters
+_LONGEST: Final = 5000  # characters that a tag of a registered model holds in a database
 _ACTIVE: Final = "active"
 
 
@@ -77,10 +80,32 @@ class Approval:
     comment: str
 
 
-def read(store: Store, model: str) -> ModelPolicy | None:
-    """Read a model's policy; None where it has none."""
+def read(store: Store, model: str, tags: Mapping[str, str] | None = None) -> ModelPolicy | None:
+    """Read a model's policy; None where it has none.
+
+    Args:
+        store: The open store.
+        model: The registered model.
+        tags: The model's tags, where they are known already.
+
+    Raises:
+        RefusedError: It cannot be read, was taken away, or was put there by who may not.
+    """
     found = _experiment(store, _home(model))
-    text = None if found is None else found.tags.get(_TAG)
+    there = found is not None and found.lifecycle_stage == _ACTIVE
+    text = found.tags.get(_TAG) if there else None
+    carried = _TAG in (registry.tags_of(store, model) if tags is None else tags)
+    again = f"A manager of {model} sets it: %mlops_promote {model} --policy FILE."
+    if text is None and carried:
+        raise RefusedError(
+            f"{model} has a policy, but the experiment {_home(model)} that holds it was taken away.", again
+        )
+    if text is not None and not carried:
+        raise RefusedError(
+            f"The experiment {_home(model)} holds a policy that {model} does not carry: it was slipped in, "
+            "or taken off the model.",
+            again,
+        )
     return None if text is None else _read(text, model)
 
 
@@ -97,6 +122,7 @@ def write(store: Store, model: str, policy: ModelPolicy) -> ModelPolicy:
 
     Raises:
         RefusedError: Who asks is no manager of the model, or of what it has already.
+        UsageError: It is longer than a tag.
     """
     who = rights.current(store)
     _managing(store, who, model)
@@ -104,6 +130,11 @@ def write(store: Store, model: str, policy: ModelPolicy) -> ModelPolicy:
     places = {name: _place(store, who, model, name) for name in policy.approvers}
     whole = replace(policy, places=places)
     text = json.dumps(asdict(whole), ensure_ascii=False)
+    if len(text) > _LONGEST:
+        raise UsageError(
+            f"The policy takes {len(text):,} characters, and a tag holds {_LONGEST:,}.",
+            "Name fewer users, tests or bounds.",
+        )
     if who.verified:
         for name, permission in policy.grants.items():
             rights.grant(store, name, "registered_model", model, permission)
@@ -111,6 +142,31 @@ def write(store: Store, model: str, policy: ModelPolicy) -> ModelPolicy:
         store.client.set_experiment_tag(home, _TAG, text)
         store.client.set_registered_model_tag(model, _TAG, text)
     return whole
+
+
+def others(store: Store, model: str, policy: ModelPolicy) -> tuple[str, ...]:
+    """Name who may also write where the policy is, or where somebody else's approvals are.
+
+    That cannot be seen by everybody: MLflow tells only its administrators what others may do.
+
+    Args:
+        store: The open store.
+        model: The registered model.
+        policy: The policy, with its places.
+
+    Returns:
+        The users; none where that is not known.
+    """
+    home = _experiment(store, _home(model))
+    owners = {} if home is None else {str(home.experiment_id): ""}
+    owners |= {place: name for name, place in policy.places.items()}
+    found = {
+        name
+        for place, owner in owners.items()
+        for name in rights.editors(store, "experiment", place)
+        if name != owner
+    }
+    return tuple(sorted(found))
 
 
 def approve(store: Store, item: ModelVersion, comment: str, *, approved: bool) -> Approval:
@@ -181,7 +237,7 @@ def _place(store: Store, who: User, model: str, name: str) -> str:
 
 
 def _own(store: Store, who: User, name: str) -> str:
-    """Find or make an experiment that this user manages."""
+    """Find or make an experiment that this user manages; one that was deleted is restored."""
     found = _experiment(store, name)
     if found is None:
         with door(f"The experiment {name}"):
@@ -192,16 +248,18 @@ def _own(store: Store, who: User, name: str) -> str:
             f"The experiment {name} is there already, and {who.name} has only {held} on it.",
             "Ask whoever made it, or the server's administrator, for MANAGE.",
         )
+    if found.lifecycle_stage != _ACTIVE:
+        with door(f"The experiment {name}"):
+            store.client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
 
 def _experiment(store: Store, name: str) -> Any:  # noqa: ANN401 - MLflow's Experiment
     try:
         with door(f"The experiment {name}"):
-            found = store.client.get_experiment_by_name(name)
+            return store.client.get_experiment_by_name(name)
     except NotFoundError:
         return None
-    return found if found is not None and found.lifecycle_stage == _ACTIVE else None
 
 
 def _read(text: str, model: str) -> ModelPolicy:

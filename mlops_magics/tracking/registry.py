@@ -30,11 +30,13 @@ class Standing:
         versions: Its versions, newest first.
         aliases: What each alias points to.
         moves: The moves of its aliases, oldest first.
+        tags: The tags of the model itself.
     """
 
     versions: tuple[ModelVersion, ...]
     aliases: Mapping[str, str]
     moves: tuple[Event, ...]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +126,23 @@ def standing(store: Store, model: str) -> Standing:
         NotFoundError: There is no such model.
     """
     registered = _known(store, model)
-    return Standing(_versions(store, registered), _aliases(registered), history.of_tags(registered.tags))
+    tags = dict(registered.tags)
+    return Standing(_versions(store, registered), _aliases(registered), history.of_tags(tags), tags)
 
 
 def made_by(store: Store, run_id: str) -> tuple[ModelVersion, ...]:
     """List the versions that came of a run, newest first."""
-    with door("The registry"):
-        found = list(paged(store.client.search_model_versions, filter_string=f"run_id = '{run_id}'"))
-    holders = {item.name: _holders(_known(store, item.name)) for item in found}
-    ordered = sorted(found, key=lambda item: item.creation_timestamp, reverse=True)
-    return tuple(_record(item, holders[item.name]) for item in ordered)
+    return _where(store, f"run_id = '{run_id}'")
+
+
+def of_files(store: Store, digest: str) -> tuple[ModelVersion, ...]:
+    """List the versions of the same files, newest first.
+
+    Args:
+        store: The open store.
+        digest: The digest of their manifest, or how it begins; hexadecimal.
+    """
+    return _where(store, f"tags.`mlops.manifest` LIKE 'sha256:{digest}%'")
 
 
 def resolve(store: Store, address: ModelAddress) -> ModelVersion:
@@ -221,6 +230,15 @@ def _versions(store: Store, registered: Any) -> tuple[ModelVersion, ...]:  # noq
     return tuple(
         _record(item, holders) for item in sorted(found, key=lambda item: int(item.version), reverse=True)
     )
+
+
+def _where(store: Store, query: str) -> tuple[ModelVersion, ...]:
+    """List the versions, of any model, that MLflow finds; newest first."""
+    with door("The registry"):
+        found = list(paged(store.client.search_model_versions, filter_string=query))
+    holders = {item.name: _holders(_known(store, item.name)) for item in found}
+    ordered = sorted(found, key=lambda item: item.creation_timestamp, reverse=True)
+    return tuple(_record(item, holders[item.name]) for item in ordered)
 
 
 def _aliases(registered: Any) -> dict[str, str]:  # noqa: ANN401 - MLflow's RegisteredModel

@@ -18,10 +18,12 @@ Thing = Literal["registered_model", "experiment"]
 _WHO: Final = "/api/2.0/mlflow/users/current"
 _RIGHT: Final = "/api/3.0/mlflow/users/permissions/get"
 _GRANT: Final = "/api/3.0/mlflow/users/permissions/grant"
+_USERS: Final = "/api/2.0/mlflow/users/list"
 _REVOKE: Final = "/api/3.0/mlflow/users/permissions/revoke"
 _FOUND: Final = 200
 _THERE: Final = "RESOURCE_ALREADY_EXISTS"
 _PATIENCE: Final = 10  # seconds
+_MANY: Final = 200  # users that are asked about one by one
 RANKS: Final = ("DENY", "NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE")
 """What a user may do with a thing, in MLflow's words; each includes those before it."""
 
@@ -75,6 +77,28 @@ def right(store: Store, who: User, kind: Thing, name: str) -> str | None:
 def suffices(held: str | None, needed: str) -> bool:
     """Tell whether a right includes another; where none is known nothing stands against it."""
     return held is None or RANKS.index(held) >= RANKS.index(needed)
+
+
+def editors(store: Store, kind: Thing, name: str) -> tuple[str, ...]:
+    """Name the users, administrators aside, who may change a thing.
+
+    Args:
+        store: The open store.
+        kind: What the thing is.
+        name: A registered model's name, or an experiment's id.
+
+    Returns:
+        The users; none where who asks is no administrator, whom alone MLflow tells, or there are too many.
+    """
+    if not current(store).admin:
+        return ()
+    answer = _asked(store, _USERS, "GET")
+    users = [] if answer is None else answer.get("users") or []
+    if len(users) > _MANY:
+        return ()
+    names = [str(each["username"]) for each in users if not each.get("is_admin")]
+    held = {each: right(store, User(each, verified=True), kind, name) for each in names}
+    return tuple(each for each, what in held.items() if what is not None and suffices(what, "EDIT"))
 
 
 def grant(store: Store, name: str, kind: Thing, thing: str, permission: str) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import loadback, reference, rows, shipped
+from mlops_magics.artifact import loadback, manifest, reference, rows, shipped
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.artifact.loading import LoadedModel
 from mlops_magics.artifact.loading import load as load_folder
 from mlops_magics.artifact.rows import RowSample
 from mlops_magics.artifact.takes import Takes
-from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.errors import ChangedError, NotFoundError, UsageError, nearest
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
 from mlops_magics.tracking import registry
@@ -139,10 +139,12 @@ def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
 
     Raises:
         RefusedError: It holds something that is not on the trust list, or needs pickle's consent.
+        ChangedError: The files of a version are not those that were registered.
     """
     if subject.estimator is not None:
         return subject.estimator
     with files(store, subject) as folder:
+        checked(subject, folder)
         model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
         return model.estimator
 
@@ -155,11 +157,30 @@ class Opened:
         estimator: The estimator.
         rows: Which rows it was fitted on; None where that was not kept.
         kept: How its files hold it, and how it answers, read back from them; None where it was never logged.
+        digest: The digest of its files; "" where it was never logged.
     """
 
     estimator: Any
     rows: RowSample | None = None
     kept: Kept | None = None
+    digest: str = ""
+
+
+def checked(subject: Subject, folder: Path) -> str:
+    """Make sure that the files of a version are those that were registered; return their digest.
+
+    Args:
+        subject: The model.
+        folder: Its files, as they are now.
+
+    Raises:
+        ChangedError: They are others.
+    """
+    digest = manifest.digest(folder)
+    registered = None if subject.version is None else subject.version.digest
+    if registered is not None and digest != registered:
+        raise ChangedError(subject.shown)
+    return digest
 
 
 def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_code: bool = False) -> Opened:
@@ -171,8 +192,9 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
     if subject.estimator is not None:
         return Opened(subject.estimator)
     with files(store, subject) as folder:
+        digest = checked(subject, folder)
         model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
-        return Opened(model.estimator, rows.read(folder), _kept(folder, model))
+        return Opened(model.estimator, rows.read(folder), _kept(folder, model), digest)
 
 
 def _kept(folder: Path, model: LoadedModel) -> Kept:

@@ -21,8 +21,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_that_nobody_touched_is_accepted(folder: Path) -> None:
-    digest = manifest.write(folder)
+    digest = manifest.digest(folder)
     assert digest.startswith("sha256:")
+    assert not (folder / manifest.NAME).exists(), "the folder may be somebody else's"
+    assert manifest.write(folder) == digest
     manifest.verify(folder, digest)
     assert manifest.write(folder) == digest  # the manifest does not list itself
     copy = shutil.copytree(folder, folder.parent / "copy")

@@ -64,6 +64,23 @@ def test_what_is_not_understood_is_refused(table: dict[str, Any], kind: type[MLO
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "gate"),
+    [
+        ('gates = ["champion"]\n[metrics]\nroc_auc = { min = 0.9 }\n', "quality"),
+        ('gates = ["quality"]\nfairness = { columns = ["sex"] }\n', "fairness"),
+    ],
+)
+def test_a_bound_that_no_gate_looks_at_is_refused(tmp_path: Path, text: str, gate: str) -> None:
+    path = tmp_path / "gates.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="nothing would look at it") as caught:
+        Policy.read(path, CHECKS)
+    assert f'Add "{gate}"' in caught.value.remedy
+    path.write_text(text.split("\n", 1)[1])  # all gates are asked
+    assert Policy.read(path, CHECKS).asks(gate)
+
+
 def test_files_that_are_no_policy(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         Policy.read(tmp_path / "none.toml", KNOWN)

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from prepared import FIT, Prepared, begin
 
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.steps.promote import Desk, promote
+from mlops_magics.tracking import registry, subject
 from mlops_magics.tracking.records import ModelVersion, Run
+from mlops_magics.tracking.store import open_store
 
 
 @pytest.fixture
@@ -59,3 +63,28 @@ def registered_twice(
     made = shell.user_ns["made"]
     assert isinstance(made, ModelVersion)
     return made
+
+
+@pytest.fixture
+def challenged(book: Callable[[str], Any], registered: ModelVersion) -> Desk:
+    """A champion, and ``flights/2``, another model that was compared with it; its proof is spared."""
+    assert registered
+    promote("flights", to="champion", reason="first")
+    book(FIT.format(name="deeper", depth=4))
+    store = open_store(Settings.discover())
+    run = store.client.search_runs(
+        [store.experiment_id("e")], "tags.mlflow.runName = 'deeper'", max_results=1
+    )[0]
+    found = subject.of_run(store, run.info.run_id)
+    with subject.files(store, found) as folder:
+        tags = {"mlops.manifest": subject.checked(found, folder), "mlops.format": "skops"}
+    number = registry.create_version(
+        store,
+        "flights",
+        source=str(found.uri),
+        run_id=run.info.run_id,
+        model_id=found.model_id,
+        tags=tags,
+    )
+    book(f"%mlops_evaluate flights/{number} test --target late --against flights@champion")
+    return Desk(store, "flights", "champion")

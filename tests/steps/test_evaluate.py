@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.tracking import evaluations, subject
+from mlops_magics.tracking import evaluations, registry, subject
 from mlops_magics.tracking.records import ModelVersion, Run
 from mlops_magics.tracking.store import open_store
 
@@ -190,7 +191,13 @@ def test_a_model_in_pickle_is_held_back_unless_the_policy_allows_it(
     assert found.passed
     assert "as the policy allows. The safe format cannot hold __main__.double." in format_gate(found).evidence
     made = book('%mlops_promote flights --to champion --reason "agreed to"')
-    assert [(gate.name, gate.outcome) for gate in made.gates] == [("format", "pass")]
+    assert {gate.name: gate.outcome for gate in made.gates} == {
+        "format": "pass",
+        "policy": "not applicable",
+        "files": "pass",
+    }
+    (told,) = [gate.evidence for gate in made.gates if gate.name == "policy"]
+    assert told == "flights has no policy; the evaluation was asked for gates or bounds of its own"
 
 
 def test_a_lambda_in_a_model_is_named(book: Book) -> None:
@@ -208,6 +215,32 @@ def test_a_model_that_only_scores_is_evaluated_as_a_ranking(book: Book) -> None:
     found = book("%mlops_evaluate odd test --target late")
     assert found.assessment.kind == "ranking"
     assert set(found.metrics) == {"roc_auc", "average_precision", "ndcg", "precision_at_k"}
+
+
+def test_answers_that_are_no_numbers_hold_a_version_back(book: Book, registered: ModelVersion) -> None:
+    book(
+        "%%mlops_track --name broken -o broken\nfrom sklearn.linear_model import LinearRegression\n"
+        "line = LinearRegression().fit(train[['age']], train['late'] * 1.5)\n"
+        "line.coef_ = line.coef_ * float('nan')"
+    )
+    book("numbers = test.assign(late=test['late'] * 1.5)")
+    found = book("%mlops_evaluate broken numbers --target late")
+    assert "quality" in found.assessment.failed
+    assert all(math.isnan(value) for value in found.metrics.values())
+    store = open_store(Settings.discover())
+    model = subject.of_run(store, found.run_id)
+    with subject.files(store, model) as folder:
+        tags = {"mlops.manifest": subject.checked(model, folder)}
+    registry.create_version(
+        store, "flights", source=str(model.uri), run_id=None, model_id=model.model_id, tags=tags
+    )
+    seen = book("%mlops_promote flights --version 2")
+    assert seen.refusal is not None
+    assert "the gate quality (The model gave no usable prediction for 200 of 200 rows.)" in seen.refusal.what
+    assert json.loads(json.dumps(seen.to_dict(), allow_nan=False))["metrics"]["r2"] is None
+    with pytest.raises(RefusedError, match="quality"):
+        book('%mlops_promote flights --version 2 --to champion --reason "r2 is not bad"')
+    assert registered.version == "1"
 
 
 def test_bounds_of_a_gates_file_hold(book: Book, fitted: Run, project: Path) -> None:

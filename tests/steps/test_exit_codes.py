@@ -27,6 +27,25 @@ def test_a_gate_that_fails(
     assert "quality" in capsys.readouterr().out
 
 
+def test_a_promotion_that_is_refused(
+    book: Book, registered: ModelVersion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert registered
+    words = ["promote", "flights", "--to", "champion"]
+    assert main(["test", "flights/1"]) == 1  # there is none
+    with pytest.raises(AssertionError):
+        book("%%mlops_test kind --model flights/1\nassert model.predict(test).mean() > 2")
+    assert main(["test", "flights/1"]) == 1
+    assert main([*words, "--reason", "it is good"]) == 1
+    told = capsys.readouterr()
+    assert "the gate tests: 0 against a threshold of 1" in told.out + told.err
+    book("%%mlops_test kind --model flights/1\nassert model.predict(test).mean() < 2")
+    assert main(["test", "flights/1"]) == 0
+    assert main(words) != 0  # without a reason
+    assert main([*words, "--reason", "it is good"]) == 0
+    assert main(["promote", "flights", "--rollback", "--reason", "it is not"]) == 1  # to what?
+
+
 def test_a_contract_that_is_broken(
     book: Book, registered: ModelVersion, shell: Any, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,37 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prepared import FIT
 
 from mlops_magics.foundation.errors import UsageError
-from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.widgets.desk import StoreDesk
-from mlops_magics.steps.promote import Desk, promote
+from mlops_magics.steps.promote import Desk
 from mlops_magics.steps.promote.beside import beside
 from mlops_magics.tracking import evaluations, registry
 from mlops_magics.tracking.records import ModelVersion
-from mlops_magics.tracking.store import open_store
 from mlops_magics.tracking.subject import of_version
 
 Book = Callable[[str], Any]
-
-
-@pytest.fixture
-def challenged(book: Book, registered: ModelVersion) -> Desk:
-    """A champion and another version that was compared with it; of the same run's files, to spare a proof."""
-    promote("flights", to="champion", reason="first")
-    book(FIT.format(name="deeper", depth=4))
-    store = open_store(Settings.discover())
-    run = store.client.search_runs(
-        [store.experiment_id("e")], "tags.mlflow.runName = 'deeper'", max_results=1
-    )[0]
-    model = run.outputs.model_outputs[-1].model_id
-    made = store.client.create_model_version("flights", f"models:/{model}", run.info.run_id, model_id=model)
-    for key, value in registered.tags.items():
-        if key in {"mlops.manifest", "mlops.format"}:
-            store.client.set_model_version_tag("flights", str(made.version), key, value[::-1])
-    book(f"%mlops_evaluate flights/{made.version} test --target late --against flights@champion")
-    return Desk(store, "flights", "champion")
 
 
 def test_the_version_beside_the_champion(challenged: Desk) -> None:

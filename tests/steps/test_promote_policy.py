@@ -14,6 +14,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.widgets.desk import StoreDesk
 from mlops_magics.steps.promote import Desk, Governed, Spoken, promote
 from mlops_magics.tracking import policies, registry, rights
+from mlops_magics.tracking.policies import ModelPolicy
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import open_store
 
@@ -122,10 +123,11 @@ def test_four_eyes(book: Book, registered: ModelVersion, project: Path, be: Call
     assert (said.approval.approved, said.approval.verified, said.needed) == (False, False, 1)
     be("ann")
     promote("flights", reason="read it <b>twice</b>", approve=True)
-    be(ME)
-    with pytest.raises(RefusedError, match="bob is against it: too few rows"):
-        promote("flights", to="champion", reason="please")
-    be("bob")
+    # A word against it stands, whoever promotes: bob himself neither.
+    for promoter in (ME, "bob"):
+        be(promoter)
+        with pytest.raises(RefusedError, match="bob is against it: too few rows"):
+            promote("flights", to="champion", reason="please")
     promote("flights", reason="convinced", approve=True)
     be(ME)
     seen = promote("flights")
@@ -162,6 +164,13 @@ def test_only_promoters_promote(
         promote("flights", reason="please", rollback=True)
     be("ann")
     assert promote("flights", to="champion", reason="as asked").who == "ann"
+    book("%mlops_register run flights")
+    book("%mlops_evaluate flights/2 test --target late --against flights@champion")
+    promote("flights", to="champion", reason="the same")
+    desk = StoreDesk(Desk(open_store(Settings.discover()), "flights", "champion"))
+    assert desk.look("1")["can"]["roll_back"] is True
+    be(ME)
+    assert desk.look("1")["can"]["roll_back"] is False
 
 
 def test_a_policy_that_was_spoilt_is_not_taken_for_none(
@@ -176,6 +185,41 @@ def test_a_policy_that_was_spoilt_is_not_taken_for_none(
         promote("flights", to="champion", reason="please")
 
 
+def test_a_gate_that_is_not_installed_here_is_wanted_and_shown(registered: ModelVersion) -> None:
+    """A package of the manager's brings it; who promotes may look without having it."""
+    assert registered
+    policies.write(open_store(Settings.discover()), "flights", ModelPolicy(gates={"gates": ["polite"]}))
+    seen = promote("flights")
+    assert {gate.name: gate.outcome for gate in seen.gates}["policy"] == "fail"
+    with pytest.raises(RefusedError, match="evaluated with other gates"):
+        promote("flights", to="champion", reason="please")
+
+
+def test_a_policy_is_neither_slipped_in_nor_taken_away(
+    book: Book, registered: ModelVersion, project: Path
+) -> None:
+    assert registered
+    client = open_store(Settings.discover()).client
+    home = client.create_experiment("mlops-policy/flights")
+    book("%mlops_promote flights")  # an experiment of that name alone is no policy
+    client.set_experiment_tag(home, "mlops.policy", '{"machine": true}')
+    with pytest.raises(RefusedError, match="holds a policy that flights does not carry"):
+        promote("flights", to="champion", reason="please")
+    with pytest.raises(RefusedError, match="does not carry"):
+        book("%mlops_evaluate flights/1 test --target late")
+    assert book("%mlops_why flights/1").said == ()
+    book(policy(project, "approvals = 1\napprovers = ['ann']\n"))
+    book("%mlops_evaluate flights/1 test --target late")
+    client.delete_experiment(home)
+    with pytest.raises(
+        RefusedError, match=r"(?s)mlops-policy/flights that holds it was taken away.*--policy"
+    ):
+        promote("flights", to="champion", reason="please")
+    book(policy(project, "approvals = 1\napprovers = ['ann']\n"))
+    with pytest.raises(RefusedError, match="approvals: 0 against a threshold of 1"):
+        promote("flights", to="champion", reason="please")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -183,10 +227,16 @@ def test_a_policy_that_was_spoilt_is_not_taken_for_none(
         ("approvals = -1\n", "approvals is -1"),
         ("approvals = true\n", "approvals is True"),
         ("approvals = 2\napprovers = ['ann']\n", "asks for 2 approvals, and names 1 approvers"),
+        ("approvals = 2\napprovers = ['ann', ' ann ']\n", "asks for 2 approvals, and names 1 approvers"),
         ("approvers = 'ann'\n", "approvers is no list of users"),
         ("[grants]\nann = 'ADMIN'\n", "grants ann 'ADMIN'"),
         ("[gates]\nqality = 1\n", "sets 'qality', which is no setting"),
         ("gates = 3\n", "gates is no table"),
+        (
+            "[gates]\ngates = ['size']\nmetrics = { roc_auc = { min = 0.9 } }\n",
+            "its gates are size: nothing would look",
+        ),
+        (f"tests = {[f'{at:080}' for at in range(60)]}\n", "a tag holds 5,000"),
         ("a = [\n", "cannot be read as TOML"),
     ],
 )
@@ -207,3 +257,24 @@ def test_options_that_contradict_each_other_are_told(book: Book, registered: Mod
         book("%mlops_promote flights --approve")
     with pytest.raises(NotFoundError, match="There is no file"):
         book("%mlops_promote flights --policy nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('--rollback --version 1 --reason "x"', "--rollback does not go with --version"),
+        ('--approve --to challenger --reason "x"', "--approve does not go with --to"),
+        ('--reject --to champion --reason "x"', "--reject does not go with --to"),
+        ('--comment "x" --reason "y"', "--comment does not go with --reason"),
+        ('--policy policy.toml --version 1 --reason "x"', "--policy does not go with --version, --reason"),
+    ],
+)
+def test_what_would_not_be_heeded_is_told(
+    book: Book, registered: ModelVersion, project: Path, line: str, message: str
+) -> None:
+    assert registered
+    (project / "policy.toml").write_text("approvals = 0\n")
+    with pytest.raises(UsageError, match=message):
+        book(f"%mlops_promote flights {line}")
+    assert policies.read(open_store(Settings.discover()), "flights") is None
+    assert promote("flights").history[0].kind == "registration"

@@ -128,10 +128,13 @@ def test_the_cell_sees_the_logged_model_and_leaves_the_notebooks_own(
         ("%%mlops_test '  ' --model flights/1\nassert True", UsageError, "no name for a test"),
         (f"%%mlops_test {'x' * 81} --model flights/1\nassert True", UsageError, "no name for a test"),
         ("%%mlops_test lost --model fligths/1\nassert True", NotFoundError, "flights"),
+        ("%%mlops_test true --model flights/1\nassert True", UsageError, "asserts nothing"),
+        ("%%mlops_test pair --model flights/1\nassert (1 == 2, 'no')", UsageError, "asserts nothing"),
         ("%%mlops_test broken --model flights/1\nnothing_there", NameError, "nothing_there"),
         ("%%mlops_test bare --model flights/1\nassert 1 == 2", AssertionError, "^$"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:assertion is always true:SyntaxWarning")
 def test_what_is_no_test_fails(
     book: Book, registered: ModelVersion, cell: str, error: Any, said: str
 ) -> None:

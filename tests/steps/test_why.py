@@ -86,6 +86,18 @@ def test_a_logged_model_leads_to_its_run(book: Book, registered: ModelVersion) -
         assert found.versions == ("flights/1",)
 
 
+def test_the_digest_of_files_leads_to_the_version(book: Book, registered: ModelVersion) -> None:
+    assert registered.digest is not None
+    told = dict(book("%mlops_why flights/1")._serving())["files"]
+    for named in (told, registered.digest, registered.digest.removeprefix("sha256:")):
+        found = book(f"%mlops_why {named}")
+        assert (found.version.model, found.version.version, found.run.name) == ("flights", "1", "baseline")
+        assert found.moves
+    book("%mlops_register run flights")  # two versions of the same files
+    found = book(f"%mlops_why {told}")
+    assert (found.version, found.versions) == (None, ("flights/2", "flights/1"))
+
+
 def test_a_tables_digest_leads_to_who_read_it(book: Book, registered: ModelVersion, shell: Any) -> None:
     assert registered
     run = shell.user_ns["run"]

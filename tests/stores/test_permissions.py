@@ -17,7 +17,7 @@ from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.widgets.desk import StoreDesk
 from mlops_magics.steps.evaluate import evaluate
 from mlops_magics.steps.promote import promote
-from mlops_magics.tracking import registry, rights
+from mlops_magics.tracking import policies, registry, rights
 from mlops_magics.tracking.store import open_store
 
 PASSWORDS = {"edie": "edies-own-word-1", "reed": "reeds-own-word-1"}
@@ -118,3 +118,32 @@ def test_a_policy_holds_also_for_mlflows_own_client(project: Path) -> None:
         pytest.raises(RefusedError, match="the MLflow server refused"),
     ):
         promote("flights", version="1", to="challenger", reason="with a wrong password")
+
+
+def test_who_may_not_sets_no_policy_and_who_could_is_named(project: Path) -> None:
+    """Anybody may make an experiment, of the name of a policy too."""
+    admins = open_store(Settings.discover())
+    admins.client.create_registered_model("trains")
+    empty, asks = project / "empty.toml", project / "asks.toml"
+    empty.write_text("")
+    asks.write_text('approvals = 1\napprovers = ["reed"]\n')
+    with signed_in("edie", PASSWORDS["edie"]):
+        hers = open_store(Settings.discover())
+        home = hers.client.create_experiment("mlops-policy/trains")
+        hers.client.create_experiment("mlops-approvals/trains/reed")
+        hers.client.set_experiment_tag(home, "mlops.policy", '{"machine": true}')
+        with pytest.raises(MlflowException, match=r"(?i)permission"):
+            hers.client.set_registered_model_tag("trains", "mlops.policy", "{}")
+        with pytest.raises(RefusedError, match="trains does not carry: it was slipped in"):
+            policies.read(hers, "trains")
+    done = promote("trains", policy=asks)
+    assert done.others == ("edie",)
+    assert "edie may edit an experiment mlops-policy/trains" in done.to_html()
+    assert policies.read(admins, "trains") == done.policy
+    # What she made is taken from her: then nobody else could.
+    for name in ("mlops-policy/trains", "mlops-approvals/trains/reed"):
+        thing = admins.client.get_experiment_by_name(name).experiment_id
+        rights.grant(admins, "edie", "experiment", thing, "READ")
+    again = promote("trains", policy=asks)
+    assert (again.others, "may edit an experiment" in again.to_html()) == ((), False)
+    assert promote("trains", policy=empty).policy.approvals == 0

@@ -10,6 +10,7 @@ from mlops_magics.checks.show import GATES
 from mlops_magics.foundation.blocks import shown
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote import Desk, Promotion, Review
+from mlops_magics.steps.promote.judging import not_allowed
 from mlops_magics.steps.track.view import written
 from mlops_magics.tracking import evaluations
 from mlops_magics.tracking.evaluations import Gate
@@ -103,7 +104,7 @@ def _view(review: Review) -> View:
         "history": [_move(event) for event in review.history],
         "can": {
             "promote": review.refusal is None,
-            "roll_back": review.previous is not None and suffices(review.rules.right, "EDIT"),
+            "roll_back": review.previous is not None and not_allowed(review.rules, review.model) is None,
             "comment": suffices(review.rules.right, "EDIT"),
             "approve": policy is not None and review.rules.who.name in policy.places,
         },

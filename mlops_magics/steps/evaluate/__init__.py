@@ -16,7 +16,7 @@ from mlops_magics.checks.policy import Policy
 from mlops_magics.checks.show import blocks
 from mlops_magics.foundation.blocks import Block, Note
 from mlops_magics.foundation.digests import digest
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.errors import ChangedError, MLOpsError, NotFoundError
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.foundation.html import page
 from mlops_magics.foundation.names import Called
@@ -43,7 +43,7 @@ class Evaluation(Result):
         target: The column that was predicted.
         data: The rows it was evaluated on.
         assessment: Metrics with intervals, comparisons, verdicts, slices, curves.
-        against: The version it was compared with, or None.
+        against: The version it was compared with, ``run NAME`` where that was a run, or None.
         kept: Whether it was written into the store.
         summary: What was kept of it in short, and what promoting reads; None where nothing was.
     """
@@ -125,7 +125,8 @@ def evaluate(
     Raises:
         NotFoundError: The model, the target or a column is not there.
         UsageError: The rows cannot be used: none of them, or targets are missing.
-        RefusedError: The model is kept in pickle, or brings code, and that was not allowed.
+        RefusedError: The model is kept in pickle, or brings code, and that was not allowed; or the files of a
+            version are not those that were registered.
     """
     store = open_store(settings or Settings.discover())
     found = subject.find(store, model)
@@ -134,11 +135,12 @@ def evaluate(
     consent = {"allow_pickle": allow_pickle, "allow_code": allow_code}
     opened = subject.opened(store, found, **consent)
     policy = _asked(store, found, rival) if gates is None else policy_of(gates)
+    champion = _champion(store, rival, **consent)
     assessment = assess(
         opened.estimator,
         frame,
         column,
-        champion=_champion(store, rival, **consent),
+        champion=champion,
         gates=policy,
         slices=slices,
         trained_on=opened.rows,
@@ -150,10 +152,17 @@ def evaluate(
         target=column,
         data=_rows(frame),
         assessment=assessment,
-        against=None if rival is None else rival.shown,
+        against=_called(rival),
         kept=found.run_id is not None or found.version is not None,
     )
-    return replace(evaluation, summary=_kept(store, found, evaluation, policy))
+    return _kept(store, found, evaluation, policy, files=opened.digest, lost=_lost(champion))
+
+
+def _called(rival: Subject | None) -> str | None:
+    """Name what it is compared with: a run may be called like a version, and is none."""
+    if rival is None:
+        return None
+    return rival.shown if rival.version is not None else f"run {rival.shown}"
 
 
 def _rows(frame: Frame) -> Dataset:
@@ -179,8 +188,13 @@ def _champion(store: Store, rival: Subject | None, **consent: bool) -> Holder | 
         opened = subject.opened(store, rival, **consent)
         kept = _with_contract(store, rival, opened.kept)
     except MLOpsError as error:
-        return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}")
+        lost = isinstance(error, NotFoundError | ChangedError)
+        return Unloadable(f"{rival.shown} could not be loaded: {error.what} {error.remedy}", lost)
     return Holder(opened.estimator, None if kept is None else kept.takes)
+
+
+def _lost(champion: Holder | Unloadable | None) -> bool:
+    return isinstance(champion, Unloadable) and champion.lost
 
 
 def _with_contract(store: Store, found: Subject, kept: Kept | None) -> Kept | None:
@@ -193,9 +207,12 @@ def _with_contract(store: Store, found: Subject, kept: Kept | None) -> Kept | No
     return replace(kept, takes=replace(kept.takes, contract=contract))
 
 
-def _kept(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) -> Summary | None:
+def _kept(
+    store: Store, found: Subject, evaluation: Evaluation, policy: Policy, *, files: str, lost: bool
+) -> Evaluation:
+    """Write an evaluation into the store, and return it with what was kept of it in short."""
     if not evaluation.kept:
-        return None
+        return evaluation
     summary = Summary(
         when=evaluations.moment(),
         target=evaluation.target,
@@ -209,13 +226,15 @@ def _kept(store: Store, found: Subject, evaluation: Evaluation, policy: Policy) 
         against=evaluation.against,
         policy=policy.digest,
         readings={one.metric: one.better for one in evaluation.assessment.comparisons},
+        files=files,
+        lost=lost,
     )
-    files = {
+    texts = {
         "evaluation.json": json.dumps(evaluation.to_dict(), ensure_ascii=False),
         "evaluation.html": page(f"Evaluation of {found.shown}", evaluation.blocks()),
     }
-    beside_run = {f"mlops/{name}": text for name, text in files.items()}
+    beside_run = {f"mlops/{name}": text for name, text in texts.items()}
     evaluations.write(store, found, summary, beside_run, evaluation.data)
     if found.version is not None:
-        renew(store, found.version, summary, files)
-    return summary
+        renew(store, found.version, summary, texts)
+    return replace(evaluation, summary=summary)

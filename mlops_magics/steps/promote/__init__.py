@@ -95,15 +95,16 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
 
     Without a reason it shows the promotion widget: versions, what each alias points to now, gates,
     the candidate beside the champion, a reason field, confirm. With one it promotes at once. Gates are
-    checked again here either way; a refusal says which gate, its number and its threshold. Each move is
-    written into the model's history with who, when and why.
+    checked again here either way, and the version's files are held against those that were registered; a
+    refusal says which gate, its number and its threshold. Each move is written into the model's history
+    with who, when and why.
 
     Args:
         model: The registered model's name.
         version: The version to promote; by default the candidate, which is the last one registered.
         to: The alias to move; the champion by default.
         reason: Why. Whoever reads the history next year must understand it.
-        rollback: Bring the alias's previous version back instead.
+        rollback: Bring the alias's previous version back instead, whichever that is.
         approve: Say that you approve of the version instead; the policy must name you.
         reject: Say that you are against it instead; that stands until you approve.
         comment: Say this of the version instead, or ask somebody to look at it; it stays in the history.
@@ -125,15 +126,16 @@ def promote(  # noqa: PLR0913 - what a person at this desk can do
         policy where one was set.
 
     Raises:
-        RefusedError: A gate failed, the version was never evaluated or registered by us, another one was
-            quicker, or MLflow or the policy does not let you.
+        RefusedError: A gate failed, the version was never evaluated or registered by us, its files were
+            changed, another one was quicker, or MLflow or the policy does not let you.
         NotFoundError: There is no such model or version, or nothing to roll back to.
-        UsageError: The reason is missing, or options contradict each other.
+        UsageError: The reason is missing, options contradict each other, or one would not be heeded.
     """
     checked_name(model, "model")
     acts = (rollback, approve, reject, comment is not None, policy is not None)
     rows = _rows(data, target, allow_pickle=allow_pickle, allow_code=allow_code)
     _check_together(acts, judges=rows is not None, reads=page is not None, moves=reason is not None)
+    _check_heeded(acts, version, to, reason)
     desk = Desk(open_store(settings or Settings.discover()), model, to or "champion")
     if policy is not None:
         return governed(desk.store, model, policy)
@@ -162,6 +164,23 @@ def _check_together(acts: tuple[bool, ...], *, judges: bool, reads: bool, moves:
         raise UsageError("--data judges a version, and goes with a promotion alone.", "Leave it out here.")
     if reads and (moves or any(acts)):
         raise UsageError("--page writes what is there, and moves nothing.", "Say it in a line of its own.")
+
+
+def _check_heeded(acts: tuple[bool, ...], version: str | None, to: Alias | None, reason: str | None) -> None:
+    """Refuse options that would not be heeded: who writes one expects that it counts."""
+    rollback, approve, reject, comment, policy = acts
+    given = {"--version": version, "--to": to, "--reason": reason}
+    unheeded = {
+        "--rollback": (rollback, {"--version"}, "the version before comes back, whichever it is"),
+        "--approve": (approve, {"--to"}, "an approval is of a version"),
+        "--reject": (reject, {"--to"}, "it is said of a version"),
+        "--comment": (comment, {"--to", "--reason"}, "it is said of a version"),
+        "--policy": (policy, {"--version", "--to", "--reason"}, "it is the model's"),
+    }
+    for name, (asked, idle, why) in unheeded.items():
+        extra = [each for each in given if each in idle and given[each] is not None]
+        if asked and extra:
+            raise UsageError(f"{name} does not go with {', '.join(extra)}: {why}.", f"Leave out {extra[0]}.")
 
 
 def _done(

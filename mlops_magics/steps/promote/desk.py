@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote.beside import Beside, beside
+from mlops_magics.steps.promote.files import intact
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Remark, Review, Rules, Spoken
 from mlops_magics.tracking import behaviours, evaluations, history, moves, policies, registry, rights
@@ -49,8 +50,8 @@ class Desk:
         held = versions.get(holders.get(self.alias, ""))
         mine = judged_by or evaluations.read(self.store, item)
         theirs = None if held is None else evaluations.read(self.store, held)
-        rules = self._rules(item, held)
-        gates = judged(item, self.alias, mine, held, rules)
+        rules = self._rules(item, held, now.tags)
+        gates = judged(item, self.alias, mine, (held, theirs), rules)
         return Review(
             model=self.model,
             to=self.alias,
@@ -89,7 +90,8 @@ class Desk:
             judged_by: The evaluation that alone counts; the version's newest by default.
 
         Raises:
-            RefusedError: It may not be promoted, and why; or another one was quicker.
+            RefusedError: It may not be promoted, and why; its files are not those that were registered; or
+                another one was quicker.
             UsageError: The alias is none of ours or the reason is empty.
         """
         checked(alias, reason)
@@ -99,7 +101,10 @@ class Desk:
             return self._unchanged(alias, review, reason)
         if review.refusal is not None:
             raise RefusedError(review.refusal.what, review.refusal.remedy)
-        return self._moved(alias, review.selected, reason, "promotion", review)
+        files = self._intact(review, review.selected)
+        return self._moved(
+            alias, review.selected, reason, "promotion", replace(review, gates=(*review.gates, files))
+        )
 
     def speak(self, version: str | None, comment: str, *, approved: bool) -> Spoken:
         """Say of a version that one approves of it, or does not.
@@ -151,7 +156,8 @@ class Desk:
 
         Raises:
             NotFoundError: It has none.
-            RefusedError: Another one moved the alias, at the same moment or since.
+            RefusedError: Another one moved the alias, at the same moment or since; or its files are not those
+                that were registered.
         """
         checked(alias, reason)
         self._recover()
@@ -168,12 +174,24 @@ class Desk:
                     f"%mlops_promote {self.model} --version N --to {alias}",
                 ),
             )
+        self._intact(review, review.previous)
         return self._moved(alias, review.previous, reason, "rollback", review)
 
     def _recover(self) -> None:
         """Finish what a killed process left; who may not is refused afterwards, with the reason."""
         with contextlib.suppress(RefusedError):
             moves.recover(self.store, self.model)
+
+    def _intact(self, review: Review, version: str) -> Gate:
+        """Make sure that a version's files are those that were registered, where they can be read."""
+        item = next((each for each in review.versions if each.version == version), None)
+        files = intact(self.store, item or self._version(version))
+        if files.outcome == "fail":
+            raise RefusedError(
+                f"{self.model}/{version} fails the gate files: {files.evidence}",
+                "Restore the files, or register the model again from its run.",
+            )
+        return files
 
     def _unchanged(self, alias: str, review: Review, reason: str) -> Promotion:
         """Answer for a cell that is run again: what it asks for is so already, and no move is recorded."""
@@ -196,8 +214,10 @@ class Desk:
             raise
         return _promotion(self.model, record, review.gates if kind == "promotion" else ())
 
-    def _rules(self, item: ModelVersion, held: ModelVersion | None) -> Rules:
-        policy, who = policies.read(self.store, self.model), rights.current(self.store)
+    def _rules(
+        self, item: ModelVersion, held: ModelVersion | None, tags: Mapping[str, str] | None = None
+    ) -> Rules:
+        policy, who = policies.read(self.store, self.model, tags), rights.current(self.store)
         said = () if policy is None else policies.approvals(self.store, item, policy)
         return Rules(
             policy,

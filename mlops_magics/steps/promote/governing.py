@@ -28,7 +28,7 @@ def governed(store: Store, model: str, path: Path) -> Governed:
         RefusedError: Who asks is no manager of the model.
     """
     policy = policies.write(store, model, read(path))
-    return Governed(model, policy, rights.current(store).verified)
+    return Governed(model, policy, rights.current(store).verified, policies.others(store, model, policy))
 
 
 def read(path: Path) -> ModelPolicy:
@@ -47,7 +47,7 @@ def read(path: Path) -> ModelPolicy:
     gates = table.get("gates", {})
     if not isinstance(gates, Mapping):
         raise UsageError(f"{path}: gates is no table.", "Write [gates] and settings below it.")
-    Policy.of(gates, CHECKS, source=str(path))  # raises where a gate, a metric or a bound is none
+    Policy.of(gates, CHECKS, source=str(path)).whole(str(path))  # raises where a gate or a bound is none
     approvals = table.get("approvals", 0)
     if not isinstance(approvals, int) or isinstance(approvals, bool) or approvals < 0:
         raise UsageError(f"{path}: approvals is {approvals!r}.", "Write a number: approvals = 1.")

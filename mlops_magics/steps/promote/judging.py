@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mlops_magics.checks import CHECKS
 from mlops_magics.checks.policy import Policy
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.promote.result import Refusal, Rules
@@ -22,7 +21,11 @@ _CHAMPION: Final = "champion"  # the alias, and the gate that compares with its 
 
 
 def judged(
-    item: ModelVersion, alias: str, mine: Summary | None, held: ModelVersion | None, rules: Rules
+    item: ModelVersion,
+    alias: str,
+    mine: Summary | None,
+    held: tuple[ModelVersion | None, Summary | None],
+    rules: Rules,
 ) -> tuple[Gate, ...]:
     """Judge a version by its evaluation, and by whether that compared it with the champion of today.
 
@@ -34,7 +37,7 @@ def judged(
         item: The version.
         alias: The alias in question.
         mine: What its newest evaluation said.
-        held: The version that holds the alias now.
+        held: The version that holds the alias now, and what its newest evaluation said.
         rules: The model's policy, and who asks.
 
     Returns:
@@ -42,15 +45,29 @@ def judged(
     """
     if mine is None:
         return ()
-    if alias != _CHAMPION or (held is not None and held.version == item.version):
+    holder, theirs = held
+    if alias != _CHAMPION or (holder is not None and holder.version == item.version):
         return mine.gates
     rest = tuple(gate for gate in mine.gates if gate.name != _CHAMPION)
-    return (*rest, *_against(item, mine, held), *_tested(item, held, rules), *_asked(item, mine, rules))
+    return (
+        *rest,
+        *_against(item, mine, holder, rules),
+        *_another(mine, theirs),
+        *_tested(item, holder, rules),
+        *_asked(item, mine, rules),
+    )
 
 
-def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None) -> Iterator[Gate]:
-    """Judge the comparison with the champion of today."""
-    if held is None or _compared(mine, held):
+def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None, rules: Rules) -> Iterator[Gate]:
+    """Judge the comparison with the champion of today.
+
+    A champion whose files are lost can be compared with by nobody. To replace it is as the first promotion,
+    and people have to approve: only where the model's policy asks them is it let through.
+    """
+    if held is not None and _compared(mine, held) and mine.lost and _approvers(rules):
+        told = f"version {held.version}, the champion, is lost: its approvers decide"
+        yield Gate(_CHAMPION, "not applicable", None, None, told)
+    elif held is None or _compared(mine, held):
         yield from (gate for gate in mine.gates if gate.name == _CHAMPION)
     elif item.digest is not None and item.digest == held.digest:
         told = f"the same model as version {held.version}, which is the champion: byte for byte"
@@ -60,11 +77,22 @@ def _against(item: ModelVersion, mine: Summary, held: ModelVersion | None) -> It
         yield Gate(_CHAMPION, "fail", None, None, told)
 
 
+def _another(mine: Summary, theirs: Summary | None) -> Iterator[Gate]:
+    """Say where another column was predicted when the holder was judged: renamed, or another question."""
+    if theirs is not None and theirs.target != mine.target:
+        told = f"{mine.target} is predicted, and it was {theirs.target} where the champion was evaluated last"
+        yield Gate("target", "not applicable", None, None, told)
+
+
+def _approvers(rules: Rules) -> bool:
+    return rules.policy is not None and rules.policy.approvals > 0
+
+
 def _tested(item: ModelVersion, held: ModelVersion | None, rules: Rules) -> Iterator[Gate]:
     """Judge the behaviour tests: none may fail, and none that is asked for may be left out.
 
     What today's champion was seen to do, its successor is to be seen to do as well; a test whose source is
-    another one since is still the test of that name.
+    another one since is still the test of that name, and is named.
     """
     same = held is not None and item.digest is not None and item.digest == held.digest
     asked = () if rules.policy is None else rules.policy.tests
@@ -79,7 +107,11 @@ def _tested(item: ModelVersion, held: ModelVersion | None, rules: Rules) -> Iter
     told += [f"never run on this version: {', '.join(missing[:_LISTED])}"] if missing else []
     more = max(0, len(failed) - _LISTED) + max(0, len(missing) - _LISTED)
     told += [f"{more} more"] if more else []
-    evidence = "; ".join(told) or f"passes {', '.join(sorted(run)[:_LISTED])}"
+    sources = {} if same else {one.name: one.code for one in rules.promised}
+    other = sorted(one.name for one in rules.tests if sources.get(one.name, one.code) != one.code)
+    told = told or [f"passes {', '.join(sorted(run)[:_LISTED])}"]
+    told += [f"of another source than the champion passed: {', '.join(other[:_LISTED])}"] if other else []
+    evidence = "; ".join(told)
     outcome = "fail" if failed or missing else "pass"
     yield Gate(_TESTS, outcome, float(passed), float(len(run) + len(missing)), evidence)
 
@@ -88,8 +120,12 @@ def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
     """Judge what the model's policy asks for besides."""
     policy = rules.policy
     if policy is None:
+        if mine.policy not in {"", Policy().digest}:
+            told = f"{item.model} has no policy; the evaluation was asked for gates or bounds of its own"
+            yield Gate(_POLICY, "not applicable", None, None, told)
         return
-    if mine.policy == Policy.of(policy.gates, CHECKS).digest:
+    # Who promotes need not have the packages that bring gates of their own: who evaluates does.
+    if mine.policy == Policy.of(policy.gates, policy.gates.get("gates", ())).digest:
         yield Gate(_POLICY, "pass", None, None, f"the gates that the policy of {item.model} asks for")
     else:
         told = f"evaluated with other gates than the policy of {item.model} asks for"
@@ -98,7 +134,8 @@ def _asked(item: ModelVersion, mine: Summary, rules: Rules) -> Iterator[Gate]:
         return
     said = [one for one in rules.said if one.who != rules.who.name]  # nobody approves what they promote
     count = sum(one.approved for one in said)
-    against = [f"{one.who} is against it: {one.comment}" for one in said if not one.approved]
+    # A word against it stands, the promoter's own too, until its author approves.
+    against = [f"{one.who} is against it: {one.comment}" for one in rules.said if not one.approved]
     claimed = "" if all(one.verified for one in said) else " (unverified)"
     names = ", ".join(one.who for one in said if one.approved) or "nobody"
     heard = {rules.who.name, *(one.who for one in said)}
@@ -155,24 +192,46 @@ def refusal(item: ModelVersion, alias: str, mine: Summary | None, gates: tuple[G
             Sentence("%1 was never evaluated.", address),
             Sentence("%1 does it.", f"%mlops_evaluate {address} DATA --target COLUMN"),
         )
+    again = f"%mlops_evaluate {address} DATA --target {mine.target}"
+    if mine.files and mine.files != item.digest:
+        return Refusal(
+            Sentence("%1 was evaluated with other files than those that are registered now.", address),
+            Sentence("%1 evaluates these.", again),
+        )
     failed = [gate for gate in gates if gate.outcome == "fail"]
     if not failed:
         return None
-    remedy = Sentence("Train a better one, or change the policy of the gates.")
+    what = Sentence("%1 fails %2.", address, "; ".join(map(_bounds, failed)))
+    return Refusal(what, _remedy(item, mine, failed, again))
+
+
+def _ask_again(item: ModelVersion, mine: Summary, again: str, *, beside: bool) -> Sentence:
+    """Say how gates are judged that were not asked for, the champion's among them or not."""
+    if not beside:
+        return Sentence("%1 asks for them.", again)
+    if mine.lost:
+        return Sentence(
+            "Restore its files, or roll back; or let people decide: where the model's policy asks for "
+            "approvals, a champion that is lost is replaced with them."
+        )
+    line = f"{again} --against {item.model}@{_CHAMPION}"
+    if any(gate.name == _CHAMPION for gate in mine.gates):
+        return Sentence("%1 compares them on the same rows.", line)
+    return Sentence('Name "%1" among the gates. Then %2 compares them on the same rows.', _CHAMPION, line)
+
+
+def _remedy(item: ModelVersion, mine: Summary, failed: list[Gate], again: str) -> Sentence:
+    """Say what to do about gates that fail."""
     names = {gate.name for gate in failed if gate.value is None}
-    again = f"%mlops_evaluate {address} DATA --target {mine.target}"
     if len(failed) == len(names) and names <= {_CHAMPION, _POLICY}:
-        remedy = Sentence("%1 asks for them.", again)
-        if _CHAMPION in names:
-            line = f"{again} --against {item.model}@{_CHAMPION}"
-            remedy = Sentence("%1 compares them on the same rows.", line)
-    elif [gate.name for gate in failed] == [_TESTS]:
-        line = f"pytest --mlops-tests --mlops-model {address} NOTEBOOK"
-        remedy = Sentence("Run them on it: %1.", line)
-    elif [gate.name for gate in failed] == [_APPROVALS]:
-        line = f"%mlops_promote {item.model} --version {item.version} --approve"
-        remedy = Sentence("An approver says so with %1.", line)
-    return Refusal(Sentence("%1 fails %2.", address, "; ".join(map(_bounds, failed))), remedy)
+        return _ask_again(item, mine, again, beside=_CHAMPION in names)
+    if [gate.name for gate in failed] == [_TESTS]:
+        line = f"pytest --mlops-tests --mlops-model {item.model}/{item.version} NOTEBOOK"
+        return Sentence("Run them on it: %1.", line)
+    if [gate.name for gate in failed] == [_APPROVALS]:
+        line = f'%mlops_promote {item.model} --version {item.version} --approve --reason "WHY"'
+        return Sentence("An approver says so with %1.", line)
+    return Sentence("Train a better one, or change the policy of the gates.")
 
 
 def _compared(mine: Summary, held: ModelVersion) -> bool:

@@ -171,11 +171,14 @@ class Governed(Result):
         model: The registered model's name.
         policy: The policy.
         enforced: Whether MLflow's own permissions stand behind it; else it is a convention.
+        others: Who may also write where it is kept, or where somebody else approves; none where that is not
+            known.
     """
 
     model: str
     policy: ModelPolicy
     enforced: bool
+    others: tuple[str, ...] = ()
 
     def blocks(self) -> Iterable[Block]:
         """Show what a promotion takes from now on."""
@@ -196,6 +199,10 @@ class Governed(Result):
             yield Note(
                 "The store does not authenticate: the policy is a convention, names are claims.", "quiet"
             )
+        if self.others:
+            home = f"mlops-policy/{self.model} or below mlops-approvals/{self.model}"
+            told = f"{', '.join(self.others)} may edit an experiment {home}"
+            yield Note(f"{told}, and so change the policy or approve for others: take that from them.", "bad")
 
 
 @dataclass(frozen=True)
