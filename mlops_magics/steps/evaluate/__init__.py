@@ -132,10 +132,9 @@ def evaluate(
     found = subject.find(store, model)
     frame, column = together(data, target, called or Called({}))
     rival = None if against is None else subject.find(store, against)
-    consent = {"allow_pickle": allow_pickle, "allow_code": allow_code}
-    opened = subject.opened(store, found, **consent)
+    opened = subject.opened(store, found, allow_pickle=allow_pickle, allow_code=allow_code)
     policy = _asked(store, found, rival) if gates is None else policy_of(gates)
-    champion = _champion(store, rival, **consent)
+    champion = _champion(store, rival, allow_pickle=allow_pickle, allow_code=allow_code)
     assessment = assess(
         opened.estimator,
         frame,
