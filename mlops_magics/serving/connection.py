@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _PIECE: Final = 16 * 1024  # bytes that are read at once: no more than some hundred requests are in them
 _HEAD: Final = 64 * 1024  # bytes that may come in a row which are no body
 _APART: Final = 64 * 1024  # bytes of an answer from which a copy costs more than a second write
+_LINGER: Final = 2.0  # seconds in which who is refused over TLS may still be sending
 _BLOCK: Final = 64 * 1024  # bytes that a slow client must have read to be as far as another one
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -336,6 +337,8 @@ class Connection(asyncio.Protocol):
         if not sending:
             self._transport.close()
         elif not self._transport.is_closing():
-            if self._transport.can_write_eof():  # TLS knows no half of an end
+            if self._transport.can_write_eof():
                 self._transport.write_eof()
+            else:  # TLS knows no half of an end
+                self._loop.call_later(_LINGER, self._transport.close)
             self.read_on()

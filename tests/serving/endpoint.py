@@ -27,6 +27,7 @@ from mlops_magics.artifact.schema import Column, Schema
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.front import Front
+from mlops_magics.serving.identity import Identity
 from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.predictor import Predictor
 
@@ -146,7 +147,9 @@ class Caller:
 
 @contextlib.contextmanager
 def served(
-    app: App, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    app: App,
+    make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    identity: Identity | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Serve an application at a real socket of loopback, in such a loop, until the end of the block."""
     listening = socket.create_server(("127.0.0.1", 0))
@@ -154,7 +157,7 @@ def served(
     loop = make()
 
     async def answer() -> None:
-        front = Front(app)
+        front = Front(app, identity)
         await front.start()
         await front.accept(listening)
         ready.set()

@@ -6,13 +6,17 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
+from certificates import make
 from endpoint import ROWS, TOKEN, application, served
 
+from mlops_magics.artifact.certificate import checked, trusting
 from mlops_magics.artifact.order import Limits
+from mlops_magics.serving.identity import Identity
 
 Address = tuple[str, int]
 
@@ -281,3 +285,15 @@ def test_the_answer_to_head_has_no_body(address: Address) -> None:
         first, rest = hears(client).split(b"\r\n\r\n", 1)
     assert b"content-length: 1\r\n" in first
     assert statuses(rest) == [200]
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_who_is_still_sending_over_tls_gets_to_read_the_refusal(
+    loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
+    file, key = make(tmp_path / "tls", "localhost")
+    with served(application(limits=LIMITS), loop, Identity(checked(file, key))) as address:
+        plain = socket.create_connection(address, timeout=10)
+        with trusting(file).wrap_socket(plain) as client:
+            client.sendall(asks(f"Content-Length: {len(MUCH)}") + MUCH[:1_000_000])
+            assert statuses(hears(client)) == [413]
