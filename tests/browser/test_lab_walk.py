@@ -191,7 +191,7 @@ def test_the_notebook_with_all_steps_leads_there_too(newcomer: Newcomer) -> None
 def test_in_notebook_7_the_way_is_the_same(page: Page, notebook7: Jupyter) -> None:
     page.goto(notebook7.front)
     page.get_by_role("menuitem", name="File", exact=True).click(timeout=PATIENCE)
-    page.get_by_role("menuitem", name="New", exact=True).hover()
+    page.get_by_role("menu").get_by_text("New", exact=True).hover()
     with page.expect_popup() as popup:
         page.get_by_role("menuitem", name="New Tracked Notebook").click()
     newcomer = Newcomer(popup.value)
