@@ -283,6 +283,34 @@ def test_rows_that_come_in_two_orders_in_turn_are_all_kept() -> None:
     assert made.filter(pl.col("request_id") == "turned")["input.stops"].to_list() == [0, 1, 2, 3, 4] * 8
 
 
+def test_what_encoding_took_is_known_of_all_that_were_encoded_since() -> None:
+    sheets = Sheets()
+    groups = [typed(ROWS[:3], [0.0] * 3), typed(ROWS * 60, [0.0] * 300)]
+    groups += [typed(ROWS[:3], [0.0] * 3) for _ in range(30)]  # more than a first sheet holds
+    for group in groups:
+        for each in group.asked:
+            each.encode = math.nan
+        sheets.add(group)
+        for each in group.asked:  # an answer is written when its group is noted already
+            each.encode = 0.25
+    made = pl.DataFrame(table_of(sheets.take(), ()))
+    assert made.height == 393
+    assert made["encode_ms"].to_list() == [250.0] * 393
+
+
+def test_two_versions_that_answer_in_other_types_are_both_kept(tmp_path: Path) -> None:
+    journal = Journal(JournalOrder(folder=tmp_path))
+    journal.note(typed(ROWS, ["late"] * 5, version="3"))
+    journal.note(typed(ROWS[:2], [0.5, 1.5], version="4"))
+    journal.note_refusal(refused())
+    journal.start()
+    journal.close()
+    assert (journal.written, journal.lost) == (8, 0)
+    kept = lines(tmp_path)
+    assert kept["prediction"].drop_nulls().to_list() == ["late"] * 5 + ["0.5", "1.5"]
+    assert kept["input.distance"].dtype == pl.Float64
+
+
 def test_columns_that_are_left_out_are_on_no_sheet() -> None:
     made = table(typed(ROWS, range(5)), leave_out={"carrier", "distance"})
     assert not {"input.carrier", "input.distance"} & set(made.columns)

@@ -12,14 +12,18 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mlops_magics.artifact.order import JournalOrder
 from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.serving.journal import files
-from mlops_magics.serving.journal.entries import Refused, table_of
+from mlops_magics.serving.journal.entries import Answered, Refused, table_of
 from mlops_magics.serving.journal.sheets import Group, Sheets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _log = logging.getLogger(__name__)
 
@@ -137,11 +141,17 @@ class Journal:
         self._gone += rows
         part = files.Part(int(time.time() * 1000), self._writer, self._number, self._number)
         try:
-            self.written += files.write(self._order.folder, part, [table_of(taken, self._leave_out)])
+            self.written += files.write(self._order.folder, part, self._tables(taken))
         except Exception:
             self._failed += rows
             raise
         self._number += 1
+
+    def _tables(self, taken: Sequence[Answered | Refused]) -> list[pa.Table]:
+        try:
+            return [table_of(taken, self._leave_out)]
+        except (TypeError, ValueError):  # a version gave way to another one, with other types
+            return [table_of([entry], self._leave_out) for entry in taken]
 
     def _tidy(self) -> None:
         files.tidy(self._order.folder, self._writer)

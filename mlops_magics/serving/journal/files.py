@@ -85,7 +85,8 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool
     Args:
         folder: The journal.
         part: Which file.
-        tables: What is in it, one after the other; each may lack columns that another has.
+        tables: What is in it, one after the other; each may lack columns that another has. A column that has
+            types that do not go together is kept as text.
         lasting: Whether it is worth the time to make it small; one that is soon put together with others
             is not.
 
@@ -99,7 +100,7 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool
     import pyarrow.parquet as pq
 
     made = list(tables)
-    schema = pa.unify_schemas([table.schema for table in made], promote_options="permissive")
+    schema = _unified([table.schema for table in made])
     path = folder / f".{part.name}{_UNFINISHED}"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -113,6 +114,26 @@ def write(folder: Path, part: Part, tables: Iterable[pa.Table], *, lasting: bool
         path.unlink(missing_ok=True)
         raise
     return int(whole.num_rows)
+
+
+def _unified(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """Find the columns and types in which all can be kept."""
+    import pyarrow as pa
+
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        pass
+    kept: dict[str, pa.Field] = {}
+    for field in (field for schema in schemas for field in schema):
+        known = kept.setdefault(field.name, field)
+        try:
+            kept[field.name] = pa.unify_schemas(
+                [pa.schema([known]), pa.schema([field])], promote_options="permissive"
+            ).field(0)
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            kept[field.name] = pa.field(field.name, pa.string())
+    return pa.schema(list(kept.values()))
 
 
 def _repeated(schema: pa.Schema) -> list[str]:

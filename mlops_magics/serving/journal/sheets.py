@@ -86,7 +86,7 @@ class Sheets:
         self._guard = threading.Lock()
         self._open: dict[_Key, _Sheet] = {}
         self._busy: set[_Key] = set()  # what has filled a sheet lately
-        self._done: list[Answered | Refused] = []
+        self._closed: list[_Sheet | _Alone | Refused] = []
         self.noted = 0
 
     def add(self, group: Group) -> None:
@@ -96,13 +96,13 @@ class Sheets:
         with self._guard:
             self.noted += rows
             if not isinstance(columns, Typed) or rows > _LARGE:
-                self._done.append(_by_itself(group))
+                self._closed.append(_Alone(group))
                 return
             key = (group.version, group.role, group.method, columns.layout)
             sheet = self._open.get(key)
             if sheet is None or not sheet.takes(group):
                 if sheet:
-                    self._done.append(sheet.done())
+                    self._closed.append(sheet)
                     self._busy.add(key)
                 most = _MOST if key in self._busy else max(_FEW, rows)
                 sheet = self._open[key] = _Sheet(group, columns, most, self._leave_out)
@@ -112,15 +112,16 @@ class Sheets:
         """Note a request that got no prediction."""
         with self._guard:
             self.noted += 1
-            self._done.append(entry)
+            self._closed.append(entry)
 
     def take(self) -> list[Answered | Refused]:
         """Take what was noted since the last time."""
         with self._guard:
             sheets, self._open = self._open, {}
             self._busy &= sheets.keys()
-            taken, self._done = self._done, []
-        return taken + [sheet.done() for sheet in sheets.values()]
+            closed, self._closed = self._closed, []
+        taken = [*closed, *sheets.values()]
+        return [each if isinstance(each, Refused) else each.done() for each in taken]
 
 
 class _Sheet:
@@ -231,9 +232,15 @@ class _Asked:
         return Calls(ids, self._rows, self._began, self._decode, self._queue, self._predict, self._encode)
 
 
-def _by_itself(group: Group) -> Answered:
-    """Note a group that fits on no sheet."""
-    asked = _Asked()
-    asked.add(group.asked, group.spent, len(group.found))
-    columns = dict(group.columns)
-    return Answered(asked.done(), columns, group.found, group.method, group.version, group.role)
+class _Alone:
+    """A group that fits on no sheet."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._asked = _Asked()
+        self._asked.add(group.asked, group.spent, len(group.found))
+
+    def done(self) -> Answered:
+        """Hand it over."""
+        one = self._group
+        return Answered(self._asked.done(), dict(one.columns), one.found, one.method, one.version, one.role)
