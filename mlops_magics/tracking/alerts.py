@@ -176,6 +176,19 @@ def settle(store: Store, model: str, settled: Settled) -> None:
     """
     with door(f"The alerts of {model}"):
         for alert in settled.active[:_OPEN]:
-            store.client.set_registered_model_tag(model, f"{_PREFIX}{alert.key}", alert.to_json())
+            _open(store, model, alert)
         for alert in settled.over:
             store.client.delete_registered_model_tag(model, f"{_PREFIX}{alert.key}")
+
+
+def _open(store: Store, model: str, alert: Alert) -> None:
+    """Write an alert; where another look opens the same one at this moment, a store may refuse the second."""
+    from mlflow.exceptions import MlflowException
+
+    name, told = f"{_PREFIX}{alert.key}", alert.to_json()
+    try:
+        store.client.set_registered_model_tag(model, name, told)
+    except MlflowException:
+        if name not in registry.tags_of(store, model):
+            raise
+        store.client.set_registered_model_tag(model, name, told)

@@ -162,6 +162,7 @@ def test_what_changes_elsewhere_is_shown_by_itself_and_alerts_are_counted(
     theme(page, "Light")  # the server keeps it
 
 
+@pytest.mark.slow
 def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
     page: Page, lab: Jupyter, store_template: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_each_part_is_reached_by_the_keyboard_alone(page: Page, lab: Jupyter, fl
     expect(runs.get_by_role("option").nth(1)).to_be_focused()
 
 
+@pytest.mark.slow
 def test_whoever_went_back_is_not_brought_to_the_run_again(page: Page, lab: Jupyter, flights: Store) -> None:
     """The head of the panel is read beside the run, and may come last: it must move nobody."""
     assert flights
@@ -104,6 +105,7 @@ def test_whoever_went_back_is_not_brought_to_the_run_again(page: Page, lab: Jupy
     expect(rows.nth(1)).to_be_focused()
 
 
+@pytest.mark.slow
 def test_the_focus_stays_while_what_has_it_is_made_anew(page: Page, lab: Jupyter, flights: Store) -> None:
     panel = opened(page, lab, "flights", "1")
     row = panel.get_by_role("listbox", name="Runs").get_by_role("option", name="baseline")

@@ -59,6 +59,7 @@ def german(lab: Jupyter) -> Iterator[None]:
     shutil.rmtree(file)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("german")
 def test_a_language_pack_translates_the_panel(
     page: Page, lab: Jupyter, flights: Store, marked: dict[str, Any]
@@ -99,5 +100,5 @@ def test_a_language_pack_translates_the_panel(
     desk.get_by_role("button", name=re.compile("«Promote v1 to champion»")).click()
     told = desk.get_by_role("status")
     expect(told).to_contain_text("«flights@champion is version 1 now.»", timeout=40_000)
-    expect(told).to_contain_text("«It is the first one.»")
+    expect(told).to_contain_text("«It is the first one. %mlops_deploy flights@champion makes it live.»")
     shot(page, "desk-translated")

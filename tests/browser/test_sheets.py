@@ -63,6 +63,7 @@ def test_no_sheet_reaches_beyond_its_card(new_card: Callable[..., Any]) -> None:
     assert page.evaluate(OTHERWISE, names(*sheets.values())) == []
 
 
+@pytest.mark.slow
 def test_the_panels_sheet_reaches_nothing_but_the_panel(
     page: Page, lab: Jupyter, new_card: Callable[..., Any]
 ) -> None:

@@ -140,6 +140,7 @@ def test_what_is_refused_never_answers(place: Place) -> None:
     assert answer_of(place.local) == 8.0
 
 
+@pytest.mark.slow
 def test_it_ends_at_the_last_of_two_promotions_whatever_is_killed_meanwhile(place: Place) -> None:
     state = place.begin()
     follower = following(place.state).pid
@@ -157,6 +158,7 @@ def test_it_ends_at_the_last_of_two_promotions_whatever_is_killed_meanwhile(plac
     assert place.now().pid == state.pid
 
 
+@pytest.mark.slow
 def test_an_alias_or_a_store_that_is_gone_keeps_it_serving(place: Place) -> None:
     before = place.begin().version
     place.registry.client.delete_registered_model_alias("flights", "champion")

@@ -171,6 +171,7 @@ def test_an_order_by_a_follower_puts_nothing_beside_that_was_not_asked_for(place
     place.settles("1", "2")
 
 
+@pytest.mark.slow
 def test_what_a_unit_starts_goes_on_to_follow_both_aliases(place: Place) -> None:
     deploy("flights@champion", follow=True, shadow="@challenger")
     place.settles("1", "2")

@@ -24,7 +24,7 @@ def _offered(shell: Any, text: str) -> list[str]:
     ("text", "expected"),
     [
         ("%mlops_evaluate run test --targ", ["--target"]),
-        ("%mlops --", ["--store", "--artifacts"]),
+        ("%mlops --", ["--store", "--artifacts", "--page"]),
         ("%%mlops_track --na", ["--name"]),
         ("x = 1\n%mlops --st", ["--store"]),
         ("%%mlops_track\n%mlops --st", ["--store"]),

@@ -632,7 +632,7 @@ def test_a_predictor_that_takes_long_for_a_row_is_not_tried_on_hundreds() -> Non
     loaded = made(make_pipeline(SimpleImputer(), KNeighborsClassifier()), "two", NUMBERS)
     engine = Slow(loaded)
     found = compiled(loaded, engine, ("predict",))
-    assert (found.plan, engine.asked) == (None, 2)
+    assert (found.plan, engine.asked) == (None, 5)
     assert "KNeighborsClassifier" in found.why
 
 

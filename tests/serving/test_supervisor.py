@@ -210,6 +210,7 @@ print(sorted({each["num_threads"] for each in threadpool_info()}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.cpu_count() == 1, reason="there is but one processor")
 def test_no_library_starts_a_team_of_threads_in_a_server() -> None:
     given = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}

@@ -198,6 +198,7 @@ def changed(runner: Runner) -> Iterator[Callable[[str, str, str], None]]:
 BASE = "github.event.pull_request.base.sha"
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_makes_the_job_red_and_one_that_holds_does_not(
     tmp_path: Path, store_template: Path
 ) -> None:

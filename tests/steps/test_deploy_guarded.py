@@ -32,6 +32,7 @@ def cleaned(book: Book) -> Iterator[None]:
         book(f"%mlops_deploy {endpoint.name} --remove")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cleaned", "registered_twice")
 def test_all_that_asks_an_endpoint_does_so_over_tls(book: Book, tmp_path: Path) -> None:
     book('%mlops_promote flights --version 1 --to champion --reason "first"')

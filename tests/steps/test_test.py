@@ -172,6 +172,7 @@ def test_a_record_that_cannot_be_read_counts_as_failed(book: Book, registered: M
     assert (found.holds, found.found[0].evidence) == (False, "the record cannot be read")
 
 
+@pytest.mark.slow
 def test_pytest_collects_the_cells_and_runs_them_on_the_model_it_is_told(
     registered: ModelVersion, project: Path
 ) -> None:

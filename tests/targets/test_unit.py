@@ -143,6 +143,7 @@ def test_who_only_shares_the_folder_starts_nothing(tmp_path: Path, state: Path) 
     local.remove("flights")
 
 
+@pytest.mark.slow
 def test_a_second_process_does_not_serve_what_one_serves(tmp_path: Path, state: Path) -> None:
     local = target(state)
     live = local.deploy(ask_for(tmp_path))
@@ -157,6 +158,7 @@ def test_a_second_process_does_not_serve_what_one_serves(tmp_path: Path, state: 
     assert answer_of(local) == 1.0
 
 
+@pytest.mark.slow
 def test_a_start_that_failed_leaves_what_the_unit_starts(tmp_path: Path, state: Path) -> None:
     local = target(state)
     local.deploy(ask_for(tmp_path))

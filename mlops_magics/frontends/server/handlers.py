@@ -70,7 +70,7 @@ class DeniedByDefault(Guard, APIHandler):
             answer, stamp, packed = await asyncio.get_running_loop().run_in_executor(pool, worked)
         except MLOpsError as error:
             explained = error.explained(door=f"%{magic_name('status')}")
-            self._wrong(_status(error), error.what, f"{error.remedy} {explained}".strip())
+            self._wrong(_status(error), error.what, _with(error.remedy, explained))
         except Exception:
             # A page gets no detail: a trace may hold paths, addresses and secrets of the server.
             self.log.exception("The panel of mlops-magics failed.")
@@ -171,6 +171,11 @@ def _body(body: bytes) -> Mapping[str, object]:
     except orjson.JSONDecodeError:
         sent = None
     return sent if isinstance(sent, dict) else {}
+
+
+def _with(remedy: str, explained: str) -> str:
+    """Put where it is explained behind a remedy, which a page may still say in another language."""
+    return Sentence("%1 %2", remedy, explained) if explained else remedy
 
 
 def _status(error: MLOpsError) -> int:
