@@ -13,7 +13,7 @@ from side_by_side import ROOT
 _FIT = """%%mlops_track --name bench -o run
 pipeline.fit(rows, labels);
 """
-_ITSELF = ("qda",)  # pipelines whose predictor no plan is made of
+_ENGINES = {"qda": "plan: ", "ranks": "pipeline: "}  # those that no plan is made of as a whole
 _ready: set[str] = set()
 
 
@@ -49,7 +49,7 @@ def deployed(folder: Path, model: str, words: str) -> tuple[int, str, str, float
         _ready.add(model)
     _run(shell, f"%mlops_deploy {model}/1{words} -o live")
     live = shell.user_ns["live"]
-    if not live.engine.startswith("plan: " if model in _ITSELF else "plan"):
+    if not live.engine.startswith(_ENGINES.get(model, "plan")):
         raise SystemExit(f"{model} is served by another engine than was thought: {live.engine}")
     (endpoint,) = _endpoints(shell)
     (key,) = (folder / "state" / "keys").iterdir()

@@ -12,13 +12,14 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, QuantileTransformer, StandardScaler
 
 ROWS = 20_000
 FLOATS = [f"x{i}" for i in range(8)]
@@ -49,12 +50,14 @@ def pipelines() -> dict:
     scaled = make_pipeline(SimpleImputer(), StandardScaler())
     hot = ColumnTransformer([("n", scaled, numbers), ("w", OneHotEncoder(handle_unknown="ignore"), words)])
     forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
-    analysis = QuadraticDiscriminantAnalysis()  # served as it is: no plan knows it
+    analysis = QuadraticDiscriminantAnalysis()  # asked itself, behind a plan of what stands before it
     coded = ColumnTransformer([("w", codes, words)], remainder="passthrough")
+    ranks = ColumnTransformer([("n", QuantileTransformer(), numbers), ("w", codes, words)])  # nor this step
     return {
         "hgb": (Pipeline([("columns", coded), ("model", boosted)]), numbers + words),
         "rf": (Pipeline([("columns", hot), ("model", forest)]), numbers + words),
         "qda": (Pipeline([("columns", coded), ("model", analysis)]), numbers + words),
+        "ranks": (Pipeline([("columns", ranks), ("model", clone(boosted))]), numbers + words),
         "lr": (LogisticRegression(max_iter=500), numbers),
     }
 
