@@ -13,7 +13,7 @@ from side_by_side import ROOT
 _FIT = """%%mlops_track --name bench -o run
 pipeline.fit(rows, labels);
 """
-_ENGINES = {"qda": "plan: ", "ranks": "pipeline: "}  # those that no plan is made of as a whole
+_ENGINES = {"qda": "plan: ", "ranks": "plan: "}  # those that no plan is made of as a whole
 _ready: set[str] = set()
 
 

@@ -32,7 +32,7 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -45,11 +45,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
     TargetEncoder,
@@ -509,12 +512,6 @@ def test_dates_that_are_kept_as_text_are_compiled(form: str) -> None:
 
 NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
     "a dummy": (DummyClassifier(), "two", NUMBERS, "DummyClassifier"),
-    "own function": (
-        make_pipeline(SimpleImputer(), FunctionTransformer(abs), LogisticRegression()),
-        "two",
-        NUMBERS,
-        "a function of its author",
-    ),
     "weights": (
         make_pipeline(
             ColumnTransformer([("a", SimpleImputer(), NUMBERS)], transformer_weights={"a": 2.0}),
@@ -528,6 +525,45 @@ NOT_KNOWN: dict[str, tuple[Any, str, list[str], str]] = {
 
 
 ASKED: dict[str, tuple[Any, str, list[str], str]] = {
+    "own function": (
+        make_pipeline(SimpleImputer(), FunctionTransformer(abs), LogisticRegression()),
+        "two",
+        NUMBERS,
+        "a function of its author",
+    ),
+    "ranks beside words": (
+        make_pipeline(
+            ColumnTransformer(
+                [("n", QuantileTransformer(n_quantiles=50), NUMBERS), ("w", unseen_last(), WORDS)]
+            ),
+            HistGradientBoostingClassifier(max_iter=5),
+        ),
+        "three",
+        BOTH,
+        "QuantileTransformer",
+    ),
+    "bins": (
+        numbered(
+            make_pipeline(SimpleImputer(), KBinsDiscretizer(4, quantile_method="linear")), LinearRegression()
+        ),
+        "number",
+        BOTH,
+        "KBinsDiscretizer",
+    ),
+    "neighbours fill gaps": (
+        make_pipeline(KNNImputer(add_indicator=True), StandardScaler(), LogisticRegression()),
+        "two",
+        NUMBERS,
+        "KNNImputer",
+    ),
+    "frames between": (
+        make_pipeline(SimpleImputer(), PowerTransformer(), KNeighborsClassifier()).set_output(
+            transform="pandas"
+        ),
+        "two",
+        NUMBERS,
+        "PowerTransformer is not known to the compiler; KNeighborsClassifier",
+    ),
     "a neighbour": (
         make_pipeline(SimpleImputer(), KNeighborsClassifier()),
         "two",
@@ -591,7 +627,7 @@ def test_what_is_not_known_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_predictor_that_is_not_known_is_asked_itself_behind_a_plan(name: str) -> None:
+def test_what_is_not_known_is_asked_itself_in_a_plan(name: str) -> None:
     estimator, target, names, why = ASKED[name]
     loaded = made(estimator, target, names)
     engine = PipelineEngine(loaded)
@@ -610,11 +646,46 @@ def test_a_predictor_that_is_not_known_is_asked_itself_behind_a_plan(name: str) 
                 np.testing.assert_array_equal(one, other)
 
 
+class Neighbours(KNeighborsClassifier):
+    """A predictor that is not scikit-learn's: what it does with names is not known."""
+
+
 def test_a_predictor_that_knows_its_columns_by_name_is_asked_with_the_pipeline() -> None:
-    estimator = make_pipeline(SimpleImputer(), KNeighborsClassifier()).set_output(transform="pandas")
+    estimator = make_pipeline(SimpleImputer(), Neighbours()).set_output(transform="pandas")
     found = compiled(loaded := made(estimator, "two", NUMBERS), PipelineEngine(loaded), ("predict",))
     assert found.plan is None
     assert "by name" in found.why
+
+
+def by_name(table: Any) -> Any:
+    """A function that is lost without names."""
+    return table.assign(distance=table["distance"].abs())
+
+
+class Shifted(StandardScaler):
+    """A scaler that is not scikit-learn's."""
+
+
+@pytest.mark.parametrize("step", [FunctionTransformer(by_name), Shifted()])
+def test_a_step_that_knows_its_columns_by_name_is_asked_with_the_pipeline(step: Any) -> None:
+    names = ["distance", "carrier"]
+    loaded = made(
+        make_pipeline(
+            ColumnTransformer([("n", step, ["distance"]), ("w", unseen_last(), ["carrier"])]),
+            HistGradientBoostingClassifier(max_iter=3),
+        ),
+        "two",
+        names,
+    )
+    found = compiled(loaded, PipelineEngine(loaded), ("predict",))
+    assert found.plan is None
+    assert "a function of its author" in found.why or "knows its columns by name" in found.why
+
+
+def test_what_a_plan_asks_keeps_the_names_that_it_knows() -> None:
+    loaded = made(make_pipeline(QuantileTransformer(n_quantiles=50), LinearRegression()), "number", ["delay"])
+    assert compiled(loaded, PipelineEngine(loaded), ("predict",)).plan is not None
+    assert loaded.estimator[0].feature_names_in_.tolist() == ["delay"]
 
 
 class Slow(PipelineEngine):

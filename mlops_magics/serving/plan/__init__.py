@@ -26,9 +26,9 @@ from mlops_magics.serving.plan.base import (
     UnsupportedError,
 )
 from mlops_magics.serving.plan.committees import MakeCommittee, Prepared
-from mlops_magics.serving.plan.itself import itself
+from mlops_magics.serving.plan.itself import itself, step_itself
 from mlops_magics.serving.plan.numbers import unchanged
-from mlops_magics.serving.plan.structure import by_column, chained, union
+from mlops_magics.serving.plan.structure import Compile, by_column, chained, union
 from mlops_magics.serving.rows import Columns
 
 _HERE: Final = "mlops_magics.serving.plan"
@@ -147,6 +147,7 @@ COMMITTEES: Final[Room[MakeCommittee]] = Room(
 _SEARCHES: Final = frozenset(
     {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 )
+_COMPOSED: Final = frozenset({"sklearn.Pipeline", "sklearn.ColumnTransformer", "sklearn.FeatureUnion"})
 _KINDS: Final[dict[str, Kind]] = {
     "double": "number",
     "float": "number",
@@ -165,7 +166,8 @@ class Plan:
     Attributes:
         prepare: Everything before the predictor.
         head: The predictor.
-        itself: Why the fitted predictor itself is asked; "" where it is compiled, too.
+        itself: Why fitted parts themselves are asked, the predictor or transformers before it; "" where all
+            are compiled.
     """
 
     prepare: Step
@@ -216,15 +218,18 @@ def compile_plan(loaded: LoadedModel) -> Plan:
 
 
 def _plan(model: Any, shape: Shape) -> Plan:  # noqa: ANN401 - any estimator
-    """Compile an estimator; a predictor that is not known is asked itself, behind transformers that are."""
+    """Compile an estimator; what is not known in it is asked itself, between parts that are."""
     *before, last = _flattened(model)
-    piece = chained(before, shape, _step)
+    piece = chained(before, shape, _known_or_itself)
+    asked = list(piece.itself)
     try:
-        return Plan(piece.step, _head(last, piece.shape))
+        head = _head(last, piece.shape)
     except UnsupportedError as why:
         if piece.step is unchanged:
             raise
-        return Plan(piece.step, itself(last, piece.shape), str(why))
+        head = itself(last, piece.shape)
+        asked.append(str(why))
+    return Plan(piece.step, head, "; ".join(dict.fromkeys(asked)))
 
 
 def _whole(model: Any, shape: Shape) -> tuple[Step, Head]:  # noqa: ANN401 - any estimator
@@ -255,17 +260,29 @@ def _known_as(part: object) -> str:
     return f"{type(part).__module__.partition('.')[0]}.{type(part).__name__}"
 
 
-def _step(part: Any, shape: Shape) -> Piece:  # noqa: ANN401 - any transformer
+def _step(part: Any, shape: Shape, inner: Compile | None = None) -> Piece:  # noqa: ANN401 - any transformer
+    """Compile a transformer, those in it by another compiler where one is given."""
+    inner = inner or _step
     match _known_as(part):
         case "sklearn.Pipeline":
-            return chained([step for _, step in part.steps], shape, _step)
+            return chained([step for _, step in part.steps], shape, inner)
         case "sklearn.ColumnTransformer":
-            return by_column(part, shape, _step)
+            return by_column(part, shape, inner)
         case "sklearn.FeatureUnion":
-            return union(part, shape, _step)
+            return union(part, shape, inner)
         case name:
             make: MakeStep = _found(STEPS, name)
             return make(part, shape)
+
+
+def _known_or_itself(part: Any, shape: Shape) -> Piece:  # noqa: ANN401 - any transformer
+    """Compile a transformer; one of numbers that is not known is asked itself."""
+    try:
+        return _step(part, shape, _known_or_itself)
+    except UnsupportedError as why:
+        if _known_as(part) in _COMPOSED:
+            raise
+        return step_itself(part, shape, str(why))
 
 
 def _head(part: Any, shape: Shape) -> Head:  # noqa: ANN401 - any predictor

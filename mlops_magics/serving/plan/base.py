@@ -86,10 +86,12 @@ class Piece:
     Attributes:
         step: What it computes.
         shape: What comes out.
+        itself: Why fitted transformers themselves are asked in it, one reason for each.
     """
 
     step: Step
     shape: Shape
+    itself: tuple[str, ...] = ()
 
 
 class Head(Protocol):

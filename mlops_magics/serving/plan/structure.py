@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,15 +47,17 @@ def chained(steps: Sequence[Any], shape: Shape, compile_: Compile) -> Piece:
         shape: What the first one gets.
         compile_: What makes a part from each.
     """
-    made = []
+    made: list[Step] = []
+    asked: list[str] = []
     for step in steps:
         if step is None or step == "passthrough":
             continue
         piece = compile_(step, shape)
         shape = piece.shape
+        asked += piece.itself
         if piece.step is not unchanged:
             made.append(piece.step)
-    return Piece(Chain(tuple(made)), shape) if made else Piece(unchanged, shape)
+    return Piece(Chain(tuple(made)), shape, tuple(asked)) if made else Piece(unchanged, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,12 @@ class _BesideCells:
 def _beside(parts: Sequence[tuple[Step | None, Piece]]) -> Piece:
     kinds = tuple(kind for _, piece in parts for kind in piece.shape.kinds)
     steps = tuple((choose, piece.step) for choose, piece in parts)
+    asked = tuple(why for _, piece in parts for why in piece.itself)
     if set(kinds) <= {"number", "sparse"}:
-        return Piece(_Beside(steps), numbers(len(kinds)))
+        return Piece(_Beside(steps), numbers(len(kinds)), asked)
     if "sparse" in kinds:
         raise UnsupportedError("words stand beside texts")
-    return Piece(_BesideCells(steps), Shape(kinds))
+    return Piece(_BesideCells(steps), Shape(kinds), asked)
 
 
 def by_column(made: Any, shape: Shape, compile_: Compile) -> Piece:  # noqa: ANN401 - a fitted ColumnTransformer
@@ -109,7 +112,7 @@ def by_column(made: Any, shape: Shape, compile_: Compile) -> Piece:  # noqa: ANN
     if not parts:
         raise UnsupportedError("ColumnTransformer keeps no column")
     found = _beside(parts)
-    return Piece(found.step, _named(made, found.shape))
+    return replace(found, shape=_named(made, found.shape))
 
 
 def _named(made: Any, shape: Shape) -> Shape:  # noqa: ANN401 - a fitted ColumnTransformer
