@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 from mlops_magics.foundation.secrecy import SIGNS, secret_name, secret_pair
 
@@ -19,12 +21,19 @@ _LOOKED_BACK = 2_000  # characters of a line
 _NOTHING = {"", "None", "True", "False"}
 
 
-class _Rule(NamedTuple):
+@dataclass(frozen=True)
+class _Rule:
     """A pattern, and what it writes instead; it is not tried where none of its signs is in the text."""
 
     signs: tuple[str, ...]
-    pattern: re.Pattern[str]
+    written: str
     told: Callable[[re.Match[str]], str]
+    flags: int = 0
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern, made when a text first shows a sign of it: all are half of our loading time."""
+        return re.compile(self.written, self.flags)
 
 
 def masked(text: str) -> str:
@@ -81,18 +90,6 @@ _PARTS = re.compile(
 _DIGIT, _CONSTANT = re.compile(r"\d"), re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _LITERALS = re.compile(_LITERAL, re.IGNORECASE)
 
-_ASSIGNMENT = re.compile(
-    (
-        rf"(?P<keep>(?<![\w-])(?P<name>[\w-]++)(?P<quoted>[\"'])?\]?"
-        r"(?:[ ]{0,9}:[ ]{0,9}(?P<noted>\w[\w.|\[\] ]{0,40}))?"
-        r"[ \t]{0,9}(?P<operator>==|!=|:=|[:=]|,(?!\s{0,9}(?:\"[^\"\n]{0,99}\"|'[^'\n]{0,99}')\s{0,9}[:=]))"
-        r"(?:(?<==)[ \t]{0,9}(?:\\?\n)?\s{0,80}|[ \t]{0,9})(?:(?P<open>[(\[])\s{0,40})?)"
-        rf"(?P<literals>{_LITERAL}(?:\s{{0,80}}\+?\s{{0,80}}{_LITERAL})*+"
-        rf"(?(open)(?P<several>(?:\s{{0,80}},\s{{0,80}}{_LITERAL})*+)))"
-    ),
-    re.IGNORECASE,
-)
-
 
 def _literal(match: re.Match[str]) -> str:
     """Mask what is written inside the quotes, whatever they are."""
@@ -112,7 +109,22 @@ def _assigned(match: re.Match[str]) -> str:
     literals = match["literals"]
     if _assigns(match, name):
         return match["keep"] + _LITERALS.sub(_literal, literals)
-    return match["keep"] + _ASSIGNMENT.sub(_assigned, literals)  # line = "token='...'"
+    return match["keep"] + _ASSIGNMENT.pattern.sub(_assigned, literals)  # line = "token='...'"
+
+
+_ASSIGNMENT: Final = _Rule(
+    tuple(SIGNS),
+    (
+        rf"(?P<keep>(?<![\w-])(?P<name>[\w-]++)(?P<quoted>[\"'])?\]?"
+        r"(?:[ ]{0,9}:[ ]{0,9}(?P<noted>\w[\w.|\[\] ]{0,40}))?"
+        r"[ \t]{0,9}(?P<operator>==|!=|:=|[:=]|,(?!\s{0,9}(?:\"[^\"\n]{0,99}\"|'[^'\n]{0,99}')\s{0,9}[:=]))"
+        r"(?:(?<==)[ \t]{0,9}(?:\\?\n)?\s{0,80}|[ \t]{0,9})(?:(?P<open>[(\[])\s{0,40})?)"
+        rf"(?P<literals>{_LITERAL}(?:\s{{0,80}}\+?\s{{0,80}}{_LITERAL})*+"
+        rf"(?(open)(?P<several>(?:\s{{0,80}},\s{{0,80}}{_LITERAL})*+)))"
+    ),
+    _assigned,
+    re.IGNORECASE,
+)
 
 
 def _assigns(match: re.Match[str], name: str) -> bool:
@@ -185,7 +197,7 @@ def _lined(match: re.Match[str]) -> str:
 
 
 def _rule(signs: str, pattern: str, told: Callable[[re.Match[str]], str] = _kept, flags: int = 0) -> _Rule:
-    return _Rule(tuple(signs.split()), re.compile(pattern, flags), told)
+    return _Rule(tuple(signs.split()), pattern, told, flags)
 
 
 _I, _M = re.IGNORECASE, re.MULTILINE
@@ -230,7 +242,7 @@ _RULES: Final = (
         _I,
     ),
     # password = "...", api_key: '...', x["token"] = "...", token: str = "...", ("SECRET", "...")
-    _Rule(tuple(SIGNS), _ASSIGNMENT, _assigned),
+    _ASSIGNMENT,
     _rule(
         _NAMED,
         (

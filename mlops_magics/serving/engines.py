@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -137,26 +139,54 @@ def _runs(columns: Columns) -> list[tuple[str, ...]]:
     ]
 
 
+class SpreadEngine:
+    """Some of the rows on each of a few threads: numpy lets others in while it computes.
+
+    Args:
+        plan: What computes; it answers each row without looking at the others.
+        threads: How many threads compute, at least two; the one that asks is one of them.
+    """
+
+    def __init__(self, plan: Computes, threads: int) -> None:
+        self._plan = plan
+        self._others = ThreadPoolExecutor(threads - 1, thread_name_prefix="mlops-spread")
+        self._threads = threads
+
+    def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
+        """Answer each row."""
+        bounds = [rows * each // self._threads for each in range(self._threads + 1)]
+        (start, stop), *others = itertools.pairwise(bounds)
+        waiting = [self._others.submit(self._part, columns, *other, method) for other in others]
+        found = [self._part(columns, start, stop, method)]
+        return np.concatenate([*found, *(each.result() for each in waiting)])
+
+    def _part(self, columns: Columns, start: int, stop: int, method: Method) -> np.ndarray[Any, Any]:
+        part = {name: values[start:stop] for name, values in columns.items()}
+        return self._plan.predict(part, stop - start, method)
+
+
 class PlannedEngine:
     """A plan for few rows, and for many rows whatever proved quicker.
 
     Args:
         plan: The plan, which answers as the pipeline does.
-        pipeline: The pipeline.
+        others: What else answers so, the pipeline among them.
         quick_rows: Up to how many rows the plan takes less time than it takes to wake another thread.
     """
 
-    def __init__(self, plan: Computes, pipeline: Computes, *, quick_rows: int) -> None:
-        self._ways = (plan, pipeline)
+    def __init__(self, plan: Computes, *others: Computes, quick_rows: int) -> None:
+        self._ways = (plan, *others)
         self._quick_rows = quick_rows
-        self._spent: dict[Method, list[list[float]]] = defaultdict(lambda: [[], []])
+        self._spent: dict[tuple[Method, int], list[list[float]]] = defaultdict(
+            lambda: [[] for _ in self._ways]
+        )
 
     def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
         """Answer each row."""
         if rows <= _FEW:
             return self._ways[0].predict(columns, rows, method)
-        spent = self._spent[method]
-        way = min((0, 1), key=lambda one: min(spent[one], default=0.0) if len(spent[one]) >= _TRIALS else 0.0)
+        spent = self._spent[method, rows.bit_length()]  # what is best for a hundred need not be for more
+        way = min(range(len(spent)), key=lambda one: _best(spent[one]))
         begun = time.perf_counter()
         found = self._ways[way].predict(columns, rows, method)
         if len(spent[way]) < _TRIALS:
@@ -166,3 +196,8 @@ class PlannedEngine:
     def quick(self, rows: int) -> bool:
         """Tell whether so many rows are answered in less time than it takes to wake another thread."""
         return rows <= self._quick_rows
+
+
+def _best(spent: Sequence[float]) -> float:
+    """Tell the least time that a way took; one that was not tried often enough comes first."""
+    return min(spent) if len(spent) >= _TRIALS else 0.0

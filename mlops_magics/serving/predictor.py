@@ -10,7 +10,7 @@ import numpy as np
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving.codec import Batch, Codec
-from mlops_magics.serving.engines import Engine, PipelineEngine, PlannedEngine
+from mlops_magics.serving.engines import Computes, Engine, PipelineEngine, PlannedEngine, SpreadEngine
 from mlops_magics.serving.example import stored_columns
 from mlops_magics.serving.rows import Columns, together
 
@@ -58,11 +58,15 @@ class Predictor:
         """What reads requests."""
         return self._codec
 
-    def compile(self) -> None:
+    def compile(self, *, threads: int = 1) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
 
-        ``engine`` is then "plan"; "plan: " and why the predictor at its end is asked itself; or "pipeline: "
-        and why there is none.
+        ``engine`` is then "plan"; "plan: " and why parts of the estimator are asked themselves; or
+        "pipeline: " and why there is none.
+
+        Args:
+            threads: How many may compute one request, where it has many rows and a plan of the whole: what
+                is asked itself might look at rows together.
         """
         from mlops_magics.serving.plan.parity import compiled
 
@@ -71,7 +75,10 @@ class Predictor:
         if made.plan is None:
             self.engine = f"pipeline: {made.why}"
         else:
-            self._engine = PlannedEngine(made.plan, pipeline, quick_rows=made.quick_rows)
+            ways: list[Computes] = [pipeline]
+            if threads > 1 and not made.why:
+                ways += [SpreadEngine(made.plan, threads), SpreadEngine(pipeline, threads)]
+            self._engine = PlannedEngine(made.plan, *ways, quick_rows=made.quick_rows)
             self.engine = f"plan: {made.why}" if made.why else "plan"
 
     def quick(self, rows: int) -> bool:

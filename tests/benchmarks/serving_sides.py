@@ -69,7 +69,7 @@ class Side:
                 remove()
             return
         begun = time.perf_counter()
-        port = _free_port()
+        port = free_port()
         command = [word.format(port=port) for word in self.command]
         here = {**environment(self.models), **self.environment, "OMP_NUM_THREADS": "1", "PORT": str(port)}
         here["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{here['PATH']}"
@@ -82,7 +82,7 @@ class Side:
             self._wait(process, url, begun)
             yield psutil.Process(process.pid), url, time.perf_counter() - begun
         finally:
-            _end(process)
+            end(process)
             log.close()
 
     def _wait(self, process: subprocess.Popen, url: str, begun: float) -> None:
@@ -134,21 +134,22 @@ def measure(process: psutil.Process, url: str, side: Side, bodies: Bodies, secon
     found: dict[str, float] = {}
     if not side.constant and not side.right(url, bodies.many, bodies.expected):
         sys.exit(f"{side.name} does not answer 1,000 rows")
-    _wrk(side, url, bodies.one, 4, 1)
+    wrk(side, url, bodies.one, 4, 1)
     for connections, body, name in ((1, bodies.one, "1"), (1, bodies.many, "batch"), (64, bodies.one, "64")):
         time.sleep(QUIET)
-        before = _cpu(process)
-        one = _wrk(side, url, body, connections, seconds)
+        before = cpu(process)
+        one = wrk(side, url, body, connections, seconds)
         if name == "batch":
             found["batch"] = one["p50"]
             continue
         found |= {f"{key}{name}": value for key, value in one.items() if key != "requests"}
-        found[f"cpu{name}"] = (_cpu(process) - before) / max(one["requests"], 1) * 1e6
+        found[f"cpu{name}"] = (cpu(process) - before) / max(one["requests"], 1) * 1e6
     found["memory"] = sum(one.memory_full_info().pss for one in _family(process)) / 2**20
     return found
 
 
-def _wrk(side: Side, url: str, body: Path, connections: int, seconds: int) -> dict[str, float]:
+def wrk(side: Side, url: str, body: Path, connections: int, seconds: int) -> dict[str, float]:
+    """Load an address with one body."""
     script = side.models / "post.lua"
     token = f'wrk.headers["Authorization"] = "Bearer {side.token[0]}"' if side.token else ""
     script.write_text(_LUA.format(body=body, token=token))
@@ -187,7 +188,8 @@ def _family(process: psutil.Process) -> Iterator[psutil.Process]:
             yield one
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu(process: psutil.Process) -> float:
+    """Add up the seconds that a server and all it started have computed."""
     total = 0.0
     for one in _family(process):
         with contextlib.suppress(psutil.Error):
@@ -196,13 +198,14 @@ def _cpu(process: psutil.Process) -> float:
     return total
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
-def _end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen) -> None:
     """End a server and all that it started."""
     family = list(_family(psutil.Process(process.pid))) if process.poll() is None else []
     with contextlib.suppress(ProcessLookupError):
@@ -290,7 +293,7 @@ def _mlserver(folder: Path, model: str) -> Side:
     models = _models(folder, python)
     settings = folder / f"mlserver-{model}"
     settings.mkdir(exist_ok=True)
-    port, grpc, metrics = (_free_port() for _ in range(3))
+    port, grpc, metrics = (free_port() for _ in range(3))
     told = {
         "name": "m",
         "implementation": "mlserver_sklearn.SKLearnModel",
@@ -339,7 +342,7 @@ class _Fixed(Side):
             self._wait(process, url, begun)
             yield psutil.Process(process.pid), url, time.perf_counter() - begun
         finally:
-            _end(process)
+            end(process)
             log.close()
 
 
