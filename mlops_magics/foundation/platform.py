@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import sys
@@ -23,6 +24,7 @@ _START_SLACK = 1.0  # seconds: how exactly a process's start time survives being
 _PROC = Path("/proc")  # Linux
 _BOOT = Path("sys/kernel/random/boot_id")
 _MACHINE = Path("/etc/machine-id")  # systemd, see machine-id(5)
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of a period, and the period
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 _STARTTIME = 19  # the place of `starttime` behind the program's name in /proc/PID/stat, see proc(5)
 
@@ -344,6 +346,21 @@ def own_memory() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def processors() -> int:
+    """Say on how many processors this process may compute: of the machine's those that it was given.
+
+    Returns:
+        At least 1. Where a container has a share of time instead of processors, that share is rounded up.
+    """
+    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text("ascii").split()
+        share = math.ceil(int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # "max", or a system without such shares
+        return given
+    return max(min(given, share), 1)
 
 
 def end_tree(pid: int) -> None:

@@ -14,6 +14,7 @@ from mlops_magics.serving.engines import Computes, Engine, PipelineEngine, Plann
 from mlops_magics.serving.example import stored_columns
 from mlops_magics.serving.rows import Columns, together
 
+_THREADS = 4  # on which a request is computed at most: more of them wait for each other
 _WARM_RUNS = 2  # the first call pays for imports and caches, the second shows that they are paid
 
 
@@ -65,8 +66,8 @@ class Predictor:
         "pipeline: " and why there is none.
 
         Args:
-            threads: How many may compute one request, where it has many rows and a plan of the whole: what
-                is asked itself might look at rows together.
+            threads: How many may compute one request of many rows; at most four do, and only where a plan
+                knows all of the estimator: what is asked itself might look at rows together.
         """
         from mlops_magics.serving.plan.parity import compiled
 
@@ -77,7 +78,7 @@ class Predictor:
         else:
             ways: list[Computes] = [pipeline]
             if threads > 1 and not made.why:
-                ways += [SpreadEngine(made.plan, threads), SpreadEngine(pipeline, threads)]
+                ways += [SpreadEngine(way, min(threads, _THREADS)) for way in (made.plan, pipeline)]
             self._engine = PlannedEngine(made.plan, *ways, quick_rows=made.quick_rows)
             self.engine = f"plan: {made.why}" if made.why else "plan"
 

@@ -18,6 +18,7 @@ import orjson
 
 from mlops_magics.artifact.order import Beside, Order
 from mlops_magics.artifact.state import Fault
+from mlops_magics.foundation.platform import processors
 from mlops_magics.serving.posix import die_with
 
 if TYPE_CHECKING:
@@ -142,18 +143,19 @@ def _app(order: Order, wires: Wires) -> App:
     from mlops_magics.serving.journal import Journal
     from mlops_magics.serving.terms import Terms
 
+    threads = max(processors() // order.workers, 1)
     beside = order.beside
     if beside and beside.version == order.version:  # its alias points to the live one: it waits for another
         beside = None
     return build_app(
-        _ready(order),
+        _ready(order, threads),
         _access(order),
         limits=order.limits,
         model=order.model,
         version=order.version,
         name=order.name,
         journal=Journal(order.journal) if order.journal else None,
-        beside=(_ready(beside), beside) if beside else None,
+        beside=(_ready(beside, threads), beside) if beside else None,
         terms=Terms(Contract.from_json(order.contract)) if order.contract else None,
         stopped=lambda why: wires.tell(stopped=why),
     )
@@ -171,7 +173,7 @@ def _access(order: Order) -> Access:
     return Access(order.token_sha256, hosts, order.tokens, book, trial=trial)
 
 
-def _ready(one: Order | Beside) -> Predictor:
+def _ready(one: Order | Beside, threads: int) -> Predictor:
     from mlops_magics.artifact.loading import load
     from mlops_magics.artifact.manifest import verify
     from mlops_magics.serving.predictor import Predictor
@@ -179,7 +181,7 @@ def _ready(one: Order | Beside) -> Predictor:
     verify(one.model_path, one.digest)
     model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code)
     made = Predictor(model)
-    made.compile()
+    made.compile(threads=threads)
     made.warm()
     return made
 

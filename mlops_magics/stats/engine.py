@@ -9,7 +9,6 @@ called there, whose own threads would spin.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.platform import processors
 from mlops_magics.stats.associations import associate
 from mlops_magics.stats.describe import Facts, describe, written
 from mlops_magics.stats.missing import RowHashes, patterns
@@ -314,6 +314,4 @@ def _position(table: Source, name: str, source: str) -> int:
 
 
 def _cores() -> int:
-    return min(
-        _WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    return min(_WORKERS, processors())

@@ -7,7 +7,6 @@ side instead.
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mlops_magics.foundation.platform import processors
 from mlops_magics.stats.relations import Target
 from mlops_magics.stats.sample import SampleColumn
 
@@ -243,8 +243,7 @@ def _alone() -> None:
 
 
 def _workers() -> int:
-    known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_WORKERS, known)
+    return min(_WORKERS, processors())
 
 
 def _used(model: Any) -> list[int]:  # noqa: ANN401 - an estimator

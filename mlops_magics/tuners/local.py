@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import queue
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from mlops_magics.foundation.platform import processors
 from mlops_magics.tuners.base import Answer, Order, Worker
 from mlops_magics.tuners.task import Task, packed
 
@@ -22,7 +22,7 @@ _MOST: Final = 4  # processes by default: each holds the rows
 
 def cores() -> int:
     """Say how many processes fit at once on this machine, where nobody says how many."""
-    return min(_MOST, os.cpu_count() or 1)
+    return min(_MOST, processors())
 
 
 class LocalWorker:

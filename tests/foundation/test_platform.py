@@ -280,6 +280,27 @@ def test_a_program_with_a_strange_name_is_known_too(tmp_path: Path) -> None:
     assert named.alive() is False
 
 
+@pytest.mark.parametrize(
+    ("share", "most"),
+    [
+        ("50000 100000", 1),
+        ("150000 100000", 2),
+        ("max 100000", 8),
+        ("", 8),
+        ("9 0", 8),
+        ("1600000 100000", 8),
+    ],
+)
+def test_a_container_computes_on_its_share_of_the_processors(
+    share: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(platform, "_QUOTA", tmp_path / "cpu.max")
+    assert platform.processors() == 8
+    (tmp_path / "cpu.max").write_text(share)
+    assert platform.processors() == most
+
+
 def test_an_ended_process_is_not_alive() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     named = ProcessId.of(process.pid)

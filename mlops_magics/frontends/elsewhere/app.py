@@ -14,6 +14,7 @@ from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.manifest import verify
 from mlops_magics.artifact.served import MODEL, Served, digest_of
 from mlops_magics.foundation.errors import RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.platform import processors
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.predictor import Predictor
@@ -88,7 +89,7 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
     model = load(folder / MODEL, allow_pickle=served.allow_pickle, allow_code=served.allow_code)
     hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
     predictor = Predictor(model)
-    predictor.compile()
+    predictor.compile(threads=processors())
     if warm:
         predictor.warm()
     app: App = build_app(

@@ -127,6 +127,7 @@ def _grown(members: Sequence[Any]) -> Trees:
         value=np.concatenate([one.value[:, 0, :] for one in members]),
         roots=np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp),
         single=True,
+        grown=members,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ class Trees:
             column's nodes was made from goes where a missing value goes.
         codes: For each column of categories, how many codes are known.
         single: Whether values are rounded to 32 bits before they are compared.
+        grown: scikit-learn's own trees, in the order of the roots; empty where others are meant.
     """
 
     feature: Places
@@ -44,6 +45,7 @@ class Trees:
     sets: dict[int, npt.NDArray[np.bool_]] = field(default_factory=dict)
     codes: dict[int, npt.NDArray[np.bool_]] = field(default_factory=dict)
     single: bool = False
+    grown: Sequence[Any] = ()
 
 
 class Kernel(Protocol):

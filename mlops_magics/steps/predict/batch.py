@@ -17,7 +17,7 @@ from mlops_magics.artifact.loading import Method, load
 from mlops_magics.foundation import cluster
 from mlops_magics.foundation.blocks import Block, Facts, Note, Title
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
-from mlops_magics.foundation.platform import write_atomic
+from mlops_magics.foundation.platform import processors, write_atomic
 from mlops_magics.foundation.result import Result
 from mlops_magics.serving.bulk import Chunk, Count, Scorer, chunks
 from mlops_magics.serving.predictor import Predictor
@@ -213,7 +213,7 @@ def _scorer(folder: Path, asked: Asked) -> Scorer:
     if not hasattr(loaded.estimator, asked.method):
         raise UsageError("The model has no probabilities.", "Leave --proba out.")
     predictor = Predictor(loaded)
-    predictor.compile()
+    predictor.compile(threads=processors() if asked.engine == "local" else 1)
     classes = [str(name) for name in getattr(loaded.estimator, "classes_", ())]
     return Scorer(predictor, loaded.schema, asked.method, classes=classes, keep=asked.keep)
 
