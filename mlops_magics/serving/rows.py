@@ -55,10 +55,12 @@ class Layout:
     Attributes:
         blocks: The columns by the type of their arrays: names, places in a row, and the type.
         empty: The columns in the model's order, with nothing in them.
+        places: Each column's place in a row, and its type.
     """
 
     def __init__(self, columns: Sequence[Column], places: Mapping[str, int]) -> None:
         self.empty = dict.fromkeys([column.name for column in columns], np.empty(0))
+        self.places = {column.name: (places[column.name], column.type) for column in columns}
         self._accepted = [
             (
                 places[column.name],

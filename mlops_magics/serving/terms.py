@@ -7,10 +7,7 @@ than usual or changed its unit, many rows together show, and those are in the jo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,11 +15,9 @@ from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.rules import ColumnRule
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.errors import RequestError
+from mlops_magics.serving.judges import Array, Right, judges, right_number, right_text
 from mlops_magics.serving.routes import Heads, Hear
-
-Array = np.ndarray[Any, Any]
-Judge = Callable[[Array], Array]
-"""Says of each value that is there whether it is wrong."""
+from mlops_magics.serving.rows import Layout, Rows
 
 CODE = "CONTRACT_BREACH"
 
@@ -55,6 +50,13 @@ _SAID = {
 }
 
 
+_FEW = 64  # rows; an array of more is quicker than their cells
+_LAYOUTS = 64
+
+_Glance = list[tuple[int, bool, Right]]
+"""For each column that is looked at: its place in a row, whether it needs a value, and what looks at it."""
+
+
 class Terms:
     """Holds requests against a contract, and counts what breaks it.
 
@@ -67,11 +69,9 @@ class Terms:
 
     def __init__(self, contract: Contract) -> None:
         self._name = contract.name
-        self._rules = [
-            (rule.name, rule.nullable == 0, tuple(_judges(rule)))
-            for rule in contract.columns
-            if rule.name != contract.target
-        ]
+        self._asked = [rule for rule in contract.columns if rule.name != contract.target]
+        self._rules = [(rule.name, rule.nullable == 0, tuple(judges(rule))) for rule in self._asked]
+        self._glances: dict[Layout, _Glance] = {}
         self.breaches: Counter[tuple[str, str]] = Counter()
 
     def heard(self, hear: Hear) -> Hear:
@@ -90,7 +90,10 @@ class Terms:
         Raises:
             BreachError: It breaks the contract; the first column and row that do are named.
         """
-        for name, needed, judges in self._rules:
+        held = batch.held
+        if isinstance(held, Rows) and self._right(held):
+            return
+        for name, needed, looking in self._rules:
             values = batch.columns.get(name)
             if values is None or not len(values):  # what the model does not take is not looked at
                 continue
@@ -102,11 +105,27 @@ class Terms:
                 values = values[where]
             else:
                 where = None
-            for rule, judge in judges:
+            for rule, judge in looking:
                 wrong = judge(values) if len(values) else values
                 if wrong.any():
                     row = int(wrong.argmax())
                     self._refuse(rule, name, row if where is None else int(where[row]))
+
+    def _right(self, rows: Rows) -> bool:
+        """Tell whether rows of plain cells are surely right; an array of any cell need not be made then."""
+        if len(rows.cells) > _FEW:
+            return False
+        glance = self._glances.get(rows.layout)
+        if glance is None:
+            if len(self._glances) == _LAYOUTS:  # a client may send its columns in ever another order
+                self._glances.clear()
+            glance = self._glances[rows.layout] = _glance(rows.layout, self._asked)
+        for row in rows.cells:
+            for place, needed, right in glance:
+                cell = row[place]
+                if needed if cell is None else not right(cell):
+                    return False
+        return True
 
     def count(self, error: BreachError) -> None:
         """Count a request that was refused."""
@@ -126,105 +145,25 @@ def _gaps(values: Array) -> Array | None:
     return None
 
 
-def _judges(rule: ColumnRule) -> Iterator[tuple[str, Judge]]:
-    """Make what looks at one column; a judge of another kind of values than come finds nothing wrong."""
-    if rule.kind == "integer":
-        yield "type", _on("f", lambda values: np.isfinite(values) & (values % 1 != 0))
-    if rule.format is not None:
-        form = rule.format
-        yield "format", _texts(lambda text: _moment(text, form) is None)
-    for bound, below in ((rule.minimum, True), (rule.maximum, False)):
-        if bound is not None:
-            yield "range", _range(rule, bound, below=below)
-    if rule.past:
-        yield "future", _future(rule)
-    if rule.allowed is not None and rule.closed and not rule.unseen:
-        yield "category", _category(rule)
-    if rule.lengths is not None:
-        least, most = rule.lengths
-        yield "length", _texts(lambda text: not least <= len(text) <= most)
-    if rule.shape is not None:
-        shape = rule.shape
-        yield "shape", _texts(lambda text: _shape(text) != shape)
+def _glance(layout: Layout, rules: Sequence[ColumnRule]) -> _Glance:
+    """Find what looks at the cells of a layout's rows."""
+    made: _Glance = []
+    for rule in rules:
+        if rule.name not in layout.places:
+            continue
+        place, kind = layout.places[rule.name]
+        right: Right = right_text(rule) if kind == "string" else right_number(rule)
+        if kind == "boolean":
+            right = _unsure if any(judges(rule)) else _sure
+        made.append((place, rule.nullable == 0, right))
+    return made
 
 
-def _on(kinds: str, judge: Judge) -> Judge:
-    """Let a judge see values of some kinds of numpy's only."""
-
-    def judged(values: Array) -> Array:
-        return judge(values) if values.dtype.kind in kinds else np.zeros(1, np.bool_)
-
-    return judged
+def _sure(cell: object) -> bool:
+    del cell
+    return True
 
 
-def _texts(wrong: Callable[[str], bool]) -> Judge:
-    return _on("O", lambda values: _each(values, wrong))
-
-
-def _each(values: Iterable[Any], wrong: Callable[[str], bool]) -> Array:
-    return np.array([isinstance(each, str) and wrong(each) for each in values], np.bool_)
-
-
-def _range(rule: ColumnRule, bound: float | str, *, below: bool) -> Judge:
-    limit: Any = np.datetime64(_naive(bound), "us") if isinstance(bound, str) else bound
-    kinds = "M" if isinstance(bound, str) else "fiu"
-    if isinstance(bound, str) and rule.format is not None:
-        form, edge = rule.format, _naive(bound)
-
-        def beyond(text: str) -> bool:
-            moment = _moment(text, form)
-            return moment is not None and (moment < edge if below else moment > edge)
-
-        return _texts(beyond)
-    return _on(kinds, lambda values: values < limit if below else values > limit)
-
-
-def _future(rule: ColumnRule) -> Judge:
-    def limit() -> datetime:
-        return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)  # whatever the time zone
-
-    if rule.format is None:
-        return _on("M", lambda values: values > np.datetime64(limit(), "us"))
-    form = rule.format
-
-    def later(text: str) -> bool:
-        moment = _moment(text, form)
-        return moment is not None and moment > limit()
-
-    return _texts(later)
-
-
-def _category(rule: ColumnRule) -> Judge:
-    allowed = rule.allowed or ()
-    texts = frozenset(each for each in allowed if isinstance(each, str))
-    numbers = np.array([float(each) for each in allowed if not isinstance(each, str)])
-
-    def strange(values: Array) -> Array:
-        if values.dtype.kind == "O":
-            return np.array(
-                [
-                    each not in texts if isinstance(each, str) else float(each) not in numbers
-                    for each in values
-                ],
-                np.bool_,
-            )
-        return ~np.isin(values.astype(np.float64), numbers)
-
-    return _on("Ofiub", strange)
-
-
-def _moment(text: str, form: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, form).replace(tzinfo=None)  # noqa: DTZ007 - contracts know no zone
-    except ValueError:
-        return None
-
-
-def _naive(bound: str) -> datetime:
-    return datetime.fromisoformat(bound).replace(tzinfo=None)
-
-
-def _shape(text: str) -> str:
-    """Write how a text is made: ``N14228`` is ``a9``."""
-    parts = groupby(text, lambda sign: "a" if sign.isalpha() else "9" if sign.isdecimal() else "")
-    return "".join(kind or "".join(signs) for kind, signs in parts)
+def _unsure(cell: object) -> bool:
+    del cell
+    return False

@@ -16,12 +16,14 @@ from endpoint import MODEL, ROWS, SECRET, TOKEN, VERSION, Caller, loaded, questi
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.order import JournalOrder, Limits
 from mlops_magics.artifact.rules import ColumnRule
+from mlops_magics.artifact.schema import Column
 from mlops_magics.foundation.frames import Frame
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.journal import Journal
 from mlops_magics.serving.predictor import Predictor
+from mlops_magics.serving.rows import Layout, Rows
 from mlops_magics.serving.terms import BreachError, Terms
 from mlops_magics.stats.breaches import check
 from mlops_magics.steps.deploy.traffic import read
@@ -86,6 +88,79 @@ def test_a_row_is_refused_where_checking_blames_it(name: str) -> None:
     if name != "open":
         assert refused
     assert sum(terms.breaches.values()) == len(refused)
+
+
+TYPES = {
+    "size": "double",
+    "count": "double",
+    "level": "double",
+    "town": "string",
+    "open": "string",
+    "tail": "string",
+    "written": "string",
+    "yes": "boolean",
+}
+
+
+def _cells(values: dict[str, list[Any]], *, rules: tuple[ColumnRule, ...] = RULES) -> list[tuple[Any, ...]]:
+    """Hold each value against the contract, as a cell of JSON and as an array; return what came of both."""
+    columns = [Column(name, kind, required=False) for name, kind in TYPES.items()]
+    layout = Layout.of(columns, {name: place for place, name in enumerate(TYPES)}, len(TYPES))
+    assert layout is not None
+    found = []
+    for name, several in values.items():
+        for value in several:
+            row = {key: GOOD.get(key, True) for key in TYPES} | {name: value}
+            cells = [None if each is None or each != each else each for each in row.values()]  # noqa: PLR0124 - NaN
+            assert layout.sound([cells])
+            terms = Terms(Contract("flights", rules, rows=1000))
+            rows = Rows(layout, [[GOOD.get(key, True) for key in TYPES], cells])
+            ends = []
+            for held in (rows, layout.typed(rows.cells)):
+                try:
+                    terms.check(Batch(held, 2, "predict"))
+                except BreachError as error:
+                    ends.append((error.column, error.row, error.rule))
+                else:
+                    ends.append(None)
+            found.append((name, value, *ends))
+    return found
+
+
+def test_cells_of_json_are_judged_as_arrays_are() -> None:
+    several = {name: values for name, values in VALUES.items() if name in TYPES} | {
+        "yes": [True, False, None]
+    }
+    found = _cells(several)
+    assert all(cells == arrays for *_, cells, arrays in found), found
+    assert sum(cells is None for *_, cells, _ in found) >= 15
+    assert {cells[2] for *_, cells, _ in found if cells} == {
+        "nulls", "type", "range", "category", "length", "shape", "format", "future",
+    }  # fmt: skip
+
+
+def test_rules_of_other_kinds_than_the_column_are_judged_alike() -> None:
+    rules = (
+        ColumnRule("yes", "boolean", allowed=(True,)),
+        ColumnRule("size", "date", minimum="2020-01-01T00:00:00", past=True),
+        ColumnRule("count", "number", allowed=("a",)),
+        ColumnRule("town", "number", minimum=3, maximum=4),
+        ColumnRule("tail", "string", allowed=(1.0, 2.0)),
+    )
+    found = _cells(
+        {"yes": [True, False, None], "size": [1.0], "town": ["x"], "count": [1.0, None]}, rules=rules
+    )
+    assert all(cells == arrays for *_, cells, arrays in found), found
+    assert any(cells for *_, cells, _ in found)
+
+
+def test_few_right_rows_make_no_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "typed", lambda _: pytest.fail("an array was made"))
+    columns = [Column(name, kind, required=False) for name, kind in TYPES.items()]
+    layout = Layout.of(columns, {name: place for place, name in enumerate(TYPES)}, len(TYPES))
+    assert layout is not None
+    row = [GOOD.get(key, True) for key in TYPES]
+    Terms(Contract("flights", RULES, rows=1000)).check(Batch(Rows(layout, [row]), 1, "predict"))
 
 
 def _app(rules: tuple[ColumnRule, ...], journal: Journal | None = None) -> App:
