@@ -45,12 +45,14 @@ class Limits:
         rows: The most rows in one request; more are answered 413.
         queue: The most requests that may wait; one more is answered 429.
         seconds: The longest that a request may take, in seconds; then it is answered 504.
+        held_bytes: The most bytes of bodies that a process holds at once; what is beyond is answered 429.
     """
 
     body_bytes: int = 16 * 1024 * 1024
     rows: int = 100_000
     queue: int = 1024
     seconds: float = 30.0
+    held_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
