@@ -154,6 +154,8 @@ class Order:
         beside: A second version, or None. In an order to a running endpoint it is put beside what that
             serves, and everything else of the order is as it was.
         trial_sha256: Hex sha256 of the word by which a deploy's own requests are known: they are no traffic.
+        reserve: For how many seconds the workers of the version before rest, where it follows an alias; 0 for
+            none.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Order:
     follow: Follow | None = None
     beside: Beside | None = None
     trial_sha256: str = ""
+    reserve: float = 0.0
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""
