@@ -45,12 +45,14 @@ class Limits:
         rows: The most rows in one request; more are answered 413.
         queue: The most requests that may wait; one more is answered 429.
         seconds: The longest that a request may take, in seconds; then it is answered 504.
+        held_bytes: The most bytes of bodies that a process holds at once; what is beyond is answered 429.
     """
 
     body_bytes: int = 16 * 1024 * 1024
     rows: int = 100_000
     queue: int = 1024
     seconds: float = 30.0
+    held_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,8 @@ class Order:
         beside: A second version, or None. In an order to a running endpoint it is put beside what that
             serves, and everything else of the order is as it was.
         trial_sha256: Hex sha256 of the word by which a deploy's own requests are known: they are no traffic.
+        reserve: For how many seconds the workers of the version before rest, where it follows an alias; 0 for
+            none.
     """
 
     name: str
@@ -175,6 +179,7 @@ class Order:
     follow: Follow | None = None
     beside: Beside | None = None
     trial_sha256: str = ""
+    reserve: float = 0.0
 
     def to_json(self) -> bytes:
         """The order as one line of JSON."""

@@ -49,7 +49,7 @@ class Change:
     Attributes:
         change: The id that the mail gave it.
         status: loading, waiting (ready at its private port, for ``take`` or ``drop``), live, failed, dropped.
-        port: The private port at which the new workers can be tried.
+        port: The private port at which the new workers can be tried; 0 where they have answered here before.
         error: Why it failed.
     """
 

@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -361,6 +361,21 @@ def processors() -> int:
     except (OSError, ValueError, ZeroDivisionError):  # "max", or a system without such shares
         return given
     return max(min(given, share), 1)
+
+
+def held_memory(pids: Iterable[int]) -> int:
+    """Return how many bytes of memory processes hold, what they share counted for each; ended ones hold none.
+
+    Args:
+        pids: The processes.
+    """
+    import psutil
+
+    held = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            held += int(psutil.Process(pid).memory_info().rss)
+    return held
 
 
 def end_tree(pid: int) -> None:

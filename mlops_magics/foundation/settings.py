@@ -19,6 +19,7 @@ from mlops_magics.foundation.errors import UsageError, nearest
 from mlops_magics.foundation.pages import is_address
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_DAY = 86_400
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
@@ -42,6 +43,8 @@ class Settings:
             runner of ours says so.
         docs: The address of the published documentation, to which errors lead; "" for what the package's
             metadata say, and its own pages where they say nothing.
+        reserve: For how many seconds the workers of the version before rest behind an endpoint that follows
+            an alias, so that it goes back at once; 0 lets them end.
         slo: The rules of service that the project sets, ``[tool.mlops_magics.slo]``, as they are written.
     """
 
@@ -55,6 +58,7 @@ class Settings:
     verify: bool = True
     tested: str | None = None
     docs: str = ""
+    reserve: float = 60.0
     slo: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -101,6 +105,7 @@ class Settings:
             ),
             tested=environ.get("MLOPS_TESTED"),
             docs=_address("docs", environ.get("MLOPS_DOCS") or table.get("docs") or ""),
+            reserve=_seconds("reserve", environ.get("MLOPS_RESERVE") or table.get("reserve") or "60"),
             slo=whole.get("slo", {}),
         )
 
@@ -117,7 +122,8 @@ def remember(**changes: str) -> None:
     """Keep settings for the rest of this process, and for the processes that it starts.
 
     Args:
-        **changes: ``store``, ``artifacts``, ``experiment``, ``standby``, ``verify`` or ``docs``, as text.
+        **changes: ``store``, ``artifacts``, ``experiment``, ``standby``, ``verify``, ``docs`` or ``reserve``,
+            as text.
     """
     for name, value in changes.items():
         os.environ[f"MLOPS_{name.upper()}"] = value
@@ -162,7 +168,7 @@ def _project_table(root: Path) -> dict[str, Any]:
     table = tool.get("mlops_magics", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"tool.mlops_magics in {path} is not a table.", "Write [tool.mlops_magics].")
-    known = {"store", "artifacts", "experiment", "standby", "verify", "docs", "slo"}
+    known = {"store", "artifacts", "experiment", "standby", "verify", "docs", "reserve", "slo"}
     for key in table:
         if key not in known:
             raise UsageError(
@@ -191,6 +197,19 @@ def _flag(name: str, text: str) -> bool:
     raise UsageError(
         f"The setting {name} is '{text}', which is neither true nor false.", "Write true or false."
     )
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _DAY:  # NaN neither
+        raise UsageError(
+            f"The setting {name} is '{text[:80]}', which is no length of time.",
+            "Write seconds, 86400 at most; 0 for none.",
+        )
+    return seconds
 
 
 def _address(name: str, text: str) -> str:

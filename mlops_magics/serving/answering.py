@@ -14,6 +14,7 @@ import numpy as np
 from mlops_magics.artifact.order import Beside, Limits
 from mlops_magics.serving import packing
 from mlops_magics.serving.batcher import Batcher, Job
+from mlops_magics.serving.bodies import Bodies
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.exchange import GoneError, Request, read_body
@@ -76,6 +77,7 @@ class Answering:
         self._served = served
         self._limits = served.limits
         self._patience = Patience(served.limits.seconds)
+        self._bodies = Bodies(served.limits)
         self._metrics = metrics
         self._journal = served.journal
         self._terms = served.terms
@@ -116,23 +118,32 @@ class Answering:
         """
         live = self.lanes.live
         try:
-            request.body = await read_body(request, self._limits, self._patience)
-            request.lane = self._chosen(request)
-        except RequestError as error:
-            self._note_refusal(live, request, error)
-            raise
-        if request.lane is not live:
             try:
-                return await self._noted(request, request.lane)
+                request.body = await read_body(request, self._limits, self._patience, self._bodies)
+                request.lane = lane = self._chosen(request)
             except RequestError as error:
-                named = request.trial or request.path not in live.hears
-                if named or (error.status < 500 and error.status != 429):  # noqa: PLR2004 - the request is at fault, not the version
-                    raise
-                request.lane = live
-        answer = await self._noted(request, live)
-        if self.lanes.shadow and not request.trial:
-            asyncio.get_running_loop().call_soon(self._shadow, request, self.lanes.shadow)
-        return answer
+                self._note_refusal(live, request, error)
+                raise
+            if lane is not live and (told := await self._by_canary(request, lane)):
+                return told
+            answer = await self._noted(request, live)
+            if self.lanes.shadow and not request.trial:
+                asyncio.get_running_loop().call_soon(self._shadow, request, self.lanes.shadow)
+            return answer
+        finally:
+            if request.held:
+                self._bodies.release(request.held)
+
+    async def _by_canary(self, request: Request, lane: Lane) -> Answer | None:
+        """Let a version answer that is not the live one; None where that one answers in its place."""
+        try:
+            return await self._noted(request, lane)
+        except RequestError as error:
+            named = request.trial or request.path not in self.lanes.live.hears
+            if named or (error.status < 500 and error.status != 429):  # noqa: PLR2004 - the request is at fault, not the version
+                raise
+            request.lane = self.lanes.live
+            return None
 
     def _chosen(self, request: Request) -> Lane:
         return self.lanes.choose(request.path, request.heads, request.id, trial=request.trial)
@@ -226,6 +237,7 @@ class Answering:
         coding = heads.get(b"content-encoding")
         if coding is not None:  # a small body may hide a large one: never on the event loop
             body = await asyncio.to_thread(packing.unpacked, body, coding, self._limits.body_bytes)
+            request.held = self._bodies.hold(request.held, len(request.body) + len(body))
         if len(body) > _LARGE:
             return await asyncio.to_thread(hear, body, heads)
         return hear(body, heads)

@@ -110,6 +110,10 @@ class App:
             table = {**OpenInference(canary.predictor, model, canary.version).routes(), **table}
         return table
 
+    def refused(self, status: int) -> None:
+        """Count an answer that was given in the place of this application: to what is no HTTP, say."""
+        self._metrics.count("unread", status)
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or follow the server's start and end."""
         if scope["type"] == "lifespan":

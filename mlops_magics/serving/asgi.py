@@ -82,8 +82,11 @@ class Shared:
         most: How many of them there may be.
         date: What goes into the header of that name.
         leaving: Whether each answer is the last one on its connection.
-        turned_away: How many connections were one too many.
+        refused: What is told of an answer that no application gave, with its status.
         open: The connections.
+        beginning: What lets further ones begin: each of them takes its room already.
+        knocking: What is called once there is room for one more; while somebody waits for that, each answer
+            is the last one on its connection.
         tasks: What answers; a task that nobody else holds could be collected while it waits.
     """
 
@@ -91,9 +94,23 @@ class Shared:
     most: int
     date: bytes = b""
     leaving: bool = False
-    turned_away: int = 0
+    refused: Callable[[int], None] = lambda _: None
     open: set[Wire] = field(default_factory=set)
+    beginning: set[asyncio.Task[None]] = field(default_factory=set)
+    knocking: list[Callable[[], None]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def room(self) -> int:
+        """How many more there may be."""
+        return self.most - len(self.open) - len(self.beginning)
+
+    def left(self) -> None:
+        """Let in who knocks, where somebody has left."""
+        if self.knocking and self.room > 0:
+            knocking, self.knocking = self.knocking, []
+            for again in knocking:
+                again()
 
 
 class Exchange:
@@ -182,7 +199,8 @@ class Exchange:
             return
         headers = self._head["headers"]
         shared = self._wire.shared
-        last = not self.keep or shared.leaving or CLOSE in headers or not (self.whole or self._certain())
+        away = shared.leaving or bool(shared.knocking)
+        last = not self.keep or away or CLOSE in headers or not (self.whole or self._certain())
         if last and CLOSE not in headers:
             headers = [*headers, CLOSE]
         head = written(self._head["status"], shared.date, headers)

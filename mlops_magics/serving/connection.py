@@ -30,7 +30,9 @@ _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _EMPTY: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0"), CLOSE]
 _UNHEARD: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)  # keeps nothing of what it is given
-_BAD, _HEAD_TOO_LARGE, _FAILED, _BUSY, _OTHER_VERSION = 400, 431, 500, 503, 505
+_BAD, _HEAD_TOO_LARGE, _FAILED, _OTHER_VERSION = 400, 431, 500, 505
+_THERE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"  # means nothing, and comes back from who has left
+_ASKED: Final = (0.1, 0.2, 1.0)  # seconds until one who says no more is asked whether it is there
 
 
 @functools.lru_cache(maxsize=32)  # clients ask few paths
@@ -80,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._paused = False
         self._over = False
+        self._ended = False
         self._wrong = _BAD
         self._room: asyncio.Future[None] | None = None
 
@@ -110,16 +113,13 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if transport.get_extra_info("ssl_object") is not None:
             self._scheme = "https"
-        if len(self.shared.open) >= self.shared.most:
-            self.shared.turned_away += 1
-            self._end(_BUSY)
-        else:
-            self.shared.open.add(self)
+        self.shared.open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those that still wait for something of the client."""
         del exc
         self.shared.open.discard(self)
+        self.shared.left()
         self._over = True
         for exchange in (self._answering, self._coming):
             if exchange is not None:
@@ -138,6 +138,33 @@ class Connection(asyncio.Protocol):
             self._read_rest()
         else:
             self._read(data)
+
+    def eof_received(self) -> bool:
+        """Answer what was asked, where a client only says that it sends no more; tells whether it is kept.
+
+        Who has closed the whole connection looks alike. So one who waits for long is sent a word that means
+        nothing; from who has left it comes back, and the next one is an error, which ends the connection.
+        """
+        broken = self._coming
+        if broken is not None and not broken.whole:  # no more of it comes
+            if broken in self._waiting:
+                self._waiting.remove(broken)
+            elif broken is self._answering:
+                return False
+        if self._answering is None or self._scheme == "https":  # TLS knows no half of an end
+            return False
+        self._ended = True
+        self._loop.call_later(_ASKED[0], self._ask, 0)
+        return True
+
+    def _ask(self, times: int) -> None:
+        """Ask one who says no more whether it is there."""
+        if self._answering is None or self._transport.is_closing():
+            return
+        if self._room is None and self._answering.scope["http_version"] == "1.1":  # 1.0 knows no such word
+            self._transport.write(_THERE)
+        times = min(times + 1, len(_ASKED) - 1)
+        self._loop.call_later(_ASKED[times], self._ask, times)
 
     def pause_writing(self) -> None:
         """Wait with answers: the client does not read."""
@@ -238,12 +265,14 @@ class Connection(asyncio.Protocol):
             self._begin(self._waiting.popleft())
         elif self._over:
             self._refuse()
+        elif self._ended:
+            self._part()
         if not self._waiting:
             self.read_on()
 
     def read_on(self) -> None:
         """Read on, where that was paused: first what is there already."""
-        if self._paused and not self._transport.is_closing():
+        if self._paused and not (self._ended or self._transport.is_closing()):
             self._paused = False
             self._read_rest()
             if not self._paused:
@@ -322,6 +351,7 @@ class Connection(asyncio.Protocol):
     def _end(self, status: int) -> None:
         """Say that nothing more is answered on this connection."""
         self._answering = None
+        self.shared.refused(status)
         self.write(written(status, self.shared.date, _EMPTY))
         self._part()
 
@@ -331,6 +361,7 @@ class Connection(asyncio.Protocol):
         To close while something is unread would reset the connection, and take back what was written.
         """
         sending = self._over or self._paused or (self._coming is not None and not self._coming.whole)
+        sending = sending and not self._ended
         self._over = True
         self._waiting.clear()
         self._rest.clear()

@@ -39,7 +39,8 @@ class Worker:
         report: Our end of the pipe that tells how it went.
         born: When it was started, on the monotonic clock.
         ready: Whether it accepts connections.
-        public: Whether it accepts them at the endpoint's own port.
+        public: Whether clients can have met it at the endpoint's own port.
+        resting: Whether it accepts none there for now.
         engine: What computes in it, once it said so.
         stopped: Why it gives a canary no more requests.
         fault: Why it could not serve, if it said so.
@@ -51,6 +52,7 @@ class Worker:
     born: float
     ready: bool = False
     public: bool = False
+    resting: bool = False
     engine: str = ""
     stopped: str = ""
     fault: Fault | None = None
@@ -67,7 +69,8 @@ class Worker:
 
     def _note(self, words: dict[str, Any]) -> None:
         self.ready = self.ready or "ready" in words
-        self.public = self.public or "open" in words
+        if "open" in words:
+            self.public, self.resting = True, False
         self.engine = words.get("engine", self.engine)
         self.stopped = words.get("stopped", self.stopped)
         if error := words.get("error"):
@@ -122,7 +125,8 @@ class Crew:
     @property
     def serving(self) -> tuple[int, ...]:
         """The process numbers of those that accept connections at the endpoint's own port."""
-        return tuple(one.pid for one in self.workers if one.public or (one.ready and not self.private))
+        met = (one for one in self.workers if one.public or (one.ready and not self.private))
+        return tuple(one.pid for one in met if not one.resting)
 
     def hire(self) -> None:
         """Start as many workers as are missing."""
@@ -162,6 +166,13 @@ class Crew:
         """Let the workers accept at the endpoint's own port, and no longer at the private one."""
         for one in self.workers:
             one.tell("open")
+
+    def rest(self) -> None:
+        """Let the workers accept nobody, and stay; ``open`` lets them begin again."""
+        self.settle()
+        for one in self.workers:
+            one.public = one.resting = True
+            one.tell("rest")
 
     def settle(self) -> None:
         """Be public from now on: those hired later need no trial."""

@@ -14,6 +14,7 @@ import orjson
 
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving import inference
+from mlops_magics.serving.bodies import SMALL, Bodies
 from mlops_magics.serving.errors import RequestError
 from mlops_magics.serving.lanes import Lane
 from mlops_magics.serving.patience import Patience
@@ -49,6 +50,7 @@ class Request:
         decode: Seconds that reading it took; NaN before it was read.
         timing: How long its stages took, as a header.
         body: Its body, once it was read.
+        held: How many bytes of it count as held.
         lane: The version that answers it, once that is chosen.
         trial: Whether a deploy tries a version with it, so that it is no traffic.
     """
@@ -62,6 +64,7 @@ class Request:
     decode: float = math.nan
     timing: bytes = b""
     body: bytes = b""
+    held: int = 0
     lane: Lane | None = None
     trial: bool = False
 
@@ -80,28 +83,23 @@ def _fresh_id() -> str:
     return _fresh.pop()
 
 
-async def read_body(request: Request, limits: Limits, patience: Patience) -> bytes:
+async def read_body(request: Request, limits: Limits, patience: Patience, bodies: Bodies) -> bytes:
     """Read a request's body, never more of it than is allowed.
 
     Args:
         request: The request.
         limits: What it may cost.
         patience: How long its body may take.
+        bodies: What counts the bodies that are held; whoever calls lets go of this one after its answer.
 
     Raises:
-        RequestError: The body is too large, or does not come in time, or in a form that is not read.
+        RequestError: The body is too large, or does not come in time, or in a form that is not read; or too
+            many others are held.
         GoneError: The client has left.
     """
     most = limits.body_bytes
-    length = request.heads.get(b"content-length")
-    try:
-        large = length is not None and int(length) > most
-    except ValueError:  # with more digits than Python reads
-        large = True
-    if large:
-        raise _too_large(most)
-    if length is None and request.heads.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        raise RequestError(501, "UNSUPPORTED_TRANSFER", "Send the body chunked, or with its length.")
+    if told := _length(request.heads, most):  # so of many that come at once some are read whole, not all half
+        request.held = bodies.hold(request.held, told)
     chunks: list[bytes] = []
     size = 0
     try:
@@ -114,11 +112,29 @@ async def read_body(request: Request, limits: Limits, patience: Patience) -> byt
                 size += len(chunk)
                 if size > most:
                     raise _too_large(most)
+                if size > SMALL:
+                    request.held = bodies.hold(request.held, size)
                 chunks.append(chunk)
                 if not message.get("more_body"):
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError:
         raise RequestError(408, "BODY_TIMEOUT", "The body did not come in time.") from None
+
+
+def _length(heads: Heads, most: int) -> int:
+    """Read how long a body will be; 0 where it is not told."""
+    length = heads.get(b"content-length")
+    if length is None:
+        if heads.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise RequestError(501, "UNSUPPORTED_TRANSFER", "Send the body chunked, or with its length.")
+        return 0
+    try:
+        told = int(length)
+    except ValueError:  # with more digits than Python reads
+        told = most + 1
+    if told > most:
+        raise _too_large(most)
+    return told
 
 
 def _too_large(most: int) -> RequestError:
@@ -135,9 +151,11 @@ def refusal(error: RequestError, request: Request, route: Route | None) -> Answe
         415: (b"accept-encoding", b"gzip"),
         429: (b"retry-after", b"1"),
     }
-    extra = (headers[error.status],) if error.status in headers else ()
+    extra = [headers[error.status]] if error.status in headers else []
+    if error.code == "BODIES_FULL":
+        extra.append((b"connection", b"close"))  # nor is this one
     write = inference.refusal if inference.speaks(request.path) else _refused
-    return Answer(write(error, request.id), status=error.status, headers=extra)
+    return Answer(write(error, request.id), status=error.status, headers=tuple(extra))
 
 
 def _refused(error: RequestError, request_id: str) -> bytes:

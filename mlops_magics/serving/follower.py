@@ -162,6 +162,7 @@ class Follower:
                 "allow_pickle": order.allow_pickle,
                 "allow_code": order.allow_code,
                 "contract": bool(order.contract),
+                "reserve": order.reserve,
             }
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -210,6 +211,12 @@ class Follower:
         elif self._hire_at is not None and now >= self._hire_at:
             self._hire()
 
+    def nudge(self) -> None:
+        """Let it look at once; one that is not there looks when it comes."""
+        if self._process and self._process.stdin and not self._process.stdin.closed:
+            with contextlib.suppress(OSError):  # it ends at this moment, or has been told often enough
+                os.write(self._process.stdin.fileno(), b"\n")
+
     def dismiss(self) -> None:
         """Ask it to end, and start no other one."""
         self._hire_at, self._kill_at = None, time.monotonic() + _DISMISSAL
@@ -252,6 +259,7 @@ class Follower:
             self._selector.register(process.stdout, selectors.EVENT_READ)
             with contextlib.suppress(OSError):  # it has ended already, and is buried in the next turn
                 process.stdin.write(self._brief + b"\n")
+            os.set_blocking(process.stdin.fileno(), False)  # one that hangs must not hold the supervisor
         return None
 
     def _hire_later(self) -> None:

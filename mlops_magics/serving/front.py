@@ -6,19 +6,21 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any
 
 from mlops_magics.serving.asgi import App, Message, Shared, Standing, Wire
-from mlops_magics.serving.connection import Connection
+from mlops_magics.serving.door import Door
 from mlops_magics.serving.identity import Identity
 from mlops_magics.serving.posix import room
 
 _log = logging.getLogger(__name__)
 _KEEP_ALIVE = 75.0  # seconds: a client's pool may rest that long between two requests
 _STALLED = 30.0  # seconds in which a request that has begun must be whole, and of an answer some must be read
-_HANDSHAKE = 10.0  # seconds that a client may take to begin TLS
+_SHORT = 5.0  # seconds that count for both while somebody waits for room
+_BEGIN = 1.0  # seconds in which who was just accepted may begin, where a worker drains
 _TICK = 0.02  # seconds between two looks at the connections of a worker that drains
+_SAID = 60.0  # seconds between two lines of the log which say that there is no room
 
 
 class _Life:
@@ -61,13 +63,23 @@ class Front:
     Args:
         app: The ASGI application.
         identity: What it shows over TLS; None speaks without.
+        refused: What is told, with its status, of each answer that the application did not give: that to
+            what is no HTTP, say.
     """
 
-    def __init__(self, app: App, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        identity: Identity | None = None,
+        *,
+        refused: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._identity = identity
         self._life = _Life(app)
-        self._shared = Shared(app, room())
-        self._servers: dict[socket.socket, asyncio.AbstractServer] = {}
+        self._shared = Shared(app, room(), refused=refused)
+        self._doors: dict[socket.socket, Door] = {}
+        self._resting: asyncio.Task[None] | None = None
+        self._said_at = -_SAID
         self._quiet: dict[Wire, tuple[Standing, float]] = {}
         self._clock: asyncio.Task[None] | None = None
 
@@ -84,15 +96,39 @@ class Front:
 
     async def accept(self, sock: socket.socket) -> None:
         """Accept connections of a listening socket from now on."""
-        tls: dict[str, Any] = {}
-        if self._identity:
-            tls = {"ssl": self._identity.context, "ssl_handshake_timeout": _HANDSHAKE}
-        loop = asyncio.get_running_loop()
-        self._servers[sock] = await loop.create_server(lambda: Connection(self._shared), sock=sock, **tls)
+        self._wake()
+        if sock not in self._doors:
+            self._doors[sock] = Door(sock, self._shared, self._identity.context if self._identity else None)
+        self._doors[sock].open()
 
     def refuse(self, sock: socket.socket) -> None:
-        """Accept no further connection of a socket; those that are open stay."""
-        self._servers.pop(sock).close()
+        """Accept no further connection of a socket, and close it; those that are open stay."""
+        if door := self._doors.pop(sock, None):
+            door.close()
+
+    def rest(self, *, linger: float) -> None:
+        """Accept nobody until a socket is accepted at again; what is open is answered, and closed when quiet.
+
+        Args:
+            linger: How long a connection must have been quiet before it is closed.
+        """
+        for door in self._doors.values():
+            door.shut()
+        self._shared.leaving = True
+        self._quiet.clear()
+        self._resting = asyncio.create_task(self._let_go(linger))
+
+    def _wake(self) -> None:
+        """Rest no longer."""
+        if self._resting:
+            self._resting.cancel()
+            self._resting = None
+            self._shared.leaving = False
+
+    async def _let_go(self, linger: float) -> None:
+        while self._shared.open or self._shared.beginning:
+            self._close_quiet(linger, linger)
+            await asyncio.sleep(_TICK)
 
     async def drain(self, *, linger: float, seconds: float) -> None:
         """Stop accepting, answer what is under way, close, and stop the application.
@@ -101,16 +137,21 @@ class Front:
             linger: How long a connection must have been quiet before it is closed.
             seconds: After this time what is still under way is cut off.
         """
+        self._wake()
         self._shared.leaving = True
-        for sock in list(self._servers):
+        for sock in list(self._doors):
             self.refuse(sock)
         self._quiet.clear()
-        deadline = time.monotonic() + seconds
-        while self._shared.open and time.monotonic() < deadline:
+        now = begun = time.monotonic()
+        shared = self._shared
+        while (shared.open and now < begun + seconds) or (shared.beginning and now < begun + _BEGIN):
             self._close_quiet(linger, linger)
             await asyncio.sleep(_TICK)
-        for task in list(self._shared.tasks):
+            now = time.monotonic()
+        for task in (*shared.tasks, *shared.beginning):
             task.cancel()
+        for connection in list(shared.open):
+            connection.abort()
         if self._clock:
             self._clock.cancel()
         await self._life.stop()
@@ -153,13 +194,17 @@ class Front:
     def _look_after(self) -> None:
         """Do what is due each second."""
         self._set_date()
-        self._close_quiet(_KEEP_ALIVE, _STALLED)
-        if self._shared.turned_away:
-            _log.warning(
-                "Turned away for want of room: %d; open: %d.",
-                self._shared.turned_away,
-                len(self._shared.open),
-            )
-            self._shared.turned_away = 0
+        if self._shared.knocking:
+            self._close_quiet(min(_KEEP_ALIVE, _SHORT), min(_STALLED, _SHORT))
+            self._say_full()
+        else:
+            self._close_quiet(_KEEP_ALIVE, _STALLED)
         if self._identity:
             self._identity.renew()
+
+    def _say_full(self) -> None:
+        """Say in the log that there is no room, now and then."""
+        now = time.monotonic()
+        if now - self._said_at > _SAID:
+            self._said_at = now
+            _log.warning("There is no room for another connection; open: %d.", len(self._shared.open))

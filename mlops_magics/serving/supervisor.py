@@ -23,6 +23,7 @@ from mlops_magics.serving.admission import admitted
 from mlops_magics.serving.crew import Crew, Worker
 from mlops_magics.serving.follower import Follower, Surroundings, lost, recalled, received
 from mlops_magics.serving.posix import guarded, listen
+from mlops_magics.serving.reserve import Reserve
 from mlops_magics.serving.state import Board, held
 from mlops_magics.serving.worker import Wires
 
@@ -74,6 +75,7 @@ class Supervisor:
             raise
         self._live = Crew(order=order, public=self._socket, forget=self._forget)
         self._trial: _Trial | None = None
+        self._reserve = Reserve()
         self._leaving: list[Crew] = []
         self._follower = self._following(order, surroundings)
         self._parting: list[Follower] = []
@@ -105,7 +107,8 @@ class Supervisor:
     def _turn(self) -> None:
         self._watch()
         ringing: list[Crew | Follower] = [*self._crews(), *self._followers()]
-        alarms = [self._look_at, *(alarm for one in ringing for alarm in one.alarms())]
+        alarms = [self._look_at, *self._reserve.alarms()]
+        alarms += (alarm for one in ringing for alarm in one.alarms())
         if self._trial:
             alarms.append(self._trial.until)
         for key, _ in self._selector.select(max(0.0, min(alarms) - time.monotonic())):
@@ -121,6 +124,7 @@ class Supervisor:
             one.ring()
         self._parting = [follower for follower in self._parting if not follower.gone]
         self._leaving = [crew for crew in self._leaving if crew.workers]
+        self._release(self._reserve.over())
         self._advance()
         self._look()
         if self._code is None:
@@ -137,13 +141,15 @@ class Supervisor:
 
     def _crews(self) -> list[Crew]:
         trial = [self._trial.crew] if self._trial else []
-        return [self._live, *trial, *self._leaving]
+        return [self._live, *trial, *self._reserve.crews, *self._leaving]
 
     def _heed(self, number: int) -> None:
         if number == signal.SIGTERM and self._code is None:
             self._stop(0)
         elif number == signal.SIGHUP and self._code is None:
             self._open_mail()
+            if self._follower:  # without a mail it means that an alias was moved
+                self._follower.nudge()
 
     def _stop(self, code: int, error: Fault | None = None) -> None:
         """Begin to end: no new connections, and no new workers."""
@@ -201,17 +207,34 @@ class Supervisor:
         try:
             order, surroundings = admitted(self._live.order, order)
             guarded(order.host, tls=order.certificate is not None)
+            if rested := self._reserve.take(order):
+                return self._resume(change, rested, surroundings)
             private = listen("::1" if ":" in order.host else "127.0.0.1", 0)  # nobody beyond is to meet it
         except MLOpsError as error:
             failed = Change(change=change, status="failed", error=Fault.of(error, ""))
             self._board.post(change=failed)
-            return
+            return None
         crew = Crew(order=order, public=self._socket, private=private, forget=self._forget)
         begun = Change(change=change, status="loading", port=private.getsockname()[1])
         until = time.monotonic() + _PATIENCE
         self._trial = _Trial(crew=crew, change=begun, until=until, surroundings=surroundings)
         self._board.post(change=begun)
         crew.hire()
+        return None
+
+    def _resume(self, change: str, crew: Crew, surroundings: Surroundings | None) -> None:
+        """Let workers that rest wait for their word; they answered here, and were tried before that."""
+        waiting = Change(change=change, status="waiting")
+        until = time.monotonic() + _PATIENCE
+        self._trial = _Trial(crew=crew, change=waiting, until=until, surroundings=surroundings)
+        self._board.post(change=waiting)
+
+    def _release(self, crew: Crew | None) -> None:
+        """Let workers end that rest no longer."""
+        if crew:
+            if crew.kill_at is None:
+                crew.dismiss("drain")
+            self._leaving.append(crew)
 
     def _steady(self) -> None:
         """Where one worker has stopped the canary, let all of them stop it, and those that come after."""
@@ -250,8 +273,9 @@ class Supervisor:
             self._part()
             self._follower = self._following(self._live.order, trial.surroundings)
         self._live.settle()
-        old.dismiss("drain")
-        self._leaving.append(old)
+        self._release(self._reserve.keep(old, self._live))
+        if old not in self._reserve.crews:
+            self._release(old)
         order = self._live.order
         self._board.keep(order)
         _log.info("Version %s of %s answers.", order.version, order.model)

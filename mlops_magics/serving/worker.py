@@ -133,7 +133,7 @@ def _serve(order: Order, wires: Wires, ear: _Ear) -> None:
     gc.freeze()  # what is loaded stays: nothing in it need be looked through again
     gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(Front(app, identity), wires, ear, app.lanes))
+        runner.run(_answer(Front(app, identity, refused=app.refused), wires, ear, app.lanes))
 
 
 def _app(order: Order, wires: Wires) -> App:
@@ -196,10 +196,13 @@ async def _answer(front: Front, wires: Wires, ear: _Ear, lanes: Lanes) -> None:
     wires.tell(ready=True, engine=lanes.live.predictor.engine)
     while True:
         word = await words.get()
-        if word == "open" and wires.private:
+        if word == "open":
             await front.accept(wires.public)
-            front.refuse(wires.private)
+            if wires.private:
+                front.refuse(wires.private)
             wires.tell(open=True)
+        elif word == "rest":
+            front.rest(linger=_LINGER)
         elif word == "steady":
             lanes.stop()
         elif word == "drain":

@@ -86,7 +86,14 @@ class LocalTarget:
             was = self._endpoint(before) if alive and before else None
             if alive and before:
                 _stays(request, before)
-            deployment = Deployment(request=request, place=place, before=before, alive=alive, follow=follow)
+            deployment = Deployment(
+                request=request,
+                place=place,
+                before=before,
+                alive=alive,
+                follow=follow,
+                reserve=self._settings.reserve,
+            )
             try:
                 with offered(None if request.mark else follow, place.state, self._settings):
                     state = deployment.run(self._depot, standby)

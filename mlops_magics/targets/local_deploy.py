@@ -46,6 +46,7 @@ class Deployment:
         before: What its supervisor said last, if it ever had one.
         alive: Whether that supervisor runs.
         follow: The alias that the endpoint follows afterwards.
+        reserve: For how many seconds the workers of the version before rest.
     """
 
     request: Request
@@ -53,6 +54,7 @@ class Deployment:
     before: State | None
     alive: bool
     follow: Follow | None = None
+    reserve: float = 0.0
     _token: str = field(default="", repr=False)
     _trial: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _log_begun: int = 0
@@ -114,6 +116,7 @@ class Deployment:
             follow=self.follow,
             beside=replace(asked_beside(request), model_path=model_path) if request.beside else None,
             trial_sha256=hashlib.sha256(self._trial.encode()).hexdigest(),
+            reserve=self.reserve,
         )
 
     @property
@@ -163,7 +166,9 @@ class Deployment:
         change = secrets.token_hex(8)
         try:
             self._send(Mail(do="load", change=change, order=order))
-            self._try(self._changed(change, "waiting")[1].port)
+            waiting = self._changed(change, "waiting")[1]
+            if waiting.port:  # else these very workers answered here until just now, and were tried before
+                self._try(waiting.port)
             self._send(Mail(do="take", change=change))
             return self._changed(change, "live")[0]
         except BaseException:

@@ -74,4 +74,5 @@ def run() -> None:
     )
 
 
-main(run)
+if __name__ == "__main__":
+    main(run)

@@ -107,7 +107,8 @@ def test_five_promotions_under_load_lose_no_request(place: Place) -> None:
         assert [key for key, _ in itertools.groupby(answers)] == [1.0, 2.0, 3.0, 4.0, 5.0, 1.0]
     after = place.now()
     assert (after.pid, after.port) == (before.pid, before.port)
-    until(lambda: len(family(after.pid)) == 4)  # the supervisor, its worker, the follower and its hand
+    # The supervisor, its worker, one that rests, the follower and its hand.
+    until(lambda: len(family(after.pid)) == 5)
     assert json.loads(place.registry.tags("5")["mlops.deployment.flights"])["what"] == "deployed"
 
 
@@ -154,7 +155,7 @@ def test_it_ends_at_the_last_of_two_promotions_whatever_is_killed_meanwhile(plac
     os.kill(follower, signal.SIGKILL)
     until(lambda: following(place.state).pid not in {0, follower}, _PATIENCE)
     place.settles("3")
-    until(lambda: len(family(state.pid)) == 3)  # the old one's hand is gone, and nobody needs a new one
+    until(lambda: len(family(state.pid)) == 4)  # the old one's hand is gone, and nobody needs a new one
     assert place.now().pid == state.pid
 
 
@@ -272,7 +273,7 @@ def test_a_server_that_goes_away_is_followed_again_and_no_secret_is_kept(
             registry.point(versions[1])
             until(lambda: state_of(state).version == versions[1], _PATIENCE)
             found = state_of(state)
-            until(lambda: len(family(found.pid)) == 4)  # the old worker is gone
+            until(lambda: len(family(found.pid)) == 5)  # the old worker rests
             its = followers(found)  # these know how to sign in, from their environment alone
             texts = [path.read_bytes() for path in state.rglob("*") if path.is_file()]
             for pid in family(found.pid):

@@ -62,6 +62,21 @@ def test_a_relative_store_is_one_file_for_all_folders_of_the_project(project: Pa
         ("[tool.mlops_magics]\nstore = ", "not valid TOML", "Correct the file."),
         ("[tool]\nmlops_magics = 3", "not a table", "Write [tool.mlops_magics]."),
         ('[tool.mlops_magics]\nstandby = "perhaps"', "neither true nor false", "Write true or false."),
+        (
+            '[tool.mlops_magics]\nreserve = "-1"',
+            "no length of time",
+            "Write seconds, 86400 at most; 0 for none.",
+        ),
+        (
+            "[tool.mlops_magics]\nreserve = nan",
+            "no length of time",
+            "Write seconds, 86400 at most; 0 for none.",
+        ),
+        (
+            '[tool.mlops_magics]\nreserve = "a minute"',
+            "no length of time",
+            "Write seconds, 86400 at most; 0 for none.",
+        ),
     ],
 )
 def test_what_is_not_understood_is_said(project: Path, text: str, told: str, remedy: str) -> None:

@@ -141,6 +141,8 @@ def test_an_endpoint_that_changes_or_goes_is_seen(live: Deployment) -> None:
     assert ask(card, ask="look")["seen"]["beside"] == ""
     deploy("flights/1", name="other", shadow="1")
     assert ask(card, ask="look")["seen"]["beside"] == "no shadow now: it is the version that is live"
+    deploy("flights/1", name="other")
+    assert ask(card, ask="look")["seen"]["traffic"]["roles"] == [["1", "live", 0]], "asked nothing, and there"
     deploy("other", remove=True)
     assert "was removed" in ask(card, ask="look")["error"]["what"]
     assert "was removed" in ask(card, ask="try", values={})["error"]["what"]

@@ -200,6 +200,8 @@ def test_config_reaches_the_settings(shell: Any, run: Run, greeting: Run) -> Non
     assert Settings.discover().standby is False
     run(shell, "%config MLOps.standby = True")
     assert Settings.discover().standby is True
+    run(shell, "%config MLOps.reserve = 5")
+    assert Settings.discover().reserve == 5.0
 
 
 def _registered(shell: Any) -> tuple[object, ...]:

@@ -157,7 +157,7 @@ def served(
     loop = make()
 
     async def answer() -> None:
-        front = Front(app, identity)
+        front = Front(app, identity, refused=app.refused)
         await front.start()
         await front.accept(listening)
         ready.set()

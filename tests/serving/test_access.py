@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from typing import Any
 
 import pytest
 
-from mlops_magics.artifact.guard import Token
+from mlops_magics.artifact.guard import Book, Token
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.errors import RequestError
 
@@ -173,3 +174,78 @@ def test_an_empty_token_never_opens(value: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         careless.check("POST", "/invocations", [(b"host", b"localhost"), (b"authorization", value)])
     assert caught.value.status == 401
+
+
+class Sealed(bytes):
+    """A digest that can only be compared in constant time: whatever else would look into it fails."""
+
+    def _peeked(self, *_: object) -> Any:
+        raise AssertionError("a digest was looked into")
+
+    __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __hash__ = _peeked
+    __getitem__ = __iter__ = __contains__ = __add__ = __mod__ = __repr__ = __str__ = _peeked
+    decode = find = index = count = startswith = endswith = partition = split = hex = _peeked
+
+
+class Written(str):
+    """A digest as it is handed over; what is made of it is sealed."""
+
+    __slots__ = ()
+
+    def lower(self) -> Written:
+        return Written(super().lower())
+
+    def encode(self, *args: str) -> Sealed:
+        return Sealed(super().encode(*args))
+
+
+class Shelf(Book):
+    """A book whose tokens are sealed, too."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.known = tuple(tokens)
+
+    def tokens(self) -> tuple[Token, ...]:
+        return self.known
+
+
+def sealed(text: str, *scopes: Any) -> Token:
+    return Token(sha256=Written(hashlib.sha256(text.encode()).hexdigest()), scopes=scopes)
+
+
+def test_tokens_are_compared_in_constant_time_and_each_of_them_whichever_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    honest = hmac.compare_digest
+
+    def noted(one: bytes, other: bytes) -> bool:
+        compared.append((bytes.__getitem__(one, slice(None)), bytes.__getitem__(other, slice(None))))
+        return honest(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    own, names, kept = sealed("0").sha256, ("1", "2"), ("3", "4")
+    access = Access(
+        own, tokens=[sealed(name, "read") for name in names], book=Shelf([sealed(k, "read") for k in kept])
+    )
+    digests = [hashlib.sha256(name.encode()).hexdigest().encode() for name in "01234"]
+    first = bytes(digests[0])
+    near = next(  # one whose digest begins as the endpoint's own does
+        f"{n}"
+        for n in range(10**6)
+        if hashlib.sha256(f"{n}".encode()).hexdigest().encode()[:2] == first[:2] and n
+    )
+    for token, looked, opens in (
+        ("0", 3, True), ("1", 3, True), ("2", 3, True), ("3", 5, True), ("4", 5, True),
+        ("x", 5, False), (near, 5, False), ("y" * 100_000, 5, False),
+    ):  # fmt: skip
+        compared.clear()
+        headers = [(b"host", b"localhost"), (b"authorization", b"Bearer " + token.encode())]
+        if opens:
+            access.check("GET", "/metrics", headers, "read")
+        else:
+            with pytest.raises(RequestError, match="UNAUTHENTICATED"):
+                access.check("GET", "/metrics", headers, "read")
+        given = hashlib.sha256(token.encode()).hexdigest().encode()
+        assert compared == [(given, digest) for digest in digests[:looked]]
+        assert {len(each) for pair in compared for each in pair} == {64}

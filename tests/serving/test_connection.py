@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+import uvloop
 
 from mlops_magics.serving.asgi import Exchange
 from mlops_magics.serving.front import Front
 
 Message = dict[str, Any]
 LARGE = 1_000_000
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 class Echo:
@@ -45,6 +47,11 @@ class Echo:
             return
         if path == "/held":
             await self.free.wait()
+        if path == "/waited":  # for the client to leave
+            await self.body(receive)
+            assert (await receive())["type"] == "http.disconnect"
+            self.left.set()
+            return
         body = b"" if path in {"/early", "/large"} else await self.body(receive)
         if body is None:
             self.left.set()
@@ -87,10 +94,16 @@ class Client:
         return await asyncio.wait_for(self.reader.read(), 5) == b""
 
 
-def play(scene: Callable[[Echo, Client], Coroutine[Any, Any, None]]) -> None:
+def play(
+    scene: Callable[[Echo, Client], Coroutine[Any, Any, None]],
+    loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> list[int]:
+    """Play a scene; return the statuses of the answers that the application did not give."""
+    refused: list[int] = []
+
     async def run() -> None:
         app = Echo()
-        front = Front(app)
+        front = Front(app, refused=refused.append)
         await front.start()
         listening = socket.create_server(("127.0.0.1", 0))
         await front.accept(listening)
@@ -102,7 +115,9 @@ def play(scene: Callable[[Echo, Client], Coroutine[Any, Any, None]]) -> None:
             await front.drain(linger=0, seconds=0.5)
             listening.close()
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
+    return refused
 
 
 def test_requests_that_are_sent_ahead_are_answered_in_their_order() -> None:
@@ -175,7 +190,7 @@ def test_what_is_not_http_is_told_so_after_what_was(wrong: str) -> None:
         assert (status, headers["connection"]) == (400, "close")
         assert app.seen == ["GET /good "]
 
-    play(scene)
+    assert play(scene) == [400]
 
 
 def test_a_head_without_end_is_not_kept() -> None:
@@ -184,7 +199,7 @@ def test_a_head_without_end_is_not_kept() -> None:
         assert (await client.hears())[0] == 431
         assert not app.seen
 
-    play(scene)
+    assert play(scene) == [431]
 
 
 def test_a_body_that_breaks_off_ends_its_request() -> None:
@@ -205,6 +220,70 @@ def test_an_application_hears_that_the_client_has_left() -> None:
         await asyncio.wait_for(app.left.wait(), 5)
 
     play(scene)
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_who_says_no_more_is_answered_even_if_that_takes_long(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("POST /held HTTP/1.1\nHost: x\nContent-Length: 1\n\na")
+        client.writer.write_eof()
+        await asyncio.wait_for(app.asked.wait(), 5)
+        await asyncio.sleep(0.4)  # it is asked meanwhile whether it is there
+        app.free.set()
+        heard = await asyncio.wait_for(client.reader.read(), 5)
+        asked, word, answer = heard.rpartition(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert word
+        assert (asked + word).replace(word, b"") == b""
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"\r\n\r\na")
+
+    assert play(scene, loop) == []
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_all_that_was_asked_before_the_last_word_is_answered(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /held HTTP/1.1\nHost: x\n\nPOST /b HTTP/1.1\nHost: x\nContent-Length: 1\n\nc")
+        client.says("POST /broken HTTP/1.1\nHost: x\nContent-Length: 2\n\nx")
+        client.writer.write_eof()
+        await asyncio.wait_for(app.asked.wait(), 5)
+        app.free.set()
+        heard = await asyncio.wait_for(client.reader.read(), 5)
+        assert heard.count(b"HTTP/1.1 ") == heard.count(b"HTTP/1.1 200 OK") == 2
+        assert heard.endswith(b"\r\n\r\nc")
+        await asyncio.wait_for(app.left.wait(), 5)  # the one that is not whole
+
+    assert play(scene, loop) == []
+
+
+def test_who_says_no_more_by_the_older_protocol_hears_nothing_but_the_answer() -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /held HTTP/1.0\n\n")
+        client.writer.write_eof()
+        await asyncio.wait_for(app.asked.wait(), 5)
+        await asyncio.sleep(0.4)
+        app.free.set()
+        assert (await client.hears())[0] == 200
+        assert await client.is_closed()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_who_has_left_while_an_answer_is_made_is_noticed(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scene(app: Echo, client: Client) -> None:
+        client.says("GET /waited HTTP/1.1\nHost: x\n\n")
+        await asyncio.wait_for(app.asked.wait(), 5)
+        client.writer.close()
+        await asyncio.wait_for(app.left.wait(), 5)
+
+    play(scene, loop)
 
 
 @pytest.mark.parametrize("body", ["", "GET /hidden HTTP/1.1\nHost: x\n\n"])

@@ -264,6 +264,26 @@ def test_who_says_no_more_is_answered_all_the_same(address: Address) -> None:
         assert statuses(hears(client)) == [200]
 
 
+def test_who_says_no_more_is_answered_what_a_thread_computes(address: Address) -> None:
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(asks(SIZE, body=BODY))
+        client.shutdown(socket.SHUT_WR)
+        assert statuses(hears(client).replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")) == [200]
+
+
+def test_what_is_no_http_is_counted(address: Address) -> None:
+    def counted() -> int:
+        with socket.create_connection(address, timeout=10) as client:
+            client.sendall(asks("Connection: close", start="GET /metrics HTTP/1.1"))
+            lines = hears(client).decode().splitlines()
+        found = [line for line in lines if 'route="unread",status="400"' in line]
+        return int(found[0].rpartition(" ")[2]) if found else 0
+
+    before = counted()
+    assert told(address, b"NO HTTP\r\n\r\n") == [400]
+    assert counted() == before + 1
+
+
 def test_a_body_that_does_not_come_is_told_so(address: Address) -> None:
     with socket.create_connection(address, timeout=10) as client:
         client.sendall(asks(SIZE, body=BODY[:-1]))

@@ -23,8 +23,10 @@ from mlops_magics.artifact.order import Follow, Order
 from mlops_magics.artifact.proof import environment
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.base import Endpoint
 from mlops_magics.targets.call import call
+from mlops_magics.targets.local_follow import offered
 
 TOKEN = "token"  # noqa: S105 - of a server that ends with the test
 
@@ -102,6 +104,42 @@ def test_an_order_to_follow_comes_with_its_surroundings(order: Order) -> None:
     assert state.status == "failed"
     assert "does not follow champion" in str(state.error)
     until(lambda: not runs(state.pid))
+
+
+_COUNTING = r"""
+import sys
+from mlops_magics.serving import follower
+counts = r'''
+import os, json
+while os.read(0, 1) != b"\n":
+    pass
+seen = 0
+while said := os.read(0, 1):
+    seen += 1
+    os.write(1, json.dumps({"version": str(seen), "remark": None}).encode() + b"\n")
+'''
+follower._LINE = [sys.executable, "-c", counts]
+from mlops_magics.serving.__main__ import main
+raise SystemExit(main(["serve"]))
+"""
+
+
+def test_a_signal_without_mail_lets_the_follower_look(order: Order, tmp_path: Path) -> None:
+    follow = Follow(alias="champion", mark="1")
+    settings = Settings(root=tmp_path, store="sqlite:///mlflow.db", state=tmp_path)
+    with offered(follow, order.state_path, settings), start("-c", _COUNTING) as process:
+        process.communicate(replace(order, follow=follow).to_json() + b"\n")
+        state = state_after(order)
+    assert state.status == "ready"
+
+    def looks() -> str:
+        found = State.read(order.state_path)
+        return found.follow.version if found and found.follow else ""
+
+    for count in ("1", "2"):
+        os.kill(state.pid, signal.SIGHUP)
+        until(lambda count=count: looks() == count)
+    assert b"7.0" in ask(state)
 
 
 def test_serve_answers_until_it_is_told_to_end(order: Order) -> None:

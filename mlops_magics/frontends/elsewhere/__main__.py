@@ -128,7 +128,8 @@ def _answer(folder: Path, sock: socket.socket) -> int:
     from mlops_magics.frontends.elsewhere.app import make
     from mlops_magics.serving.front import Front
 
-    front = Front(make(folder, os.environ))
+    app = make(folder, os.environ)
+    front = Front(app, refused=app.refused)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_asked(front, sock))
     return 0

@@ -43,7 +43,11 @@ class AnyHost:
         app: The application behind it.
     """
 
-    app: Application
+    app: App
+
+    def refused(self, status: int) -> None:
+        """Count an answer that was given in the place of the application."""
+        self.app.refused(status)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection's request as if it had been sent to ``localhost``."""
@@ -53,7 +57,7 @@ class AnyHost:
         await self.app(scope, receive, send)
 
 
-def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> Application:
+def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App | AnyHost:
     """Load what a folder holds, and put the application around it.
 
     Args:
@@ -92,7 +96,7 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
     predictor.compile(threads=processors())
     if warm:
         predictor.warm()
-    app: App = build_app(
+    app = build_app(
         predictor,
         Access("", hosts=[host for host in hosts if host != _ANY], tokens=tokens),
         limits=served.limits,

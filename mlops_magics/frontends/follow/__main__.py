@@ -1,8 +1,8 @@
 """``python -m mlops_magics.frontends.follow [renew]``: watch an alias; or deploy what it points to.
 
 A supervisor starts the first, that one starts the second. Each is told its job in the first line of its
-stdin, tells what came of it in lines on its stdout, and ends when its stdin does. The second deploys at each
-further byte, which says for whom.
+stdin, tells what came of it in lines on its stdout, and ends when its stdin does. The first looks at once at
+each further byte; the second deploys, and the byte says for whom.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _watch(job: Job) -> None:
 
     def wait() -> None:
         try:
-            os.read(0, 1)  # nothing more is ever written into it
+            while os.read(0, 64):
+                watch.nudge()
             watch.stop()
         finally:
             os._exit(1)

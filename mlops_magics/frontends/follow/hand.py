@@ -15,7 +15,7 @@ from mlops_magics.frontends.follow.job import Job, Outcome
 
 _LINE = [sys.executable, "-P", "-m", "mlops_magics.frontends.follow", "renew"]
 _ATTEMPT = 300.0  # seconds that one attempt may take
-_REST = 60.0  # seconds until it ends: who takes a promotion back does so soon, and then it is fast
+_REST = 60.0  # seconds at least until it ends: who takes a promotion back does so soon, and then it is fast
 _GRACE = 2.0  # seconds for an attempt that is ended to put away what it holds
 
 
@@ -50,7 +50,7 @@ class Hand:
 
     def rest(self) -> None:
         """End the process when it has had nothing to do for long."""
-        if self._process and time.monotonic() - self._used > _REST:
+        if self._process and time.monotonic() - self._used > max(_REST, self._job.reserve):
             self.stop()
 
     def stop(self) -> None:

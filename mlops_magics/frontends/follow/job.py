@@ -32,6 +32,7 @@ class Job:
         allow_pickle: Whether the endpoint was deployed with this consent.
         allow_code: Whether the endpoint was deployed with this consent.
         contract: Whether it holds requests against the contract that its version carries.
+        reserve: For how many seconds the workers of the version before rest.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Job:
     allow_pickle: bool
     allow_code: bool
     contract: bool = False
+    reserve: float = 0.0
 
     @property
     def address(self) -> ModelAddress:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import random
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,12 +60,18 @@ class Watch:
         self._vain = 0
         self._told: bytes | None = None
         self._hand = Hand(job)
+        self._bell = threading.Event()
 
     def run(self) -> None:
         """Look and act until the process ends."""
         while True:
-            time.sleep(self._look())
+            self._bell.wait(self._look())
+            self._bell.clear()  # before the look: who rings while it is under way is heard after it
             self._hand.rest()
+
+    def nudge(self) -> None:
+        """Look at once: somebody has moved an alias."""
+        self._bell.set()
 
     def stop(self) -> None:
         """End an attempt that is under way; the endpoint drops what it has half loaded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitlets import Bool, Unicode, observe
+from traitlets import Bool, Float, Unicode, observe
 from traitlets.config import Configurable
 
 from mlops_magics.foundation.settings import remember
@@ -26,7 +26,11 @@ class MLOps(Configurable):
         "", help="The address of the published documentation; empty: the pages that came with the package."
     ).tag(config=True)
 
-    @observe("store", "artifacts", "experiment", "standby", "verify", "docs")
+    reserve = Float(
+        60.0, help="Seconds for which the version before rests where an endpoint follows; 0: not at all."
+    ).tag(config=True)
+
+    @observe("store", "artifacts", "experiment", "standby", "verify", "docs", "reserve")
     def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         value = change["new"]
-        remember(**{change["name"]: str(value).lower() if isinstance(value, bool) else value})
+        remember(**{change["name"]: str(value).lower() if isinstance(value, bool | float) else value})

@@ -45,10 +45,11 @@ class Watch:
         """
         endpoint = self._endpoint()
         fields = self._fields(endpoint)
+        traffic = observed(endpoint.journal, _WINDOW, _PARTS) if endpoint.journal else None
         example = {each["name"]: each["example"] for each in fields}
         return {
             **_described(endpoint),
-            "traffic": observed(endpoint.journal, _WINDOW, _PARTS) if endpoint.journal else None,
+            "traffic": traffic and {**traffic, "roles": _in_service(endpoint, traffic["roles"])},
             "window": _WINDOW,
             "fields": [_field(each) for each in fields[:_FIELDS]],
             "more": max(0, len(fields) - _FIELDS),
@@ -105,6 +106,17 @@ def _described(endpoint: Endpoint) -> View:
         "key_file": from_home(endpoint.key_file) if endpoint.key_file else "",
         "certificate": from_home(endpoint.certificate) if endpoint.certificate else "",
     }
+
+
+def _in_service(endpoint: Endpoint, roles: list[list[Any]]) -> list[list[Any]]:
+    """Add to the versions that answered those that stand there, and were asked nothing."""
+    there = [(endpoint.version, "live")]
+    second = endpoint.second
+    if second and second.version != endpoint.version and not second.stopped:
+        there.append((second.version, second.role))
+    known = {(version, role) for version, role, _ in roles}
+    idle = [[*one, 0] for one in there if endpoint.status == "ready" and one not in known]
+    return sorted([*roles, *idle], key=lambda row: (row[0], row[1]))
 
 
 def _columns(document: Mapping[str, Any]) -> list[View]:

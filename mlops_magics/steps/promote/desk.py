@@ -13,6 +13,7 @@ from mlops_magics.steps.promote.beside import Beside, beside
 from mlops_magics.steps.promote.files import intact
 from mlops_magics.steps.promote.judging import judged, not_allowed, refusal
 from mlops_magics.steps.promote.result import Promotion, Remark, Review, Rules, Spoken
+from mlops_magics.targets.local_nudge import nudge
 from mlops_magics.tracking import behaviours, evaluations, history, moves, policies, registry, rights
 from mlops_magics.tracking.evaluations import Gate, Summary
 from mlops_magics.tracking.history import OVERTAKEN, Event
@@ -212,6 +213,7 @@ class Desk:
                 late = history.event(alias, holder, new, reason.strip(), kind=OVERTAKEN, by=review.rules.who)
                 history.write(self.store, self.model, late)
             raise
+        nudge(self.store.settings, self.model)
         return _promotion(self.model, record, review.gates if kind == "promotion" else ())
 
     def _rules(

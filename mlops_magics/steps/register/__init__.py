@@ -23,6 +23,7 @@ from mlops_magics.steps.evaluate import card as judged
 from mlops_magics.steps.register import example as examples
 from mlops_magics.steps.register.facts import Known, card, contract_of, evaluation_of
 from mlops_magics.steps.register.files import ROWS_TAG, files_of, rows_of
+from mlops_magics.targets.local_nudge import nudge
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
 from mlops_magics.tracking.evaluations import Summary
@@ -255,4 +256,5 @@ def _written(store: Store, found: Subject, name: str | None, tags: dict[str, str
             store, model, source=str(found.uri), run_id=found.run_id, model_id=found.model_id, tags=tags
         )
     moves.point(store, model, "candidate", number, reason="registered", kind="registration")
+    nudge(store.settings, model)
     return registry.resolve(store, ModelAddress(model, number))
