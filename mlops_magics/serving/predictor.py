@@ -10,7 +10,7 @@ import numpy as np
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving.codec import Batch, Codec
-from mlops_magics.serving.engines import Engine, PipelineEngine, PlannedEngine
+from mlops_magics.serving.engines import Engine, PipelineEngine, PlannedEngine, PyfuncEngine
 from mlops_magics.serving.example import stored_columns
 from mlops_magics.serving.rows import Columns, together
 
@@ -28,6 +28,7 @@ class Predictor:
     Attributes:
         methods: What can be asked, the default first.
         engine: What computes, as :meth:`compile` found; "" before it was asked.
+        together: Whether rows of several requests may be answered at once.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Predictor:
         others = [name for name in known if name != default and hasattr(loaded.estimator, name)]
         self.methods: tuple[Method, ...] = (default, *others)
         self._loaded = loaded
-        self._engine = engine or PipelineEngine(loaded)
+        self._engine = engine or (PyfuncEngine if loaded.foreign else PipelineEngine)(loaded)
         self.engine = ""
+        self.together = not loaded.foreign  # until it is proved
         names = getattr(loaded.estimator, "feature_names_in_", None)
         self._codec = Codec(
             loaded.schema,
@@ -58,12 +60,26 @@ class Predictor:
         """What reads requests."""
         return self._codec
 
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        """The columns of the answers, of a model that answers with a table; they are known once it did."""
+        found: tuple[str, ...] | None = getattr(self._loaded.estimator, "fields", None)
+        return found if self._loaded.foreign else None
+
     def compile(self) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
 
         ``engine`` is then "plan"; "plan: " and why the predictor at its end is asked itself; or "pipeline: "
-        and why there is none.
+        and why there is none. Of a model that MLflow loaded no plan is made: it is "pyfunc: " and whether
+        requests are answered together, as was tried.
         """
+        if self._loaded.foreign:
+            from mlops_magics.serving.apart import reason
+
+            why = reason(self._engine, self._loaded)
+            self.together = not why
+            self.engine = f"pyfunc: each request alone, {why}" if why else "pyfunc: requests together"
+            return
         from mlops_magics.serving.plan.parity import compiled
 
         pipeline = self._engine
@@ -112,7 +128,7 @@ class Predictor:
 
     def encode(self, found: np.ndarray[Any, Any]) -> bytes:
         """Write an answer as a JSON object."""
-        return self._codec.encode(found)
+        return self._codec.encode(found, self.fields)
 
     def warm(self) -> None:
         """Answer the stored example, so that the first request finds everything loaded."""
