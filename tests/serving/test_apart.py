@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,20 @@ def test_any_other_answers_each_request_alone(case: str) -> None:
 
 def test_what_takes_long_is_not_tried_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlops_magics.serving.apart._SECONDS", -1.0)
-    assert found(twice) == (False, "pyfunc: each request alone, its example takes long to answer row by row")
+    assert found(twice) == (False, "pyfunc: each request alone, its example takes long to answer")
+
+
+def test_many_rows_are_not_asked_of_what_takes_long_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_magics.serving.apart._SECONDS", 0.2)
+    most = []
+
+    def slow(rows: Any) -> Any:
+        most.append(len(rows))
+        time.sleep(0.01 * len(rows))
+        return rows["x"]
+
+    assert found(slow) == (False, "pyfunc: each request alone, its example takes long to answer")
+    assert max(most) == len(EXAMPLE)
 
 
 def _counted(asks: Callable[[Any], Any]) -> tuple[list[int], list[Any]]:
