@@ -25,4 +25,4 @@ def opened(folder: Path) -> Asks:
     from mlops_magics.tracking import pyfunc
 
     pyfunc.untraced()
-    return pyfunc.opened(folder)
+    return pyfunc.opened_in_place(folder)

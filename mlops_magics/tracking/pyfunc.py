@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import shutil
 import sys
+import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +29,32 @@ _BROUGHT: Final[list[Path]] = []  # folders of code that models brought into thi
 
 
 def opened(folder: Path) -> Asks:
-    """Let MLflow load a model folder. Who calls this has agreed to run whatever is in it.
+    """Let MLflow load a copy of a model folder. Who calls this has agreed to run whatever is in it.
+
+    The copy stays as long as the model: what it reads only when it is asked must be there, and what it may
+    write must not lie among the files of a store.
+
+    Args:
+        folder: The model folder; it may be gone afterwards.
+
+    Returns:
+        What asks the model.
+
+    Raises:
+        MLOpsError: It cannot be loaded.
+    """
+    place = tempfile.mkdtemp(prefix="mlops-")
+    try:
+        asks = opened_in_place(Path(shutil.copytree(folder, Path(place, "model"), symlinks=True)))
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    weakref.finalize(asks, shutil.rmtree, place, ignore_errors=True)
+    return asks
+
+
+def opened_in_place(folder: Path) -> Asks:
+    """Let MLflow load a model folder that is there for it alone, and stays.
 
     Args:
         folder: The model folder.
@@ -111,4 +139,4 @@ if __name__ == "__main__":
     from mlops_magics.artifact.__main__ import main
 
     untraced()
-    sys.exit(main(opens=opened))
+    sys.exit(main(opens=opened_in_place))

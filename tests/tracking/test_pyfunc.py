@@ -18,7 +18,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from mlops_magics.artifact import proof
+from mlops_magics.artifact import manifest, proof
 from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
 from mlops_magics.tracking import pyfunc
@@ -173,6 +173,23 @@ def test_annotations_are_left_to_mlflow(tmp_path: Path) -> None:
     model = opened(saved(Loud(), tmp_path / "m", signature=None, input_example=["a", "b"]))
     assert model.example is not None
     assert model.estimator.predict(model.example).tolist() == ["A", "B"]
+
+
+def test_what_it_reads_late_is_there_and_what_it_writes_is_not_in_its_files(tmp_path: Path) -> None:
+    class Late(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context: Any, model_input: pd.DataFrame) -> Any:
+            file = Path(context.artifacts["factor"])
+            file.with_name("seen.txt").write_text("once")
+            return model_input["x"] * float(file.read_text())
+
+    (tmp_path / "factor.txt").write_text("2")
+    folder = saved(Late(), tmp_path / "m", artifacts={"factor": str(tmp_path / "factor.txt")})
+    before = manifest.digest(folder)
+    model = opened(folder)
+    assert model.estimator.predict(ROWS).tolist() == SAID.tolist()
+    assert manifest.digest(folder) == before
+    folder.rename(tmp_path / "gone")
+    assert model.estimator.predict(ROWS).tolist() == SAID.tolist()
 
 
 def _signed(**options: Any) -> Callable[[Path], Path]:
