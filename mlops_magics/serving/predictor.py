@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlops_magics.artifact.foreign import Pyfunc
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving.codec import Batch, Codec
@@ -41,7 +42,8 @@ class Predictor:
         self._loaded = loaded
         self._engine = engine or (PyfuncEngine if loaded.foreign else PipelineEngine)(loaded)
         self.engine = ""
-        self.together = not loaded.foreign  # until it is proved
+        self._pyfunc: Pyfunc | None = loaded.estimator if loaded.foreign else None
+        self.together = self._pyfunc is None  # until it is tried
         names = getattr(loaded.estimator, "feature_names_in_", None)
         self._codec = Codec(
             loaded.schema,
@@ -63,8 +65,7 @@ class Predictor:
     @property
     def fields(self) -> tuple[str, ...] | None:
         """The columns of the answers, of a model that answers with a table; they are known once it did."""
-        found: tuple[str, ...] | None = getattr(self._loaded.estimator, "fields", None)
-        return found if self._loaded.foreign else None
+        return None if self._pyfunc is None else self._pyfunc.fields
 
     def compile(self) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
@@ -73,7 +74,7 @@ class Predictor:
         and why there is none. Of a model that MLflow loaded no plan is made: it is "pyfunc: " and whether
         requests are answered together, as was tried.
         """
-        if self._loaded.foreign:
+        if self._pyfunc is not None:
             from mlops_magics.serving.apart import reason
 
             why = reason(self._engine, self._loaded)
@@ -128,7 +129,9 @@ class Predictor:
 
     def encode(self, found: np.ndarray[Any, Any]) -> bytes:
         """Write an answer as a JSON object."""
-        return self._codec.encode(found, self.fields)
+        if self._pyfunc is None:
+            return self._codec.encode(found)
+        return self._codec.encode(found, self._pyfunc.fields)
 
     def warm(self) -> None:
         """Answer the stored example, so that the first request finds everything loaded."""
