@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 
+from mlops_magics.artifact.answered import AnswerError
 from mlops_magics.artifact.foreign import Opens, records
 from mlops_magics.artifact.loadback import as_json
 from mlops_magics.artifact.loading import LoadedModel, load
@@ -227,6 +228,11 @@ def answers(model: LoadedModel, table: Any) -> dict[str, Any]:  # noqa: ANN401 -
             }
             if hasattr(asked, "predict_proba"):
                 told["probabilities"] = as_json(asked.predict_proba(rows))
+    except AnswerError as error:
+        raise MLOpsError(
+            f"What the model answers cannot be served. {error}",
+            "Let its predict return an array, a list, a Series or a DataFrame with an entry for each row.",
+        ) from error
     except Exception as error:
         raise MLOpsError(
             f"The model cannot predict its own example: {type(error).__name__}: {str(error)[:300]}",

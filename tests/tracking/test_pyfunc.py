@@ -192,6 +192,17 @@ def test_what_it_reads_late_is_there_and_what_it_writes_is_not_in_its_files(tmp_
     assert model.estimator.predict(ROWS).tolist() == SAID.tolist()
 
 
+def test_an_answer_without_an_entry_a_row_fails_the_proof(tmp_path: Path) -> None:
+    class Told(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context: Any, model_input: pd.DataFrame) -> Any:  # noqa: ARG002 - MLflow's names
+            return {"total": model_input["x"].sum()}
+
+    model = opened(saved(Told(), tmp_path / "m", input_example=ROWS))
+    with pytest.raises(MLOpsError, match=r"cannot be served\. It answers with dict") as found:
+        proof.answers(model, model.example)
+    assert "an entry for each row" in found.value.remedy
+
+
 def _signed(**options: Any) -> Callable[[Path], Path]:
     return lambda folder: saved(Double(), folder, **options)
 
