@@ -9,17 +9,19 @@ from typing import Any
 
 import orjson
 
+from mlops_magics.artifact.foreign import Opens
 from mlops_magics.artifact.proof import run
 from mlops_magics.artifact.prover import WAIT
 from mlops_magics.artifact.waiting import wait
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
 
 
-def main(words: list[str] | None = None) -> int:
+def main(words: list[str] | None = None, *, opens: Opens | None = None) -> int:
     """Print one line of JSON: what the model answered, or why it did not.
 
     Args:
         words: The words of the command line; those of this process by default.
+        opens: What lets MLflow load a model that only it can load.
 
     Returns:
         The exit code: 0, or 1 after an error.
@@ -33,7 +35,11 @@ def main(words: list[str] | None = None) -> int:
     told: dict[str, Any]
     try:
         told = run(
-            given.folder, allow_pickle=given.allow_pickle, allow_code=given.allow_code, rows=given.rows
+            given.folder,
+            allow_pickle=given.allow_pickle,
+            allow_code=given.allow_code,
+            rows=given.rows,
+            opens=opens,
         )
     except MLOpsError as error:
         refused = isinstance(error, RefusedError)

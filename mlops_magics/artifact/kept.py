@@ -17,7 +17,7 @@ class Kept:
     """How the files of a model hold it.
 
     Attributes:
-        format: "skops", "pickle" or "cloudpickle".
+        format: "skops", "pickle" or "cloudpickle"; "pyfunc" where MLflow itself loads it.
         foreign: Of a pickle, the types that the safe format does not take; none where it would take it.
         code: The names that code of its author, which goes along, defines.
         loadback: How it answers its example, against when it was logged; None where that was not kept.

@@ -124,6 +124,8 @@ def as_json(found: Any) -> Any:  # noqa: ANN401 - an array, or a list of arrays 
     """Write an answer as JSON types; what is not finite becomes None."""
     if isinstance(found, list):
         return [as_json(one) for one in found]
+    if isinstance(found, dict):
+        return {name: as_json(one) for name, one in found.items()}
     if hasattr(found, "tolist"):
         return as_json(found.tolist())
     return None if isinstance(found, float) and not math.isfinite(found) else found

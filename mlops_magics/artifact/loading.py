@@ -1,8 +1,9 @@
 """The one loader: an MLflow model folder becomes an estimator, or a refusal that names the reason.
 
 MLflow's own loader believes the folder: its list of trusted types, its code folder, its loader
-module. This one believes nothing in it. Only the sklearn flavor is read, only our own list of types
-counts, and a pickle is opened only where the caller has consented in this very call.
+module. This one believes nothing in it. Of a model with a sklearn flavor only that is read, only our own
+list of types counts, and a pickle is opened only where the caller has consented in this very call. What has
+no such flavor is left to MLflow, where the caller has consented to all that it may run.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Literal, cast
 
-from mlops_magics.artifact import shipped, trust
-from mlops_magics.artifact.schema import Schema, read
+from mlops_magics.artifact import foreign, shipped, trust
+from mlops_magics.artifact.described import AGAIN, content, description, member
+from mlops_magics.artifact.foreign import Opens, Pyfunc
+from mlops_magics.artifact.schema import Schema, read, typed
 from mlops_magics.foundation.errors import (
     MissingExtraError,
     MLOpsError,
@@ -28,8 +31,6 @@ from mlops_magics.foundation.errors import (
 
 Method = Literal["predict", "predict_proba"]
 
-_AGAIN = "Log the model again with %mlops_track; a folder that was altered by hand is not loaded."
-_DESCRIPTION_BYTES = 4 * 1024 * 1024  # an MLmodel file is a few kilobytes
 _EXAMPLE_BYTES = 64 * 1024 * 1024
 _NAMED = 3  # untrusted types that a sentence names
 _EXTRAS = frozenset({"lightgbm", "xgboost"})
@@ -43,7 +44,7 @@ class LoadedModel:
     """A model that passed every check.
 
     Attributes:
-        estimator: The fitted scikit-learn estimator.
+        estimator: The fitted scikit-learn estimator; a `Pyfunc` where MLflow itself loaded the model.
         schema: The columns that it takes; None where the signature is missing or no plain table.
         outputs: The columns that it answers with, under the same rule.
         example: The stored example as a pandas frame, or None.
@@ -60,14 +61,22 @@ class LoadedModel:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     null: float | None = math.nan
 
+    @property
+    def foreign(self) -> bool:
+        """Whether MLflow itself loaded it."""
+        return isinstance(self.estimator, Pyfunc)
 
-def load(path: Path, *, allow_pickle: bool = False, allow_code: bool = False) -> LoadedModel:
-    """Load an MLflow model folder that holds a scikit-learn model.
+
+def load(
+    path: Path, *, allow_pickle: bool = False, allow_code: bool = False, opens: Opens | None = None
+) -> LoadedModel:
+    """Load an MLflow model folder: a scikit-learn model, or with both consents what MLflow itself can load.
 
     Args:
         path: The folder with the ``MLmodel`` file.
         allow_pickle: Whether the caller consents to run the code in a pickle.
         allow_code: Whether the caller consents to run the code of its author that the model brings along.
+        opens: What lets MLflow load a model without sklearn flavor; without it such a model is refused.
 
     Returns:
         The model.
@@ -80,22 +89,57 @@ def load(path: Path, *, allow_pickle: bool = False, allow_code: bool = False) ->
     if not path.is_dir():
         raise NotFoundError(f"There is no model folder at {path}.", "Check the path, or register it again.")
     _plain_files(path)
-    description = _description(path)
-    flavor, general = _flavors(description)
+    described = description(path)
+    if flavors := foreign.flavors(described):
+        if not (allow_pickle and allow_code):
+            raise foreign.refusal(flavors)
+        return _foreign(path, described, flavors, opens)
+    flavor, general = _flavors(path, described)
     form = str(flavor.get("serialization_format", "pickle"))
     own = _code(path, allow_code=allow_code)
-    file = _member(path, flavor.get("pickled_model"), "model file")
+    file = member(path, flavor.get("pickled_model"), "model file")
     estimator = _estimator(file, form, own, allow_pickle=allow_pickle)
-    schema, null = read(description.get("signature"), "inputs"), _null(estimator)
-    told = {name: description[name] for name in _TOLD if description.get(name) is not None}
+    schema, null = read(described.get("signature"), "inputs"), _null(estimator)
     return LoadedModel(
         estimator=estimator,
         schema=schema,
-        outputs=read(description.get("signature"), "outputs"),
-        example=_example(path, description, schema, null),
+        outputs=read(described.get("signature"), "outputs"),
+        example=_example(path, described, schema, null),
         predict_fn=_method(general, estimator),
-        metadata={**told, "format": form, "sklearn_version": str(flavor.get("sklearn_version", ""))},
+        metadata={
+            **_told(described),
+            "format": form,
+            "sklearn_version": str(flavor.get("sklearn_version", "")),
+        },
         null=null,
+    )
+
+
+def _told(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: described[name] for name in _TOLD if described.get(name) is not None}
+
+
+def _foreign(
+    path: Path, described: Mapping[str, Any], flavors: tuple[str, ...], opens: Opens | None
+) -> LoadedModel:
+    """Let MLflow load a model, once all that can be known before is in order."""
+    schema = foreign.table(described)
+    if opens is None:
+        raise RefusedError(
+            f"The model has no sklearn flavor (it has: {', '.join(flavors)}), and MLflow is not asked here.",
+            "Register, evaluate or deploy it: these do.",
+        )
+    example = _example(path, described, schema, None)
+    if example is not None and not set(schema.names) <= set(example.columns):
+        example = None  # it was written in another form than a table
+    return LoadedModel(
+        estimator=Pyfunc(opens(path), schema),
+        schema=schema,
+        outputs=read(described.get("signature"), "outputs"),
+        example=example,
+        predict_fn="predict",
+        metadata={**_told(described), "format": foreign.FORM, "flavors": ", ".join(flavors)},
+        null=None,
     )
 
 
@@ -109,8 +153,8 @@ def stored_example(path: Path, estimator: object) -> Any:  # noqa: ANN401 - a pa
     Returns:
         The example as a pandas frame, or None.
     """
-    description = _description(path)
-    return _example(path, description, read(description.get("signature"), "inputs"), _null(estimator))
+    described = description(path)
+    return _example(path, described, read(described.get("signature"), "inputs"), _null(estimator))
 
 
 def _plain_files(folder: Path) -> None:
@@ -119,11 +163,11 @@ def _plain_files(folder: Path) -> None:
         name = Path(entry.path).relative_to(folder).as_posix()
         status = entry.stat(follow_symlinks=False)
         if entry.is_symlink():
-            raise RefusedError(f"{name} in the model folder is a symbolic link.", _AGAIN)
+            raise RefusedError(f"{name} in the model folder is a symbolic link.", AGAIN)
         if stat.S_ISDIR(status.st_mode):
             continue
         if not stat.S_ISREG(status.st_mode):
-            raise RefusedError(f"{name} in the model folder is not a plain file.", _AGAIN)
+            raise RefusedError(f"{name} in the model folder is not a plain file.", AGAIN)
         if status.st_nlink > 1:
             raise RefusedError(
                 f"{name} in the model folder is a hard link: another name leads to the same file.",
@@ -144,52 +188,24 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         ) from error
 
 
-def _read(path: Path, most: int) -> bytes:
-    try:
-        if path.stat().st_size > most:
-            raise RefusedError(f"{path.name} is larger than {most:,} bytes.", _AGAIN)
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise NotFoundError(f"The model folder has no {path.name}.", _AGAIN) from error
-    except OSError as error:
-        raise UnavailableError(
-            f"{path.name} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
-
-
-def _description(folder: Path) -> Mapping[str, Any]:
-    """Read the MLmodel file as plain data."""
-    import yaml
-
-    text = _read(folder / "MLmodel", _DESCRIPTION_BYTES)
-    try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise MLOpsError("The MLmodel file cannot be read as YAML.", _AGAIN) from error
-    if not isinstance(found, dict):
-        raise MLOpsError("The MLmodel file does not describe a model.", _AGAIN)
-    if (folder / "code").exists():
-        raise RefusedError("The model brings its own code (the folder 'code').", _NO_CODE)
-    return found
-
-
 _NO_CODE = "Code of a model is never run: log it without code_paths, from classes of installed packages."
 
 
-def _flavors(description: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _flavors(folder: Path, described: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Take the sklearn flavor and the general one, and refuse what would run code."""
-    flavors = description.get("flavors")
+    if (folder / "code").exists():
+        raise RefusedError("The model brings its own code (the folder 'code').", _NO_CODE)
+    flavors = described.get("flavors")
     sklearn = flavors.get("sklearn") if isinstance(flavors, dict) else None
     if not isinstance(flavors, dict) or not isinstance(sklearn, dict):
         names = ", ".join(sorted(map(str, flavors))) if isinstance(flavors, dict) else "none"
         raise RefusedError(
-            f"The model has no sklearn flavor (it has: {names}).",
-            "Only the sklearn flavor is read: log the estimator, or a scikit-learn wrapper of it, with "
-            "mlflow.sklearn or in a %%mlops_track cell.",
+            f"The model has no sklearn flavor (it has: {names}), nor one that MLflow loads as a function.",
+            "Log the estimator with mlflow.sklearn or in a %%mlops_track cell, all else with mlflow.pyfunc.",
         )
     general = flavors.get("python_function") or {}
     if not isinstance(general, dict):
-        raise MLOpsError("The MLmodel file does not describe a model.", _AGAIN)
+        raise MLOpsError("The MLmodel file does not describe a model.", AGAIN)
     module = general.get("loader_module", "mlflow.sklearn")
     if module != "mlflow.sklearn":
         raise RefusedError(f"The model wants to be loaded by the module {module!r}.", _NO_CODE)
@@ -197,20 +213,6 @@ def _flavors(description: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping
         if part.get("code"):
             raise RefusedError(f"The model brings its own code ({str(part['code'])[:80]!r}).", _NO_CODE)
     return sklearn, general
-
-
-def _member(folder: Path, name: object, what: str) -> Path:
-    """Find a file that the folder names, inside of the folder only."""
-    if not isinstance(name, str) or not name:
-        raise MLOpsError(f"The MLmodel file names no {what}.", _AGAIN)
-    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
-    absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor
-    inside = not absolute and ".." not in parts and "\0" not in name
-    if not inside or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise RefusedError(f"The {what} {name[:80]!r} is outside of the model folder.", _AGAIN)
-    if not (folder / name).is_file():
-        raise NotFoundError(f"The {what} {name[:80]!r} is missing.", _AGAIN)
-    return folder / name
 
 
 def _code(folder: Path, *, allow_code: bool) -> frozenset[str]:
@@ -232,7 +234,7 @@ def _estimator(file: Path, form: str, own: frozenset[str], *, allow_pickle: bool
     if form == "skops":
         return _safe(file, own)
     if form not in _PICKLES:
-        raise RefusedError(f"The model's format {form!r} is not known.", _AGAIN)
+        raise RefusedError(f"The model's format {form!r} is not known.", AGAIN)
     if not allow_pickle:
         raise RefusedError(
             f"{file.name} is a {form}: loading it runs any code that it holds.",
@@ -315,47 +317,23 @@ def _null(estimator: object) -> float | None:
     return math.nan
 
 
-def _example(folder: Path, description: Mapping[str, Any], schema: Schema | None, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+def _example(folder: Path, described: Mapping[str, Any], schema: Schema | None, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
     """Read the stored example as the frame that the estimator was given."""
-    told = description.get("saved_input_example_info")
+    told = described.get("saved_input_example_info")
     if not isinstance(told, dict) or told.get("artifact_path") is None:
         return None
     import pandas as pd
 
-    file = _member(folder, told["artifact_path"], "input example")
+    file = member(folder, told["artifact_path"], "input example")
     try:
-        found = json.loads(_read(file, _EXAMPLE_BYTES))  # not orjson: MLflow writes NaN for a gap
+        found = json.loads(content(file, _EXAMPLE_BYTES))  # not orjson: MLflow writes NaN for a gap
+        if told.get("params") and isinstance(found, dict):  # parameters were logged beside the rows
+            found = found["inputs"]
         split = isinstance(found, dict) and "data" in found
         data, names = (found["data"], found.get("columns")) if split else (found, None)
+        if isinstance(data, dict) and not any(isinstance(cells, list | dict) for cells in data.values()):
+            data = [data]  # one row, as MLflow keeps a dict
         frame = pd.DataFrame(data, columns=names, dtype=object if schema else None)
         return typed(frame, schema, null) if schema else frame
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise MLOpsError(f"The input example {file.name} cannot be read.", _AGAIN) from error
-
-
-_DTYPES = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32", "boolean": "bool"}
-
-
-def typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
-    """Give a frame's columns the types of a schema.
-
-    Args:
-        frame: The rows, as a pandas frame.
-        schema: The columns that the model takes; others are left out.
-        null: What a missing text is to the model.
-    """
-    import pandas as pd
-
-    frame.columns = [str(name) for name in frame.columns]
-    made = {}
-    for column in schema.columns:
-        if column.name not in frame:
-            continue
-        values, dtype = frame[column.name], _DTYPES.get(column.type)
-        if column.type == "datetime":
-            made[column.name] = pd.to_datetime(values, utc=False).astype("datetime64[ns]")
-        elif dtype is None or (dtype == "bool" and values.isna().any()):
-            made[column.name] = values.where(values.notna(), null).astype(object)
-        else:
-            made[column.name] = values.astype("float64" if values.isna().any() else dtype)
-    return pd.DataFrame(made)
+        raise MLOpsError(f"The input example {file.name} cannot be read.", AGAIN) from error

@@ -16,14 +16,20 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from mlops_magics.artifact.answered import AnswerError
+from mlops_magics.artifact.foreign import Opens, records
 from mlops_magics.artifact.loadback import as_json
-from mlops_magics.artifact.loading import LoadedModel, load, typed
+from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.artifact.prover import PROVER
+from mlops_magics.artifact.schema import typed
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
+
+MODULE: Final = "mlops_magics.artifact"
+"""What a fresh process runs, unless another module must load the model."""
 
 _KEPT = (
     "PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP",
@@ -75,6 +81,7 @@ def prove(
     allow_code: bool = False,
     rows: Path | None = None,
     timeout: float = 120,
+    module: str = MODULE,
 ) -> Proof:
     """Load a model folder in a fresh process and let it answer its own example, or other rows.
 
@@ -84,6 +91,7 @@ def prove(
         allow_code: Whether the caller consents to run the code that the model brings along.
         rows: A parquet file with rows to answer instead of the stored example.
         timeout: The most seconds to wait.
+        module: What the process runs, where another one must load the model: it takes the same words.
 
     Returns:
         What it answered.
@@ -98,7 +106,8 @@ def prove(
     asked += [] if rows is None else ["--rows", str(rows.resolve())]
     words, known = [str(folder.resolve()), *asked], environment(os.environ)
     try:
-        child = PROVER.ask(words, known, timeout) or _from_cold(words, known, timeout)
+        forked = PROVER.ask(words, known, timeout) if module == MODULE else None
+        child = forked or _from_cold(words, known, timeout, module)
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(
             f"The model did not answer within {timeout:g} seconds in a fresh process.",
@@ -112,9 +121,11 @@ def get_ready() -> None:
     PROVER.start(environment(os.environ))
 
 
-def _from_cold(words: list[str], known: dict[str, str], timeout: float) -> subprocess.CompletedProcess[bytes]:
+def _from_cold(
+    words: list[str], known: dict[str, str], timeout: float, module: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-P", "-m", "mlops_magics.artifact", *words],
+        [sys.executable, "-P", "-m", module, *words],
         env=known,
         capture_output=True,
         stdin=subprocess.DEVNULL,
@@ -146,7 +157,12 @@ def _answer(child: subprocess.CompletedProcess[bytes]) -> Proof:
 
 
 def run(
-    folder: Path, *, allow_pickle: bool, allow_code: bool = False, rows: Path | None = None
+    folder: Path,
+    *,
+    allow_pickle: bool,
+    allow_code: bool = False,
+    rows: Path | None = None,
+    opens: Opens | None = None,
 ) -> dict[str, Any]:
     """Load a model folder in this process and let it answer its own example, or other rows.
 
@@ -155,6 +171,7 @@ def run(
         allow_pickle: Whether the caller consents to run the code in a pickle.
         allow_code: Whether the caller consents to run the code that the model brings along.
         rows: A parquet file with rows to answer instead of the stored example.
+        opens: What lets MLflow load a model that only it can load.
 
     Returns:
         What the child process prints as JSON.
@@ -163,7 +180,7 @@ def run(
         MLOpsError: It cannot be loaded, has no example, or cannot predict it.
     """
     start = time.perf_counter()
-    model = load(folder, allow_pickle=allow_pickle, allow_code=allow_code)
+    model = load(folder, allow_pickle=allow_pickle, allow_code=allow_code, opens=opens)
     table = model.example if rows is None else read_rows(rows)
     if table is None:
         raise MLOpsError(
@@ -205,9 +222,17 @@ def answers(model: LoadedModel, table: Any) -> dict[str, Any]:  # noqa: ANN401 -
         rows = rows if framed else rows.to_numpy()
         with threadpool_limits(1), warnings.catch_warnings(), _one_thread(asked):
             warnings.simplefilter("ignore")
-            told: dict[str, Any] = {"predictions": as_json(asked.predict(rows))}
+            found = asked.predict(rows)
+            told: dict[str, Any] = {
+                "predictions": as_json(records(found, asked.fields) if model.foreign else found)
+            }
             if hasattr(asked, "predict_proba"):
                 told["probabilities"] = as_json(asked.predict_proba(rows))
+    except AnswerError as error:
+        raise MLOpsError(
+            f"What the model answers cannot be served. {error}",
+            "Let its predict return an array, a list, a Series or a DataFrame with an entry for each row.",
+        ) from error
     except Exception as error:
         raise MLOpsError(
             f"The model cannot predict its own example: {type(error).__name__}: {str(error)[:300]}",
@@ -223,6 +248,8 @@ def alike(one: object, other: object) -> bool:
     """
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=_DIGITS, abs_tol=_DIGITS**2)
     return type(one) is type(other) and one == other

@@ -13,6 +13,13 @@ from mlops_magics.foundation.errors import MLOpsError
 Kind = Literal["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"]
 KINDS: Final[frozenset[str]] = frozenset(get_args(Kind))
 
+_DTYPES: Final = {
+    "double": "float64",
+    "float": "float32",
+    "long": "int64",
+    "integer": "int32",
+    "boolean": "bool",
+}
 _REMEDY = "Log the model again with a signature: pass the training frame when you log it."
 
 
@@ -79,3 +86,28 @@ def read(signature: object, side: Literal["inputs", "outputs"]) -> Schema | None
 def _required(spec: Mapping[str, Any]) -> bool:
     """Read whether a column must be there; older MLflow wrote the opposite word."""
     return bool(spec.get("required", not spec.get("optional", False)))
+
+
+def typed(frame: Any, schema: Schema, null: float | None) -> Any:  # noqa: ANN401 - a pandas frame
+    """Give a frame's columns the types of a schema.
+
+    Args:
+        frame: The rows, as a pandas frame.
+        schema: The columns that the model takes; others are left out.
+        null: What a missing text is to the model.
+    """
+    import pandas as pd
+
+    frame.columns = [str(name) for name in frame.columns]
+    made = {}
+    for column in schema.columns:
+        if column.name not in frame:
+            continue
+        values, dtype = frame[column.name], _DTYPES.get(column.type)
+        if column.type == "datetime":
+            made[column.name] = pd.to_datetime(values, utc=False).astype("datetime64[ns]")
+        elif dtype is None or (dtype == "bool" and values.isna().any()):
+            made[column.name] = values.astype(object).where(values.notna(), null)
+        else:
+            made[column.name] = values.astype("float64" if values.isna().any() else dtype)
+    return pd.DataFrame(made)

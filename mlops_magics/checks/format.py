@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlops_magics.artifact.foreign import FORM
 from mlops_magics.artifact.kept import Kept
 from mlops_magics.checks.base import Verdict, failed, not_applicable, passed
 from mlops_magics.checks.facts import Facts
@@ -24,6 +25,12 @@ class Format:
         if kept.safe:
             code = f", with code of its author: {_some(kept.code)}" if kept.code else ""
             return passed(self.name, None, None, f"It is kept in the safe format{code}.")
+        if kept.format == FORM:
+            judged = passed if facts.policy.allow_pickle else failed
+            allowed = ", as the policy allows" if facts.policy.allow_pickle else ""
+            return judged(
+                self.name, None, None, f"MLflow loads it{allowed}: that runs any code that it holds."
+            )
         if facts.policy.allow_pickle:
             return passed(self.name, None, None, f"It is kept in pickle, as the policy allows. {_why(kept)}")
         words = f"It is kept in pickle: loading it runs any code that it holds. {_why(kept)}"

@@ -24,6 +24,7 @@ MODULES: Final = {
     "artifact.card": "register#the-card",
     "artifact.certificate": "deploy#tls",
     "artifact.contract": "prepare#the-contract",
+    "artifact.foreign": "register#other-flavors",
     "artifact.guard": "deploy#tokens-for-others",
     "artifact.loading": "security#models-are-code-until-proven-otherwise",
     "artifact.pandera_schema": "prepare#the-contract",

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlops_magics.artifact.order import Beside, Limits
 from mlops_magics.serving import packing
-from mlops_magics.serving.batcher import Batcher, Job
+from mlops_magics.serving.batcher import REQUESTS, Batcher, Job
 from mlops_magics.serving.bodies import Bodies
 from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.errors import RequestError
@@ -100,7 +100,12 @@ class Answering:
         def note(jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:
             self._note(lane, jobs, columns, found)
 
-        batcher = Batcher(predictor, queue=self._limits.queue, note=note if self._journal else None)
+        batcher = Batcher(
+            predictor,
+            queue=self._limits.queue,
+            requests=REQUESTS if predictor.together else 1,
+            note=note if self._journal else None,
+        )
         lane = Lane(role, version, predictor, batcher, hears, reads)
         return lane
 

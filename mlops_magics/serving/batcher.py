@@ -28,8 +28,10 @@ from mlops_magics.serving.predictor import joined
 from mlops_magics.serving.rows import Columns
 
 _log = logging.getLogger(__name__)
-_REQUESTS = 64  # more at once gain little and make the first one wait for the last
 _ROWS = 4096  # a request with more rows goes alone
+
+REQUESTS = 64
+"""The most requests at once: more gain little and make the first one wait for the last."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +90,7 @@ class Batcher:
         predictor: Engine,
         *,
         queue: int = 1024,
-        requests: int = _REQUESTS,
+        requests: int = REQUESTS,
         rows: int = _ROWS,
         note: Note | None = None,
     ) -> None:

@@ -147,11 +147,20 @@ class Scorer:
         except (CellError, ValueError, TypeError):
             return pa.table(told | self._one_by_one(table, chunk))
         told[_ERROR] = pa.nulls(table.num_rows, pa.string())
-        if self._method == "predict":
-            return pa.table(told | {_PREDICTION: pa.array(found)})
-        return pa.table(
-            told | {self._named(place): pa.array(found[:, place]) for place in range(found.shape[1])}
-        )
+        return pa.table(told | self._written(found))
+
+    def _written(self, found: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """Make the columns of answers: one a class, or those of the table that the model answers with."""
+        import pyarrow as pa
+
+        if self._method == "predict_proba":
+            return {self._named(place): pa.array(found[:, place]) for place in range(found.shape[1])}
+        if found.ndim == 1:
+            return {_PREDICTION: pa.array(found)}
+        fields = self._predictor.fields
+        if fields is None:
+            return {_PREDICTION: pa.array(found.tolist())}
+        return {f"{_PREDICTION}.{name}": pa.array(found[:, at].tolist()) for at, name in enumerate(fields)}
 
     def _named(self, place: int) -> str:
         return f"probability.{self._classes[place]}"
@@ -171,9 +180,15 @@ class Scorer:
             )
         told = {_ERROR: pa.array(errors, pa.string())}
         if self._method == "predict":
-            told[_PREDICTION] = pa.array(
-                [getattr(each, "item", lambda each=each: each)() for each in answers]
-            )
+            fields = self._predictor.fields
+            if fields is None or len(fields) == 1:
+                plain = [
+                    each.tolist() if isinstance(each, np.ndarray | np.generic) else each for each in answers
+                ]
+                return told | {_PREDICTION: pa.array(plain)}
+            for place, name in enumerate(fields):
+                cells = [None if each is None else each.tolist()[place] for each in answers]
+                told[f"{_PREDICTION}.{name}"] = pa.array(cells)
             return told
         for place in range(len(self._classes)):
             chances = [None if each is None else float(each[place]) for each in answers]

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import orjson
 
+from mlops_magics.artifact.foreign import records
 from mlops_magics.artifact.loading import Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.artifact.schema import Schema
@@ -126,15 +127,18 @@ class Codec:
         self.count(rows)
         return self._batch(dict(found), rows, method)
 
-    def encode(self, found: np.ndarray[Any, Any]) -> bytes:
+    def encode(self, found: np.ndarray[Any, Any], fields: tuple[str, ...] | None = None) -> bytes:
         """Write an answer.
 
         Args:
             found: What the estimator answered, one entry or row of entries for each row.
+            fields: The names of the entries, where each row is to be an object as MLflow has it.
 
         Returns:
             A JSON object; NaN becomes null.
         """
+        if fields is not None:
+            return orjson.dumps({"predictions": records(found, fields)})
         native = found.dtype.kind in "bif" and found.dtype.itemsize <= 8  # noqa: PLR2004 - bytes that JSON knows
         values = np.ascontiguousarray(found) if native else found.tolist()
         return orjson.dumps({"predictions": values}, option=orjson.OPT_SERIALIZE_NUMPY, default=str)

@@ -92,7 +92,7 @@ class OpenInference:
         return {
             "name": self._model,
             "versions": [self._version, *self._others],
-            "platform": "sklearn",
+            "platform": "mlflow" if self._predictor.loaded.foreign else "sklearn",
             "inputs": inputs,
             "outputs": outputs,
         }
@@ -221,7 +221,8 @@ def _promised(predictor: Predictor, method: Method) -> str:
     """Name the datatype of a method's answers."""
     model = predictor.loaded
     if method == model.predict_fn and model.outputs is not None:
-        return DATATYPES[model.outputs.columns[0].type]
+        kinds = {DATATYPES[column.type] for column in model.outputs.columns}
+        return kinds.pop() if len(kinds) == 1 else "BYTES"  # cells of several types are written as texts
     classes = getattr(model.estimator, "classes_", None)
     if method == "predict" and isinstance(classes, np.ndarray):
         return datatype_of(classes.dtype)

@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from mlops_magics.artifact.foreign import Pyfunc
 from mlops_magics.artifact.loading import LoadedModel, Method
 from mlops_magics.artifact.order import Limits
 from mlops_magics.serving.codec import Batch, Codec
-from mlops_magics.serving.engines import Computes, Engine, PipelineEngine, PlannedEngine, SpreadEngine
+from mlops_magics.serving.engines import (
+    Computes,
+    Engine,
+    PipelineEngine,
+    PlannedEngine,
+    PyfuncEngine,
+    SpreadEngine,
+)
 from mlops_magics.serving.example import stored_columns
 from mlops_magics.serving.rows import Columns, together
 
@@ -29,6 +37,7 @@ class Predictor:
     Attributes:
         methods: What can be asked, the default first.
         engine: What computes, as :meth:`compile` found; "" before it was asked.
+        together: Whether rows of several requests may be answered at once.
     """
 
     def __init__(
@@ -39,8 +48,10 @@ class Predictor:
         others = [name for name in known if name != default and hasattr(loaded.estimator, name)]
         self.methods: tuple[Method, ...] = (default, *others)
         self._loaded = loaded
-        self._engine = engine or PipelineEngine(loaded)
+        self._engine = engine or (PyfuncEngine if loaded.foreign else PipelineEngine)(loaded)
         self.engine = ""
+        self._pyfunc: Pyfunc | None = loaded.estimator if loaded.foreign else None
+        self.together = self._pyfunc is None  # until it is tried
         names = getattr(loaded.estimator, "feature_names_in_", None)
         self._codec = Codec(
             loaded.schema,
@@ -59,16 +70,29 @@ class Predictor:
         """What reads requests."""
         return self._codec
 
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        """The columns of the answers, of a model that answers with a table; they are known once it did."""
+        return None if self._pyfunc is None else self._pyfunc.fields
+
     def compile(self, *, threads: int = 1) -> None:
         """Answer from a plan from now on, if one can be made and answers as the estimator does.
 
         ``engine`` is then "plan"; "plan: " and why parts of the estimator are asked themselves; or
-        "pipeline: " and why there is none.
+        "pipeline: " and why there is none. Of a model that MLflow loaded no plan is made: it is "pyfunc: "
+        and whether requests are answered together, as was tried.
 
         Args:
             threads: How many may compute one request of many rows; at most four do, and only where a plan
                 knows all of the estimator: what is asked itself might look at rows together.
         """
+        if self._pyfunc is not None:
+            from mlops_magics.serving.apart import reason
+
+            why = reason(self._engine, self._loaded)
+            self.together = not why
+            self.engine = f"pyfunc: each request alone, {why}" if why else "pyfunc: requests together"
+            return
         from mlops_magics.serving.plan.parity import compiled
 
         pipeline = self._engine
@@ -120,7 +144,9 @@ class Predictor:
 
     def encode(self, found: np.ndarray[Any, Any]) -> bytes:
         """Write an answer as a JSON object."""
-        return self._codec.encode(found)
+        if self._pyfunc is None:
+            return self._codec.encode(found)
+        return self._codec.encode(found, self._pyfunc.fields)
 
     def warm(self) -> None:
         """Answer the stored example, so that the first request finds everything loaded."""

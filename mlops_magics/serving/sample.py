@@ -40,7 +40,8 @@ def row(loaded: LoadedModel, private: Collection[str] = ()) -> dict[str, Any] | 
     schema, example = loaded.schema, loaded.example
     if schema is None or example is None or not len(example) or not set(schema.names) <= set(example.columns):
         return None
-    learned = _categories(loaded.estimator) if any(one.type == "string" for one in schema.columns) else set()
+    texts = not loaded.foreign and any(one.type == "string" for one in schema.columns)
+    learned = _categories(loaded.estimator) if texts else set()
     return {
         column.name: _MADE_UP[column.type]
         if column.name in private

@@ -176,10 +176,11 @@ def _access(order: Order) -> Access:
 def _ready(one: Order | Beside, threads: int) -> Predictor:
     from mlops_magics.artifact.loading import load
     from mlops_magics.artifact.manifest import verify
+    from mlops_magics.serving.foreign import opened
     from mlops_magics.serving.predictor import Predictor
 
     verify(one.model_path, one.digest)
-    model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code)
+    model = load(one.model_path, allow_pickle=one.allow_pickle, allow_code=one.allow_code, opens=opened)
     made = Predictor(model)
     made.compile(threads=threads)
     made.warm()

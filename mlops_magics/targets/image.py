@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from mlops_magics.artifact import manifest, served
+from mlops_magics.artifact import foreign, manifest, served
+from mlops_magics.artifact.described import description
 from mlops_magics.artifact.served import Served
 from mlops_magics.foundation.errors import UsageError
 from mlops_magics.targets.base import Request
@@ -69,7 +70,8 @@ def context(request: Request, extra: Iterable[str] = ()) -> dict[str, Content]:
     ).to_json()
     # MLflow writes itself into the pins of each model. Only code of an author's own could want it here.
     unwanted = () if request.allow_code else ("mlflow",)
-    files.update(pins(request.model_path, (*_IMPORTED, *extra), unwanted))
+    loads = ("mlflow",) if foreign.flavors(description(request.model_path)) else ()
+    files.update(pins(request.model_path, (*_IMPORTED, *loads, *extra), unwanted))
     return files
 
 

@@ -18,7 +18,7 @@ from mlops_magics.artifact.takes import Takes
 from mlops_magics.foundation.errors import ChangedError, NotFoundError, UsageError, nearest
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.names import run_id as read_run_id
-from mlops_magics.tracking import registry
+from mlops_magics.tracking import pyfunc, registry
 from mlops_magics.tracking.drafts import OFFLINE, written
 from mlops_magics.tracking.models import fetch, unsafe
 from mlops_magics.tracking.records import ModelVersion, Run
@@ -145,8 +145,11 @@ def loaded(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
         return subject.estimator
     with files(store, subject) as folder:
         checked(subject, folder)
-        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
-        return model.estimator
+        return _loaded(folder, allow_pickle=allow_pickle, allow_code=allow_code).estimator
+
+
+def _loaded(folder: Path, *, allow_pickle: bool, allow_code: bool) -> LoadedModel:
+    return load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code, opens=pyfunc.opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ def opened(store: Store, subject: Subject, *, allow_pickle: bool = False, allow_
         return Opened(subject.estimator)
     with files(store, subject) as folder:
         digest = checked(subject, folder)
-        model: LoadedModel = load_folder(folder, allow_pickle=allow_pickle, allow_code=allow_code)
+        model = _loaded(folder, allow_pickle=allow_pickle, allow_code=allow_code)
         return Opened(model.estimator, rows.read(folder), _kept(folder, model), digest)
 
 
@@ -209,7 +212,7 @@ def _kept(folder: Path, model: LoadedModel) -> Kept:
         ranges=ranges,
         takes=Takes.of(model.schema, fitted_on),
     )
-    return kept if kept.safe else replace(kept, foreign=unsafe(model.estimator))
+    return kept if kept.safe or model.foreign else replace(kept, foreign=unsafe(model.estimator))
 
 
 def _named(store: Store, text: str) -> Subject:

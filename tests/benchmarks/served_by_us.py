@@ -13,7 +13,24 @@ from side_by_side import ROOT
 _FIT = """%%mlops_track --name bench -o run
 pipeline.fit(rows, labels);
 """
-_ENGINES = {"qda": "plan: ", "ranks": "plan: "}  # those that no plan is made of as a whole
+_LOG = """import mlflow
+from mlflow.models import infer_signature
+from mlops_magics.foundation.settings import Settings
+from mlops_magics.tracking.store import open_store
+store = open_store(Settings.discover())
+mlflow.set_tracking_uri(store.uri)
+mlflow.set_experiment(experiment_id=store.experiment_id("e"))
+pipeline.fit(rows, labels)
+with mlflow.start_run():
+    mlflow.pyfunc.log_model(
+        name="m", python_model=function(pipeline), registered_model_name="function", input_example=rows.head(5),
+        signature=infer_signature(rows.head(100), pipeline.predict(rows.head(100))),
+        pip_requirements=["scikit-learn"],
+    )
+"""
+_BOTH = " --allow-pickle --allow-code"
+# Of two no plan is made as a whole; the other one only MLflow can load.
+_ENGINES = {"qda": "plan: ", "ranks": "plan: ", "function": "pyfunc: requests together"}
 _ready: set[str] = set()
 
 
@@ -44,10 +61,11 @@ def deployed(folder: Path, model: str, words: str) -> tuple[int, str, str, float
         train = _train()
         frame, labels = train.table()
         pipeline, columns = train.pipelines()[model]
-        shell.user_ns.update(pipeline=pipeline, rows=frame[columns], labels=labels)
-        _run(shell, _FIT, f"%mlops_register run {model};")
+        shell.user_ns.update(pipeline=pipeline, rows=frame[columns], labels=labels, function=train.function)
+        function = (_LOG, f"%mlops_register models:/function/1{_BOTH};")
+        _run(shell, *(function if model == "function" else (_FIT, f"%mlops_register run {model};")))
         _ready.add(model)
-    _run(shell, f"%mlops_deploy {model}/1{words} -o live")
+    _run(shell, f"%mlops_deploy {model}/1{words}{_BOTH if model == 'function' else ''} -o live")
     live = shell.user_ns["live"]
     if not live.engine.startswith(_ENGINES.get(model, "plan")):
         raise SystemExit(f"{model} is served by another engine than was thought: {live.engine}")

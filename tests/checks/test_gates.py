@@ -398,6 +398,9 @@ def test_pickle_goes_further_only_where_the_policy_says_so() -> None:
     agreed = Policy(gates=("format",), allow_pickle=True)
     allowed = judged("format", Said(), frame, gates=agreed, kept=own)
     assert (allowed.outcome, "own.A" in allowed.evidence) == ("pass", True)
+    theirs = judged("format", Said(), frame, kept=Kept("pyfunc"))
+    assert (theirs.outcome, "runs any code that it holds" in theirs.evidence) == ("fail", True)
+    assert judged("format", Said(), frame, gates=agreed, kept=Kept("pyfunc")).outcome == "pass"
 
 
 def test_bounds_may_leave_a_side_open() -> None:

@@ -95,10 +95,16 @@ def loaded() -> LoadedModel:
 
 
 def application(
-    model: LoadedModel | None = None, limits: Limits | None = None, journal: Journal | None = None
+    model: LoadedModel | None = None,
+    limits: Limits | None = None,
+    journal: Journal | None = None,
+    *,
+    compiled: bool = False,
 ) -> App:
     """Put the application around the model."""
     predictor = Predictor(model or loaded())
+    if compiled:
+        predictor.compile()
     access = Access(hashlib.sha256(TOKEN.encode()).hexdigest())
     return build_app(
         predictor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from mlops_magics.artifact.loading import load
+from mlops_magics.tracking.pyfunc import opened
 
+Says = Callable[[Any], Any]
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow takes a warning of its own for a failure
 
 ROW: dict[str, Any] = {"a": 0.5, "n": 1, "c": "x", "ok": True}
@@ -87,21 +89,48 @@ OTHERWISE: dict[str, tuple[Any, int, int]] = {
 }
 
 
-class Both:
-    """MLflow's server and ours with the same model, out of the same files."""
+TABLE = pd.DataFrame({"a": [0.5, None] * 2, "n": [1, 2] * 2, "c": ["x", "y"] * 2, "ok": [True, False] * 2})
 
-    def __init__(self, folder: Path) -> None:
+
+class Both:
+    """MLflow's server and ours with the same model, out of the same files.
+
+    Args:
+        folder: Where these are put.
+        says: What a function answers that MLflow keeps; a pipeline where none is given.
+    """
+
+    def __init__(self, folder: Path, says: Says | None = None) -> None:
         import mlflow.pyfunc
-        import mlflow.sklearn
-        from mlflow.models import infer_signature
         from mlflow.pyfunc.scoring_server import init
 
-        table = pd.DataFrame(
-            {"a": [0.5, None] * 2, "n": [1, 2] * 2, "c": ["x", "y"] * 2, "ok": [True, False] * 2}
+        if says is None:
+            self._pipeline(folder)
+        else:
+            self._function(folder, says)
+        self.theirs = init(mlflow.pyfunc.load_model(str(folder)))
+        model = load(folder, allow_pickle=says is not None, allow_code=says is not None, opens=opened)
+        self.ours = Caller(application(model))
+
+    def _function(self, folder: Path, says: Says) -> None:
+        import mlflow.pyfunc
+        from mlflow.models import infer_signature
+
+        class Function(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+            def predict(self, context: Any, model_input: pd.DataFrame) -> Any:  # noqa: ARG002 - MLflow's names
+                return says(model_input)
+
+        mlflow.pyfunc.save_model(
+            folder, python_model=Function(), signature=infer_signature(TABLE), pip_requirements=["numpy"]
         )
+
+    def _pipeline(self, folder: Path) -> None:
+        import mlflow.sklearn
+        from mlflow.models import infer_signature
+
         encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["c"]))
-        model = make_pipeline(encoder, LogisticRegression()).fit(table, ["late", "on time"] * 2)
-        signature = infer_signature(table, model.predict(table))
+        model = make_pipeline(encoder, LogisticRegression()).fit(TABLE, ["late", "on time"] * 2)
+        signature = infer_signature(TABLE, model.predict(TABLE))
         mlflow.sklearn.save_model(
             model,
             folder,
@@ -109,8 +138,6 @@ class Both:
             serialization_format="skops",
             pip_requirements=["scikit-learn"],
         )
-        self.theirs = init(mlflow.pyfunc.load_model(str(folder)))
-        self.ours = Caller(application(load(folder)))
 
     def ask(self, body: Any, kind: str) -> tuple[httpx.Response, httpx.Response]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -144,3 +171,35 @@ def test_each_difference_is_meant(name: str, both: Both) -> None:
     body, *statuses = OTHERWISE[name]
     theirs, ours = both.ask(body, "application/json")
     assert [theirs.status_code, ours.status_code] == statuses, (theirs.text, ours.text)
+
+
+SAID: dict[str, Says] = {
+    "numbers": lambda rows: (rows["n"] * 1.5).to_numpy(),
+    "whole numbers": lambda rows: rows["n"].to_numpy(),
+    "rows of numbers": lambda rows: rows[["n", "n"]].to_numpy(),
+    "texts": lambda rows: rows["c"].tolist(),
+    "texts in an array": lambda rows: rows["c"].to_numpy(dtype=object),
+    "flags": lambda rows: rows["ok"].tolist(),
+    "lists": lambda rows: [[text, len(text)] for text in rows["c"]],
+    "types of all but texts": lambda rows: [" ".join(map(str, rows[["a", "n", "ok"]].dtypes))] * len(rows),
+    "a table": lambda rows: rows[["c", "n", "ok"]].assign(more=rows["n"] / 4),
+    "a table of one column": lambda rows: rows[["n"]],
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_function_says_is_written_alike(name: str, tmp_path: Path) -> None:
+    both = Both(tmp_path / "model", SAID[name])
+    with both.ours:
+        for body in (records(), {"dataframe_records": [ROW, {**ROW, "n": 7, "c": "ä", "ok": False}]}):
+            theirs, ours = both.ask(body, "application/json")
+            assert (theirs.status_code, ours.status_code) == (200, 200), (theirs.text, ours.text)
+            assert ours.json() == theirs.json()
+
+
+def test_a_series_is_a_value_a_row(tmp_path: Path) -> None:
+    both = Both(tmp_path / "model", lambda rows: rows["n"])
+    with both.ours:
+        theirs, ours = both.ask(records(n=3), "application/json")
+    assert theirs.json() == {"predictions": [{"n": 3}]}
+    assert ours.json() == {"predictions": [3]}

@@ -344,3 +344,17 @@ def test_groups_noted_by_two_threads_while_they_are_written_are_all_kept(tmp_pat
     journal.close()
     assert journal.written == 12_000
     assert lines(tmp_path).height == 12_000
+
+
+@pytest.mark.parametrize("rows", [3, 300])  # on a sheet, and kept as they came
+def test_answers_of_several_values_are_kept_whatever_they_are(rows: int) -> None:
+    mixed = np.empty((rows, 2), dtype=object)
+    mixed[:, 0], mixed[:, 1] = ["a"] * rows, np.arange(rows, dtype=float).tolist()
+    columns = Layout([Column("distance", "double")], {"distance": 0}).typed(
+        [[float(at)] for at in range(rows)]
+    )
+    asked = [Request("id", rows)]
+    found = table(Group(asked, 2e-3, columns, mixed, "predict", "3"))
+    assert found["prediction"].to_list() == [f"['a', {at}.0]" for at in range(rows)]
+    numbers = table(Group(asked, 2e-3, columns, np.ones((rows, 2)), "predict", "3"))
+    assert numbers["probabilities"].to_list() == [[1.0, 1.0]] * rows

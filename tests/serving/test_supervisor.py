@@ -232,7 +232,7 @@ def test_a_standby_ends_with_its_kernel_even_if_a_child_of_it_holds_the_pipe() -
 
 _MODULES = """
 import sys
-from mlops_magics.serving import worker
+from mlops_magics.serving import apart, foreign, worker
 from mlops_magics.serving.standby import imports
 missing = [name for name in imports() if name not in sys.modules and name != "a rehearsal"]
 heavy = {"mlflow", "IPython", "anywidget", "ipywidgets", "matplotlib", "sqlalchemy"} & set(sys.modules)

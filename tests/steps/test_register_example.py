@@ -114,28 +114,6 @@ def test_rows_that_do_not_fit_are_named(book: Book, shell: Any, people: pd.DataF
         book("%mlops_register models:/theirs/1 --example none")
 
 
-def test_another_flavor_is_refused_with_what_is_possible(book: Book, shell: Any) -> None:
-    import mlflow
-
-    class Constant(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-        def predict(self, context: Any, model_input: list[str]) -> list[str]:  # noqa: ARG002 - MLflow's name
-            return model_input
-
-    store = open_store(Settings.discover())
-    mlflow.set_tracking_uri(store.uri)
-    mlflow.set_experiment(experiment_id=store.experiment_id("e"))
-    with warnings.catch_warnings(), mlflow.start_run():
-        warnings.simplefilter("ignore")
-        mlflow.pyfunc.log_model(
-            name="m", python_model=Constant(), registered_model_name="other", pip_requirements=["numpy"]
-        )
-    shell.user_ns["rows"] = pd.DataFrame({"a": [1.0]})
-    with pytest.raises(RefusedError) as found:
-        book("%mlops_register models:/other/1 --example rows")
-    assert "has no sklearn flavor (it has: python_function)" in found.value.what
-    assert "with mlflow.sklearn" in found.value.remedy
-
-
 def test_probabilities_that_differ_in_a_fresh_process_are_refused(book: Book) -> None:
     cell = (
         "%%mlops_track --allow-pickle -o custom\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -15,10 +16,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 from images import SHA256, TOKEN, clean_environment, endpoint, free_port, serving
 from served import EXAMPLE, ask_for, runs, until
 from written_targets import target_in
 
+from mlops_magics.artifact import manifest
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.artifact.rules import ColumnRule
 from mlops_magics.artifact.served import digest_of
@@ -69,8 +72,6 @@ def test_the_dockerfile_copies_only_what_is_there_and_ends_without_root(tmp_path
 
 def test_the_python_is_the_models_own(tmp_path: Path) -> None:
     request = ask_for(tmp_path)
-    from mlops_magics.artifact import manifest
-
     (request.model_path / "python_env.yaml").write_text("python: 3.12.4\nbuild_dependencies:\n- pip\n")
     pins = ["# made", "mlflow==3.17.0", "mlops_magics==0.0.9", "scikit-learn==1.5.2", "NumPy==2.0.1"]
     (request.model_path / "requirements.txt").write_text("\n".join(pins))
@@ -82,6 +83,22 @@ def test_the_python_is_the_models_own(tmp_path: Path) -> None:
     assert not {"mlflow", "mlops_magics", "mlops-magics"} & set(names)
     assert len(names) == len(set(names))
     assert all("==" in line or line.startswith("./") for line in lines)
+
+
+def test_what_only_mlflow_can_load_has_mlflow_in_its_image(tmp_path: Path) -> None:
+    request = ask_for(tmp_path)
+    file = request.model_path / "MLmodel"
+    told = yaml.safe_load(file.read_text())
+    del told["flavors"]["sklearn"]
+    file.write_text(yaml.safe_dump(told))
+    agreed = {"allow_pickle": True, "allow_code": True}
+    _, folder = written(tmp_path, digest=manifest.write(request.model_path), **agreed)
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    assert f"mlflow=={importlib.metadata.version('mlflow')}" in lines
+    fields = orjson.loads((folder / "served.json").read_bytes())
+    (folder / "served.json").write_bytes(orjson.dumps({**fields, "allow_code": False}))
+    with pytest.raises(RefusedError, match="MLflow itself loads it"):
+        app.make(folder, {"MLOPS_TOKEN_SHA256": SHA256})
 
 
 def test_a_model_that_was_changed_is_not_written(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mlops_magics.foundation.errors import RefusedError, UnavailableError, Usage
 from mlops_magics.foundation.platform import processors
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
+from mlops_magics.serving.foreign import opened
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.terms import Terms
 
@@ -90,7 +91,7 @@ def make(folder: Path, environ: Mapping[str, str], *, warm: bool = False) -> App
             "Build it from what %mlops_deploy MODEL --to container --contract writes.",
         )
     verify(folder / MODEL, served.digest)
-    model = load(folder / MODEL, allow_pickle=served.allow_pickle, allow_code=served.allow_code)
+    model = load(folder / MODEL, allow_pickle=served.allow_pickle, allow_code=served.allow_code, opens=opened)
     hosts = [host.strip() for host in environ.get(HOSTS, "").split(",") if host.strip()]
     predictor = Predictor(model)
     predictor.compile(threads=processors())

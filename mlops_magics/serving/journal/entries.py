@@ -201,7 +201,8 @@ def _answers(some: list[Answered], leave_out: Collection[str]) -> pa.Table:
         if name not in leave_out:
             told[INPUT + name] = _column([each.columns[name] for each in some])
     found = [each.found for each in some]
-    if one.method == "predict_proba" or (isinstance(one.found, np.ndarray) and one.found.ndim > 1):
+    numbers = isinstance(one.found, np.ndarray) and one.found.ndim > 1 and one.found.dtype.kind in "biuf"
+    if one.method == "predict_proba" or numbers:
         told["probabilities"] = _lists([each for each in found if isinstance(each, np.ndarray)])
     else:
         told["prediction"] = _column(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mlops_magics.artifact import manifest, reference, schema
+from mlops_magics.artifact import foreign, manifest, reference, schema
 from mlops_magics.artifact.certificate import checked
 from mlops_magics.artifact.guard import Certificate
 from mlops_magics.artifact.loading import load
@@ -18,7 +18,7 @@ from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local_address import checked_host
-from mlops_magics.tracking import provenance, registry
+from mlops_magics.tracking import provenance, pyfunc, registry
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
@@ -196,8 +196,8 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
             Sentence("The files of %1 are not those that were registered: their sha256 differs.", address),
             Sentence("Somebody changed them. Register the model again from its run, or restore the files."),
         )
-    answers = version.tags.get("mlops.example.predictions")
-    example = _example(version, folder, wanted)
+    _agreed(address, folder, wanted)
+    example, answers = _example(version, folder, wanted), version.tags.get("mlops.example.predictions")
     return Request(
         name=name,
         model=version.model,
@@ -224,12 +224,21 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
     )
 
 
+def _agreed(address: str, folder: Path, wanted: Wanted) -> None:
+    """Refuse a model that only MLflow can load before anything is started, where it was not agreed to."""
+    where = f"{address.partition('/')[0]}@{wanted.follow} --follow" if wanted.follow else address
+    consented = wanted.consents.pickle and wanted.consents.code
+    foreign.check(folder, f"%mlops_deploy {where}", consented=consented)
+
+
 def _example(version: ModelVersion, folder: Path, wanted: Wanted) -> bytes | None:
     """Find the request that the new version must answer: registering wrote it down unless it was too wide."""
     request = version.tags.get("mlops.example.request")
     if request is not None:
         return request.encode()
-    example = load(folder, allow_pickle=wanted.consents.pickle, allow_code=wanted.consents.code).example
+    agreed = wanted.consents
+    loaded = load(folder, allow_pickle=agreed.pickle, allow_code=agreed.code, opens=pyfunc.opened)
+    example = loaded.example
     return None if example is None else split_body(Frame.of(example, "the stored example"))
 
 

@@ -88,6 +88,8 @@ class Deployment(Result):
             return (
                 f"a plan up to the predictor, which is asked itself ({why}); it answered all tried rows alike"
             )
+        if self.engine.startswith("pyfunc: "):
+            return f"the model itself, as MLflow loads it ({self.engine.removeprefix('pyfunc: ')})"
         return f"the {self.engine}" if self.engine else "the pipeline"
 
     def ids(self) -> Mapping[str, str]:

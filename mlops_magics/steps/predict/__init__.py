@@ -37,7 +37,8 @@ class Prediction(Result):
         endpoint: The endpoint's name.
         model: The registered model behind it.
         version: The version that answered.
-        values: A prediction a row: a label, a number, or a probability a class.
+        values: A prediction a row: a label, a number, or a probability a class; an object of a model that
+            answers with a table.
         request_ids: The lineage id of each request that it took; one up to 20,000 rows.
         seconds: How long the answer took.
     """
@@ -55,7 +56,9 @@ class Prediction(Result):
         """Show the first predictions, a row a line."""
         yield Title(f"{len(self.values):,} predictions of {self.endpoint}", self.model, "good")
         first = self.values[:_SHOWN_ROWS]
-        if first and isinstance(first[0], list):
+        if first and isinstance(first[0], dict):
+            yield Table(("row", *first[0]), [(i, *map(_cell, row.values())) for i, row in enumerate(first)])
+        elif first and isinstance(first[0], list):
             names = [f"class {i}" for i in range(len(first[0]))]
             yield Table(("row", *names), [(i, *map(_cell, row)) for i, row in enumerate(first)])
         else:

@@ -22,7 +22,7 @@ from mlops_magics.foundation.result import Result
 from mlops_magics.serving.bulk import Chunk, Count, Scorer, chunks
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.steps.deploy.facts import Consents, version_of
-from mlops_magics.tracking import subject
+from mlops_magics.tracking import pyfunc, subject
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store
 
@@ -205,7 +205,8 @@ def _scoring(asked: Asked, folder: Path) -> Iterator[Callable[[Sequence[Chunk]],
 
 
 def _scorer(folder: Path, asked: Asked) -> Scorer:
-    loaded = load(folder, allow_pickle=asked.consents.pickle, allow_code=asked.consents.code)
+    agreed = asked.consents
+    loaded = load(folder, allow_pickle=agreed.pickle, allow_code=agreed.code, opens=pyfunc.opened)
     if loaded.schema is None:
         raise UsageError(
             "The model has no signature, so nothing says which columns it takes.", "Log it with one."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops_magics.artifact import manifest, proof, reference, shipped
+from mlops_magics.artifact import foreign, manifest, proof, reference, shipped
 from mlops_magics.artifact.card import Card
 from mlops_magics.artifact.loading import LoadedModel, load
 from mlops_magics.artifact.request import split_body
@@ -25,7 +25,7 @@ from mlops_magics.steps.register.facts import Known, card, contract_of, evaluati
 from mlops_magics.steps.register.files import ROWS_TAG, files_of, rows_of
 from mlops_magics.targets.local_nudge import nudge
 from mlops_magics.targets.standby import Standby
-from mlops_magics.tracking import belongings, evaluations, moves, registry, subject
+from mlops_magics.tracking import belongings, evaluations, moves, pyfunc, registry, subject
 from mlops_magics.tracking.evaluations import Summary
 from mlops_magics.tracking.recall import Recalled, recall
 from mlops_magics.tracking.records import ModelVersion
@@ -83,7 +83,8 @@ def register(
     model's files. The new version becomes the ``candidate``.
 
     A version that plain MLflow made is completed in place: ``register models:/flights/3``, with
-    ``--example ROWS`` where it was logged without an example.
+    ``--example ROWS`` where it was logged without an example. One without sklearn flavor takes both
+    consents: MLflow itself loads it, which runs any code that it holds.
 
     Args:
         model: A run, or an address: a run's id or name, ``models:/m-<id>``, ``models:/flights/3``.
@@ -121,8 +122,8 @@ def register(
     summary = evaluations.read(store, found.version or ModelVersion("", "", model_id=found.model_id))
     run = _run(store, found)
     with subject.files(store, found) as folder, tempfile.TemporaryDirectory(prefix="mlops-") as copy:
-        private = Path(copy, "model")
-        shutil.copytree(folder, private, symlinks=True)
+        private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
+        foreign.check(private, _line(found, name), consented=allow_pickle and allow_code)
         proved = _proved(private, example, found.shown, _Consents(allow_pickle, allow_code))
         known = _known(private, proved, run, summary, settings.root)
         written = card(name or (found.version.model if found.version else ""), _now(), known)
@@ -137,6 +138,12 @@ def register(
     return replace(
         version, checks=(*known.checks, ("card", "recorded facts only, as the version's description"))
     )
+
+
+def _line(found: Subject, name: str | None) -> str:
+    """Write the line that registers a model, without its options."""
+    what = found.shown if found.version is None else f"models:/{found.shown}"
+    return f"%mlops_register {what}" if name is None else f"%mlops_register {what} {name}"
 
 
 def _beside(
@@ -183,7 +190,7 @@ def _described(store: Store, version: ModelVersion, written: Card) -> None:
 def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Proved:
     """Load a private copy here and in a fresh process, and describe it."""
     digest = manifest.write(folder)
-    here = load(folder, allow_pickle=consents.pickle, allow_code=consents.code)
+    here = load(folder, allow_pickle=consents.pickle, allow_code=consents.code, opens=pyfunc.opened)
     table = here.example if rows is None else examples.given(here, rows)
     if table is None:
         raise RefusedError(
@@ -202,21 +209,28 @@ def _proved(folder: Path, rows: object, shown: str, consents: _Consents) -> _Pro
     brought = shipped.find(folder)
     if form != "skops":
         tags["mlops.consent.pickle"] = "yes"
-    if brought is not None:
+    if brought is not None or here.foreign:
         tags["mlops.consent.code"] = "yes"
     files = len(manifest.sizes(folder))
     columns = 0 if here.schema is None else len(here.schema.columns)
-    trust = "pickle, by your consent" if form != "skops" else "skops, every type on the trust list"
-    if brought is not None:
-        trust = f"skops, with code of its author by your consent: {', '.join(brought.names)}"
     probable = "" if there.probabilities is None else ", probabilities too"
     checks = (
-        ("format", trust),
+        ("format", _trust(here, () if brought is None else brought.names)),
         ("fresh process", f"{there.rows} example rows predicted alike{probable}"),
         ("signature", f"{columns} columns" if columns else "none: the endpoint cannot check what it is sent"),
         ("manifest", f"sha256 of {files} files"),
     )
     return _Proved(here, digest, tags, checks)
+
+
+def _trust(model: LoadedModel, brought: Sequence[str]) -> str:
+    """Say why a model is trusted."""
+    if model.foreign:
+        return f"pyfunc ({model.metadata['flavors']}), loaded by MLflow itself by your consents"
+    if brought:
+        return f"skops, with code of its author by your consent: {', '.join(brought)}"
+    safe = model.metadata["format"] == "skops"
+    return "skops, every type on the trust list" if safe else "pickle, by your consent"
 
 
 def _compared(
@@ -234,7 +248,13 @@ def _compared(
     """
     with tempfile.TemporaryDirectory(prefix="mlops-") as place:
         file = examples.written(table, Path(place, "rows.parquet")) if given else None
-        there = proof.prove(folder, allow_pickle=consents.pickle, allow_code=consents.code, rows=file)
+        there = proof.prove(
+            folder,
+            allow_pickle=consents.pickle,
+            allow_code=consents.code,
+            rows=file,
+            module=pyfunc.PROVES if here.foreign else proof.MODULE,
+        )
         told = proof.answers(here, table if file is None else proof.read_rows(file))
     for what, found in (("predict", there.predictions), ("give probabilities for", there.probabilities)):
         if not proof.alike(found, told.get("predictions" if what == "predict" else "probabilities")):

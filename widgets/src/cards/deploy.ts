@@ -16,6 +16,7 @@ const GONE = "The kernel is gone: what is here stays; run the cell again for mor
 // What computes, in a few words; why it does is in the result that the deploy shows.
 function computing(engine: string): string {
   if (engine === "plan") return "a compiled plan";
+  if (engine.startsWith("pyfunc: ")) return "the model itself, as MLflow loads it";
   return engine.startsWith("plan: ") ? "a plan, and the predictor itself" : `the ${engine || "pipeline"}`;
 }
 
