@@ -148,7 +148,7 @@ class Supervisor:
             self._stop(0)
         elif number == signal.SIGHUP and self._code is None:
             self._open_mail()
-            if self._follower:  # without a mail it means that an alias was moved
+            if self._follower:  # an alias may have been moved; one look more than needed harms nobody
                 self._follower.nudge()
 
     def _stop(self, code: int, error: Fault | None = None) -> None:

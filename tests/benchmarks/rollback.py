@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from endpoints import cells, registered, token
 from refresh import SECOND, TURNS
@@ -85,7 +86,7 @@ def run() -> None:
             "%mlops_register run bench;",
             "%mlops_deploy bench@champion --follow -o live",
         )
-        port, key = bench.shell.user_ns["live"].port, token(bench)
+        port, key = urlsplit(bench.shell.user_ns["live"].url).port, token(bench)
         clients = {
             kind: Asks(port, bench.body, key, pause, keeps=keeps) for kind, (pause, keeps) in PAUSES.items()
         }

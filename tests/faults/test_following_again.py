@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -38,10 +39,11 @@ def _texts(state: Path) -> list[bytes]:
     found = state_of(state)
     its = followers(found)
     for pid in family(found.pid):
-        process = psutil.Process(pid)
-        texts.append(str(process.cmdline()).encode())
-        if pid not in its:
-            texts.append(str(process.environ()).encode())
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that rested ends at this moment
+            process = psutil.Process(pid)
+            texts.append(str(process.cmdline()).encode())
+            if pid not in its:
+                texts.append(str(process.environ()).encode())
     return texts
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from nudged import TOLD, waiting
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
 from mlops_magics.foundation.names import ModelAddress
@@ -29,6 +30,17 @@ def test_a_promotion_moves_the_alias_and_is_written_down(registered: ModelVersio
     assert registry.aliases_of(store, "flights")["champion"] == registered.version
     last = registry.moves_of(store, "flights")[-1]
     assert (last.alias, last.new, last.reason) == ("champion", "1", "beats guessing")
+
+
+def test_endpoints_that_follow_the_model_are_told_of_each_move(registered_twice: ModelVersion) -> None:
+    folder = Settings.discover().state / "endpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    for version, rollback in (("1", False), ("2", False), (None, True)):
+        with waiting() as (process, state):
+            (folder / "flights-1.json").write_bytes(state.to_json())
+            promote("flights", version=version, reason="as it is", rollback=rollback)
+            assert process.wait(10) == TOLD
+    assert registered_twice
 
 
 def test_without_a_reason_it_is_only_a_review(registered: ModelVersion) -> None:
