@@ -3,6 +3,10 @@
 ``--mlops-tests`` collects the ``%%mlops_test`` cells of notebooks, ``--mlops-model`` says which model they
 are to be run on.
 
+``--mlops-orphans`` fails a notebook whose outputs no execution has left, or of which cells were not executed,
+or in another order than they stand in. Without it, whatever is collected of a notebook (by nbval, too), a
+section at the end says so.
+
 Where nbval validates notebooks, a result about the moment (what is live, a history, a promotion) says so in
 its output's metadata:
 ``mlops_magics.volatile``. For such an output only the type is compared, not what it says; one that is
@@ -19,6 +23,7 @@ from typing import Any
 import pytest
 
 Output = Mapping[str, Any]
+_BOOKS = pytest.StashKey[list[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODEL",
         help="run them all on this model, such as flights@challenger, not on the one that each names",
     )
+    group.addoption(
+        "--mlops-orphans",
+        action="store_true",
+        help="fail notebooks with outputs that no execution has left, or cells not executed in their order",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--mlops-model is for --mlops-tests: add it.")
     if asked and importlib.util.find_spec("nbclient") is None:
         raise pytest.UsageError("--mlops-tests needs nbclient: pip install 'mlops-magics[demo]'.")
+    if config.getoption("mlops_orphans"):
+        config.pluginmanager.register(_Orphans(), "mlops_magics_orphans")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -52,11 +64,37 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return Notebook.from_parent(parent, path=file_path)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let nbval's cells compare outputs of ours as those outputs ask for."""
+class _Orphans:
+    """Collects notebooks a second time, to be read only: beside whatever else tests them."""
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        if file_path.suffix != ".ipynb":
+            return None
+        from mlops_magics.testing.saved import Saved
+
+        return Saved.from_parent(parent, path=file_path)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let nbval's cells compare outputs of ours as those outputs ask for; keep which notebooks there are."""
     for item in items:
         if type(item).__module__.startswith("nbval."):
             _tame(item)
+    config.stash[_BOOKS] = sorted({item.path for item in items if item.path.suffix == ".ipynb"})
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401 - pytest's own
+    """Say of the notebooks that were tested what in them does not come of their cells."""
+    books = config.stash.get(_BOOKS, [])
+    if not books or config.getoption("mlops_orphans"):
+        return
+    from mlops_magics.testing.saved import noticed
+
+    found = [(path, told) for path in books for told in noticed(path)]
+    if found:
+        terminalreporter.section("noticed in notebooks")
+        for path, told in found:
+            terminalreporter.write_line(f"{path.name}: {told}")
 
 
 def _tame(item: Any) -> None:  # noqa: ANN401 - nbval ships no types

@@ -14,6 +14,7 @@ from mlops_magics.tracking.runs import TRACKED
 from mlops_magics.tracking.store import Store, door
 from mlops_magics.tracking.subject import Subject
 
+VALIDATION: Final = "mlops.validation"  # a tag, of each run that a validation made or came to again
 _MARKS: Final = "mlops-ci"  # an experiment without runs: its tags say which commit was the last
 _MOST: Final = 500  # runs
 
@@ -43,18 +44,28 @@ class Tracked:
     versions: tuple[str, ...] = ()
 
 
-def tracked_since(store: Store, begun: float) -> tuple[Tracked, ...]:
-    """List the runs of ours that began after a moment, oldest first.
+def tracked_since(
+    store: Store, begun: float, notebook: str | None = None, validation: str = ""
+) -> tuple[Tracked, ...]:
+    """List the runs of ours that came of something, oldest first.
 
     Args:
         store: The open store.
-        begun: The moment, in seconds since the epoch.
+        begun: The moment that it began, in seconds since the epoch.
+        notebook: Only runs of this notebook, and those of none that is known, have come of it.
+        validation: The word that each of its runs has as a tag: a cell that is repeated makes no new run.
     """
-    query = f"tags.`{TRACKED}` = '1' and attributes.start_time >= {int(begun * 1000)}"
+    mine = f"tags.`{TRACKED}` = '1'"
+    began = f"{mine} and attributes.start_time >= {int(begun * 1000)}"
     with door("The store's runs"):
         names = {item.experiment_id: item.name for item in store.client.search_experiments()}
-        found = store.client.search_runs(list(names), query, max_results=_MOST) if names else []
-    ordered = sorted(found, key=lambda run: run.info.start_time)
+        found = store.client.search_runs(list(names), began, max_results=_MOST) if names else []
+        told = {run.info.run_id: run for run in found if notebook in {None, _place(run)} or not _place(run)}
+        if names and validation:
+            query = f"{mine} and tags.`{VALIDATION}` = '{validation}'"
+            again = store.client.search_runs(list(names), query, max_results=_MOST)
+            told |= {run.info.run_id: run for run in again}
+    ordered = sorted(told.values(), key=lambda run: run.info.start_time)
     return tuple(_tracked(store, run, names[run.info.experiment_id]) for run in ordered)
 
 
@@ -102,6 +113,11 @@ def set_mark(store: Store, key: str, commit: str) -> None:
 
 def _versions(store: Store, model: str) -> tuple[ModelVersion, ...]:
     return registry.versions(store, model) if model in registry.models(store) else ()
+
+
+def _place(run: Any) -> str:  # noqa: ANN401 - MLflow's Run
+    name = str(run.data.tags.get("mlflow.source.name", "unknown"))
+    return "" if name == "unknown" else name
 
 
 def _tracked(store: Store, run: Any, experiment: str) -> Tracked:  # noqa: ANN401 - MLflow's Run

@@ -1,7 +1,8 @@
 """What has to hold before a release: make release-check. Each finding is a sentence; none is the aim.
 
-Wheel and sdist are built from what git tracks, looked through, installed in an empty environment and tried
-there. Beside them it writes their hashes and a list of all that the wheel was installed with.
+Wheel and sdist are built from what git tracks, twice with the same bytes, looked through, installed in an
+empty environment and tried there. Beside them it writes their hashes and a list of all that the wheel was
+installed with.
 """
 
 from __future__ import annotations
@@ -135,6 +136,14 @@ def built(into: Path) -> tuple[Path, Path]:
     return wheel, sdist
 
 
+def repeated_findings(wheel: Path, sdist: Path) -> Iterator[str]:
+    """Build both once more, elsewhere: who doubts a release must get the same bytes."""
+    with tempfile.TemporaryDirectory() as place:
+        for first, again in zip((wheel, sdist), built(Path(place)), strict=True):
+            if first.read_bytes() != again.read_bytes():
+                yield f"{first.name} has other bytes when it is built again."
+
+
 def names_in(wheel: Path, sdist: Path) -> tuple[list[str], list[str]]:
     """List what both hold."""
     with zipfile.ZipFile(wheel) as archive, tarfile.open(sdist) as packed:
@@ -216,6 +225,7 @@ def main(into: Path) -> int:
         for path in (wheel, sdist)
         if not path.name.startswith(f"mlops_magics-{VERSION}")
     ]
+    findings += repeated_findings(wheel, sdist)
     findings += content_findings(*names_in(wheel, sdist))
     _told(sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist), folder=ROOT)
     told_of = bill(tried(wheel), wheel)

@@ -263,14 +263,15 @@ def test_what_asks_for_a_model_runs_with_what_registers_it(scratch: Path) -> Non
     write(folder / "b_serve.ipynb", "%mlops_deploy flights@champion")
     commit(scratch)
     assert chosen(scratch) == {}
-    write(folder / "a_train.ipynb", "%mlops_register run flights;")
+    write(folder / "a_train.ipynb", shows("%mlops_register run flights;", "flights/2"))
     told = "notebooks/a_train.ipynb, which registers flights, runs"
-    assert chosen(scratch) == {"a_train": "its code has changed", "b_serve": told}
+    changed = "its code has changed (code cell 1: {})"
+    assert chosen(scratch) == {"a_train": changed.format("%mlops_register"), "b_serve": told}
     git(scratch, "checkout", "--quiet", "--", ".")
-    write(folder / "b_serve.ipynb", "%mlops_deploy flights@champion;")
+    write(folder / "b_serve.ipynb", shows("%mlops_deploy flights@champion;", "flights"))
     asked = "it registers flights, which notebooks/b_serve.ipynb asks for"
-    assert chosen(scratch) == {"a_train": asked, "b_serve": "its code has changed"}
-    assert chosen(scratch, register=True) == {"b_serve": "its code has changed"}
+    assert chosen(scratch) == {"a_train": asked, "b_serve": changed.format("%mlops_deploy")}
+    assert chosen(scratch, register=True) == {"b_serve": changed.format("%mlops_deploy")}
 
 
 @pytest.mark.parametrize(
@@ -340,6 +341,7 @@ def test_the_workflow_keeps_the_rules(scratch: Path) -> None:
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", name) for name in used)
     assert all("${{" not in line for line in runs(described))  # nothing is put into a shell's text
     assert "secrets." not in json.dumps(jobs["notebooks"])  # what a pull request brings sees none
+    assert "permissions" not in jobs["notebooks"]
     assert "://" not in text
     checkouts = [
         step["with"] for job in jobs.values() for step in steps(job) if "checkout" in step.get("uses", "")
@@ -435,7 +437,7 @@ def test_a_project_below_the_top_runs_there(scratch: Path, monkeypatch: pytest.M
     job = yaml.safe_load((scratch / GITLAB).read_text())["notebooks"]
     assert job["variables"]["FOLDER"] == "inner"
     assert job["before_script"][0] == 'cd "$FOLDER"'
-    assert job["artifacts"]["paths"] == ["inner/notebooks.md"]
+    assert job["artifacts"]["paths"] == ["inner/notebooks.md", "inner/comment.md"]
 
 
 def test_installing_follows_the_projects_own_files(scratch: Path) -> None:

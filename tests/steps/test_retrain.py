@@ -320,6 +320,9 @@ def test_a_schedule_runs_the_very_same_line(project: Path) -> None:
     assert found.command[:10] == ("mlops", "retrain", "flights", *words)
     assert "--watch 10m" in " ".join(found.command)
     assert "--schedule" not in found.command
+    by_systemd = again(when="drift or age > 7d", schedule="systemd", every="6h").command
+    assert Path(by_systemd[0]).is_absolute()  # it looks nowhere for a program
+    assert (Path(by_systemd[0]).name, by_systemd[1:3]) == ("mlops", ("retrain", "flights"))
     text = "".join(path.read_text() for path in sorted(project.rglob("schedule/**/*")) if path.is_file())
     assert "'drift or age > 7d'" in text
     assert found.cron in found.to_html()

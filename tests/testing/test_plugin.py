@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -109,3 +110,60 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, s
 def test_nbval_says(outcomes: dict[str, tuple[str, str]], case: str, outcome: str, told: str) -> None:
     assert outcomes[case][0] == outcome
     assert told in outcomes[case][1]
+
+
+# -- cells that nobody executed ------------------------------------------------------------------------
+
+
+def _saved(path: Path, counts: list[int | None], *, kept: bool = False) -> None:
+    outputs = [new_output("stream", text="2\n")] if kept else []
+    cells = [new_code_cell("x = 1", execution_count=count) for count in counts]
+    cells[-1].outputs = outputs
+    nbformat.write(new_notebook(cells=cells), path)
+
+
+def _pytest(folder: Path, *words: str) -> tuple[int, str]:
+    environ = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "JUPYTER_PLATFORM_DIRS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environ,
+    )
+    return done.returncode, done.stdout
+
+
+def test_orphans_fail_where_that_is_asked_for(tmp_path: Path) -> None:
+    _saved(tmp_path / "good.ipynb", [1, 3])
+    _saved(tmp_path / "kept.ipynb", [1, None], kept=True)
+    _saved(tmp_path / "never.ipynb", [1, None])
+    _saved(tmp_path / "turned.ipynb", [2, 1])
+    _saved(tmp_path / "none.ipynb", [None, None])
+    (tmp_path / "torn.ipynb").write_text("{")
+    code, told = _pytest(tmp_path, "--mlops-orphans", "-rA")
+    assert code == 1, told
+    assert re.findall(r"^PASSED (\S+)::orphans", told, re.MULTILINE) == ["good.ipynb"]
+    assert "1 passed" in told
+    for sentence in (
+        "code cell 2 has outputs and was never executed",
+        "never executed before it was saved: code cell 2",
+        "its cells were executed in another order than they stand in",
+        "it was saved without having been executed",
+        "it cannot be read",
+    ):
+        assert sentence in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.slow
+def test_what_is_tested_of_a_notebook_tells_of_orphans(tmp_path: Path) -> None:
+    """No kernel is started: the one test of the notebook is left out."""
+    _saved(tmp_path / "turned.ipynb", [2, 1])
+    book = nbformat.read(tmp_path / "turned.ipynb", as_version=4)
+    book.cells.append(new_code_cell("%%mlops_test x --model run\nassert model", execution_count=3))
+    nbformat.write(book, tmp_path / "turned.ipynb")
+    code, told = _pytest(tmp_path, "--mlops-tests", "--collect-only")
+    assert code == 0, told
+    assert "turned.ipynb: its cells were executed in another order than they stand in" in told

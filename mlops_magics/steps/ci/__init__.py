@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, overload
+from typing import Final, Literal, overload
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import UnavailableError, UsageError
 from mlops_magics.foundation.names import checked_name
 from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.foundation.settings import Settings
-from mlops_magics.steps.ci import file, github, gitlab
+from mlops_magics.steps.ci import comments, file, github, gitlab
 from mlops_magics.steps.ci.project import Json, Project, checked_glob, project
 from mlops_magics.steps.ci.result import Validated, Validation, Workflow
 from mlops_magics.steps.ci.summary import markdown
@@ -24,6 +24,10 @@ _ASKED: Mapping[str, str] = {
     "github": "Give the environment production required reviewers: without an approval nothing is promoted.",
     "gitlab": "Protect the environment production: whoever may deploy to it starts the job, and so approves.",
 }
+_NOTED: Final = (
+    "For the comment in a merge request: an access token of the project that may write notes, as the "
+    "variable MLOPS_NOTE_TOKEN of the environment mlops-comment, and of no other."
+)
 
 
 @overload
@@ -51,6 +55,7 @@ def ci(
     all: bool = False,
     register: bool = False,
     summary: Path | None = None,
+    comment: Path | None = None,
     outputs: Path | None = None,
     settings: Settings | None = None,
 ) -> Validation: ...
@@ -69,15 +74,17 @@ def ci(  # noqa: PLR0913 - what is written, and what that then asks for
     all: bool = False,  # noqa: A002 - the option's name
     register: bool = False,
     summary: Path | None = None,
+    comment: Path | None = None,
     outputs: Path | None = None,
     settings: Settings | None = None,
 ) -> Workflow | Validation:
     """Write the workflow with which a CI validates this project's notebooks, or do what it asks for.
 
-    The workflow has up to three jobs. ``notebooks`` runs for each pull request and validates the notebooks
-    that something changed for, on a store that is thrown away. ``register`` runs on the main branch only, and
-    runs what has changed on the real store, whose address is a secret of the CI. ``promote`` is there where a
-    model is named: it waits for an approval, and promotes the very version that was registered.
+    The workflow has up to four jobs. ``notebooks`` runs for each pull request and validates the notebooks
+    that something changed for, on a store that is thrown away. ``comment`` shows in the pull request what
+    came of it, unless that is from a fork. ``register`` runs on the main branch only, and runs what has
+    changed on the real store, whose address is a secret of the CI. ``promote`` is there where a model is
+    named: it waits for an approval, and promotes the very version that was registered.
 
     With ``--run`` the notebooks are validated here and now: each is executed from the top and its outputs are
     compared (nbval), its ``%%mlops_test`` cells are run, and the gates of the models that it tracked must
@@ -98,6 +105,7 @@ def ci(  # noqa: PLR0913 - what is written, and what that then asks for
         all: Run all, whatever ``--since`` says.
         register: Run on the project's own store, so that what the notebooks register is kept.
         summary: A file that a summary in Markdown is added to.
+        comment: A file that the same is written to as a comment: cut where it is too long for one.
         outputs: A file that ``version=N`` is added to where a version of the model was registered.
         settings: Where things are; found from the current folder by default.
 
@@ -113,7 +121,9 @@ def ci(  # noqa: PLR0913 - what is written, and what that then asks for
     settings = settings or Settings.discover()
     length = seconds(timeout, "--timeout")
     if not run:
-        _check_written(since is not None or all or register, summary is not None or outputs is not None)
+        _check_written(
+            since is not None or all or register, (summary, comment, outputs) != (None, None, None)
+        )
         about, top = project(settings.root, notebooks, model, secrets, timeout.strip())
         return _workflow(system, about, (into or top).absolute(), plan=plan, remove=remove)
     if plan or remove or into is not None or secrets:
@@ -123,17 +133,24 @@ def ci(  # noqa: PLR0913 - what is written, and what that then asks for
     named = None if model is None else checked_name(model, "model")
     asked = Asked(checked_glob(notebooks), "" if all else since or "", register, named, length)
     found = validation(settings, asked)
+    _tell(found, summary, comment, outputs)
+    return found
+
+
+def _tell(found: Validation, summary: Path | None, comment: Path | None, outputs: Path | None) -> None:
     if summary is not None:
         _add(summary, markdown(found))
+    if comment is not None:
+        _put(comment, comments.comment(found))
     if outputs is not None and found.version is not None:
         _add(outputs, f"version={found.version}\n")
-    return found
 
 
 def _check_written(validates: bool, tells: bool) -> None:  # noqa: FBT001 - two questions
     if validates or tells:
         raise UsageError(
-            "--since, --all, --register, --summary and --outputs are for validating.", "Add --run."
+            "--since, --all, --register, --summary, --comment and --outputs are for validating.",
+            "Add --run.",
         )
 
 
@@ -162,6 +179,7 @@ def _described(system: System, about: Project) -> tuple[str, Json]:
 def _jobs(about: Project) -> tuple[tuple[str, str], ...]:
     jobs = [
         ("notebooks", "validates the notebooks that something changed for, on a store that is thrown away"),
+        ("comment", "shows what came of it in the pull request, in one comment"),
         ("register", "on the main branch: runs what has changed on the real store"),
     ]
     if about.model is not None:
@@ -178,6 +196,7 @@ def _then(system: System, about: Project) -> tuple[str, ...]:
     ]
     told[0] += "as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
     if system == "gitlab":
+        told.append(_NOTED)
         told.append(f"Name the file in .gitlab-ci.yml: include: [{{local: /{gitlab.PATH}}}]")
     if about.model is not None:
         told.append(_ASKED[system])
@@ -190,7 +209,14 @@ def _add(path: Path, text: str) -> None:
     """Add to a file: a CI keeps those of several steps in one."""
     try:
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        write_atomic(path, before + text)
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}.", "Name another file.") from error
+    _put(path, before + text)
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        write_atomic(path, text)
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be written: {error.strerror}.", "Name another file."

@@ -83,11 +83,13 @@ class Plain:
         code: What of it is Python.
         words: The words on the lines of its magics.
         unsure: Why it may read anything, or "".
+        magics: The lines of its magics and those for the shell, as written.
     """
 
     code: str
     words: tuple[str, ...] = ()
     unsure: str = ""
+    magics: tuple[str, ...] = ()
 
 
 def parse(content: bytes) -> Book:
@@ -112,13 +114,15 @@ def plain(source: str) -> Plain:
     """
     first, _, rest = source.lstrip().partition("\n")
     words: list[str] = []
+    magics: list[str] = []
     unsure = ""
     if first.startswith("%%"):
         name = first[2:].split()[0] if first[2:].split() else ""
         words += _words(first)[1:]
+        magics.append(first.rstrip())
         if name not in _BODIES:
             said = "" if name in _SHOWS else f"what %%{name} reads is not known"
-            return Plain("", tuple(words), said)
+            return Plain("", tuple(words), said, tuple(magics))
         source = rest
     lines = []
     for line in source.split("\n"):
@@ -126,8 +130,9 @@ def plain(source: str) -> Plain:
         lines.append(kept)
         if magic:
             words += _words(magic)[1:]
+            magics.append(magic.rstrip())
             unsure = unsure or _shell(magic)
-    return Plain("\n".join(lines), tuple(words), unsure)
+    return Plain("\n".join(lines), tuple(words), unsure, tuple(magics))
 
 
 def _cell(place: int, cell: Mapping[str, Any]) -> CodeCell:

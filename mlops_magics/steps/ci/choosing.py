@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from mlops_magics.steps.ci import hanging
 from mlops_magics.steps.ci.book import Book, parse, plain
+from mlops_magics.steps.ci.kinds import plain_module
 from mlops_magics.steps.ci.reads import Needs, of_book, of_module
 from mlops_magics.steps.ci.repository import Repository
 
@@ -88,30 +91,47 @@ def _choice(path: str, root: Path, repository: Repository, common: str) -> Choic
     if not repository.base:
         return Choice(path, runs=True, because=repository.why, book=book)
     name = (root.resolve() / path).relative_to(repository.top.resolve()).as_posix()
-    because = common or _itself(book, name, repository) or _behind(book, name, root, repository)
-    return Choice(
-        path, bool(because), because or "nothing that it executes, shows or reads has changed", book
-    )
+    needs, look, folders = _needed(book, name, root, repository)
+    itself, beside = ("", "") if common else _itself(book, name, look)
+    behind = "" if common or itself else _files(needs, look, folders) or _modules(needs, look) or needs.unsure
+    if beside and needs.pries:
+        itself = f"its code has changed ({needs.pries} may look into the notebook)"
+    because = common or itself or behind
+    left_out = beside or "nothing that it executes, shows or reads has changed"
+    return Choice(path, bool(because), because or left_out, book)
 
 
-def _itself(book: Book, name: str, repository: Repository) -> str:
-    if name not in repository.changed:
-        return ""
-    before = repository.before(name)
+def _itself(book: Book, name: str, look: _Look) -> tuple[str, str]:
+    """Say what of a notebook itself has changed so that it must run; or what has, and is no reason."""
+    if name not in look.repository.changed:
+        return "", ""
+    before = look.repository.before(name)
     if before is None:
-        return "it is new"
+        return "it is new", ""
     try:
-        old = parse(before).essence()
+        old = parse(before)
     except ValueError:
-        return "it has changed"
-    new = book.essence()
-    if [cell[0] for cell in old] != [cell[0] for cell in new]:
-        return "its code has changed"
-    return "its outputs have changed" if old != new else ""
+        return "it has changed", ""
+    return _code(old, book, look)
 
 
-def _behind(book: Book, name: str, root: Path, repository: Repository) -> str:
-    """Say what has changed that a notebook reads, or why that is not known."""
+def _code(old: Book, book: Book, look: _Look) -> tuple[str, str]:
+    """Say whether what has changed of a notebook's cells is a reason to run it."""
+    if [cell.source for cell in old.cells] == [cell.source for cell in book.cells]:
+        return ("its outputs have changed", "") if old.essence() != book.essence() else ("", "")
+    if not (hanging.makes_models(old) and hanging.makes_models(book)):
+        return "its code has changed", ""
+    why, count = hanging.hangs(old, book, _Own(look).plain)
+    if why:
+        return f"its code has changed ({why})", ""
+    if hanging.shown_otherwise(old, book):
+        return "its outputs have changed", ""
+    cells = "the cell that changed is" if count == 1 else f"the {count} cells that changed are"
+    return "", f"unchanged: {cells} not part of what makes {hanging.made_by(book)}" if count else ""
+
+
+def _needed(book: Book, name: str, root: Path, repository: Repository) -> tuple[Needs, _Look, list[str]]:
+    """Find what a notebook needs, and where that is looked for."""
     inside = root.resolve().relative_to(repository.top.resolve()).as_posix()
     own = str(PurePosixPath(name).parent)
     needs = of_book(book)
@@ -119,8 +139,32 @@ def _behind(book: Book, name: str, root: Path, repository: Repository) -> str:
     folders += [
         place for text in needs.folders if text for place in _Look(repository, []).places(text, [own])
     ]
-    look = _Look(repository, folders)
-    return _files(needs, look, [own, inside, "."]) or _modules(needs, look) or needs.unsure
+    return needs, _Look(repository, folders), [own, inside, "."]
+
+
+@dataclass(slots=True)
+class _Own:
+    """The project's own modules, asked whether what their functions return is of known kinds."""
+
+    look: _Look
+    known: dict[str, bool] = field(default_factory=dict)
+
+    def plain(self, module: str) -> bool:
+        """Tell it of one, by its full name or that of something within it."""
+        if module not in self.known:
+            self.known[module] = False  # in a circle nothing is said
+            files = list(_sources(module, self.look))
+            self.known[module] = bool(files) and all(self._file(*each) for each in files)
+        return self.known[module]
+
+    def _file(self, place: str, package: str) -> bool:
+        if place in self.look.repository.changed or package.startswith("."):
+            return False
+        try:
+            tree = ast.parse((self.look.repository.top / place).read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return False
+        return plain_module(tree, self.plain)
 
 
 def _files(needs: Needs, look: _Look, folders: list[str]) -> str:
@@ -169,6 +213,7 @@ def _modules(needs: Needs, look: _Look) -> str:
                 return found
             if behind.unsure:
                 needs.doubt(f"{place}: {behind.unsure}")
+            needs.pries = needs.pries or (place if behind.pries else "")
             open_ += sorted(behind.imports)
     if open_:
         needs.doubt("it imports more modules than are looked at")

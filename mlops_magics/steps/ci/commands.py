@@ -10,13 +10,14 @@ NEEDS_STORE: Final = (
 )
 
 
-def validate(summary: str) -> str:
+def validate(summary: str, comment: str) -> str:
     """Validate the notebooks that something changed for, on a store that is thrown away.
 
     Args:
         summary: Where the summary goes, as the shell reads it.
+        comment: Where the comment for the change goes, likewise.
     """
-    return f'{_RUN} --since "$SINCE" --summary {summary}'
+    return f'{_RUN} --since "$SINCE" --summary {summary} --comment {comment}'
 
 
 def register(summary: str, outputs: str, *, model: bool) -> str:

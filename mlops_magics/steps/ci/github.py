@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mlops_magics.steps.ci import commands
+from mlops_magics.steps.ci import commands, comments
 from mlops_magics.steps.ci.project import Json, Project
 
 PATH: Final = ".github/workflows/mlops.yml"
@@ -35,7 +35,11 @@ def workflow(project: Project) -> Json:
     Args:
         project: What it is for.
     """
-    jobs: dict[str, Any] = {"notebooks": _notebooks(project), "register": _register(project)}
+    jobs: dict[str, Any] = {
+        "notebooks": _notebooks(project),
+        "comment": _comment(),
+        "register": _register(project),
+    }
     if project.model is not None:
         jobs["promote"] = _promote(project)
     described: dict[str, Any] = {
@@ -54,7 +58,13 @@ def _notebooks(project: Project) -> Json:
     validating = {
         "name": "Validate the notebooks",
         "env": {"SINCE": since},
-        "run": commands.validate(_SUMMARY),
+        "run": commands.validate(_SUMMARY, '"$RUNNER_TEMP/comment.md"'),
+    }
+    handing = {
+        "id": "comment",
+        "name": "Hand the comment on",
+        "if": "always() && github.event_name == 'pull_request'",
+        "run": comments.HAND_ON,
     }
     return {
         # A branch that is pushed is validated by its pull request.
@@ -65,7 +75,36 @@ def _notebooks(project: Project) -> Json:
             "group": "mlops-notebooks-${{ github.event.pull_request.number || github.ref }}",
             "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
         },
-        "steps": [*_begin(project), validating],
+        "outputs": {"comment": "${{ steps.comment.outputs.comment }}"},
+        "steps": [*_begin(project), validating, handing],
+    }
+
+
+def _comment() -> Json:
+    """Describe the job that shows the summary in the pull request: it runs nothing of the change."""
+    posting = {
+        "name": "Post the comment, or write it anew",
+        "env": {
+            "GH_TOKEN": "${{ github.token }}",
+            "NUMBER": "${{ github.event.pull_request.number }}",
+            "COMMENT": "${{ needs.notebooks.outputs.comment }}",
+        },
+        "run": comments.GITHUB,
+        "working-directory": ".",
+    }
+    return {
+        "needs": "notebooks",
+        # What comes from a fork gets no right to write: its summary is on the page of the run.
+        "if": "always() && needs.notebooks.outputs.comment != '' && "
+        "github.event.pull_request.head.repo.full_name == github.repository",
+        "runs-on": _RUNNER,
+        "timeout-minutes": 5,
+        "permissions": {"pull-requests": "write"},
+        "concurrency": {
+            "group": "mlops-comment-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": False,
+        },
+        "steps": [posting],
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mlops_magics.steps.ci import commands
+from mlops_magics.steps.ci import commands, comments
 from mlops_magics.steps.ci.project import Json, Project
 
 PATH: Final = ".gitlab/mlops.yml"
 _ON_MAIN: Final = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
-_SUMMARY, _OUTPUTS = "notebooks.md", "register.env"
+_SUMMARY, _OUTPUTS, _COMMENT = "notebooks.md", "register.env", "comment.md"
 _REASON: Final = 'REASON="Commit $CI_COMMIT_SHA, approved by $GITLAB_USER_LOGIN"'
 
 
@@ -19,7 +19,11 @@ def pipeline(project: Project) -> Json:
     Args:
         project: What it is for.
     """
-    jobs: dict[str, Any] = {"notebooks": _notebooks(project), "register": _register(project)}
+    jobs: dict[str, Any] = {
+        "notebooks": _notebooks(project),
+        "comment": _comment(project),
+        "register": _register(project),
+    }
     if project.model is not None:
         jobs["promote"] = _promote(project)
     return jobs
@@ -46,12 +50,34 @@ def _job(project: Project, stage: str, script: list[str], **variables: str) -> d
 
 def _notebooks(project: Project) -> Json:
     since = 'SINCE="${CI_MERGE_REQUEST_DIFF_BASE_SHA:-}"'  # empty but for a merge request: then all run
-    job = _job(project, "test", [since, commands.validate(_SUMMARY)])
+    job = _job(project, "test", [since, commands.validate(_SUMMARY, _COMMENT)])
+    artifacts = _artifacts(project)
+    artifacts["paths"].append(_inside(project, _COMMENT))
     return {
         **job,
         "interruptible": True,
         "rules": [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}, {"if": _ON_MAIN}],
-        "artifacts": _artifacts(project),
+        "artifacts": artifacts,
+    }
+
+
+def _comment(project: Project) -> Json:
+    """Describe the job that shows the summary in the merge request: it runs nothing of the change."""
+    inside = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
+    return {
+        "stage": "deploy",
+        "image": f"python:{project.python}",
+        "timeout": "5m",
+        "variables": {"GIT_STRATEGY": "none", "COMMENT_FILE": _inside(project, _COMMENT)},
+        "script": [comments.GITLAB],
+        "needs": ["notebooks"],
+        # Only here the token is to be seen: a variable of this environment is none of the other jobs'.
+        "environment": {"name": "mlops-comment", "action": "access"},
+        "resource_group": "mlops-comment-$CI_MERGE_REQUEST_IID",
+        "allow_failure": True,
+        "rules": [
+            {"if": f'$CI_PIPELINE_SOURCE == "merge_request_event" && {inside}', "when": "always"},
+        ],
     }
 
 

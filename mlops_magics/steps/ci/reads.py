@@ -10,6 +10,7 @@ from typing import Final
 
 from mlops_magics.lineage import lore, sources
 from mlops_magics.steps.ci.book import Book, plain
+from mlops_magics.steps.ci.kinds import pries
 
 _ARGUMENTS: Final = {"path", "source", "paths", "path_or_buf", "filepath", "filename", "file", "io", "fname"}
 _OF_PATHS: Final = {
@@ -32,6 +33,7 @@ class Needs:
         imports: Full names of what it imports.
         folders: Folders that it puts on Python's path.
         unsure: Why it may read what nothing says, or "".
+        pries: What of it may look at names of the notebook that nobody gave it, or "".
     """
 
     texts: set[str] = field(default_factory=set)
@@ -40,6 +42,7 @@ class Needs:
     imports: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     unsure: str = ""
+    pries: str = ""
 
     def doubt(self, why: str) -> None:
         """Keep the first reason why it is not known what is read."""
@@ -77,7 +80,9 @@ def of_module(content: bytes, package: str) -> Needs:
     """
     found = Needs()
     try:
-        _walk(ast.parse(content), found, package)
+        tree = ast.parse(content)
+        _walk(tree, found, package)
+        found.pries = pries(tree)
     except (SyntaxError, ValueError, RecursionError):
         found.doubt("a module of its own cannot be read as Python")
     return found

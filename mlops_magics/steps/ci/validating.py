@@ -16,12 +16,22 @@ from mlops_magics.foundation.errors import MissingExtraError, NotFoundError, Ref
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.ci.book import Book
 from mlops_magics.steps.ci.choosing import Choice, choose
+from mlops_magics.steps.ci.orphans import orphans
 from mlops_magics.steps.ci.repository import compared, first_commit, head
 from mlops_magics.steps.ci.result import Validated, Validation
 from mlops_magics.steps.ci.running import Failure, validated
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import behaviours, registry
-from mlops_magics.tracking.since import Tracked, mark, set_mark, tracked_since, version_since, versions_now
+from mlops_magics.tracking.context import told_of
+from mlops_magics.tracking.since import (
+    VALIDATION,
+    Tracked,
+    mark,
+    set_mark,
+    tracked_since,
+    version_since,
+    versions_now,
+)
 from mlops_magics.tracking.store import Store, open_store
 
 LAST: Final = "last"  # the commit up to which all notebooks ran on this store
@@ -81,7 +91,8 @@ def validation(settings: Settings, asked: Asked) -> Validation:
         notebooks = tuple(item for item, _ in done)
         made = version_since(store, asked.model, known) if asked.model else None
         runs = tuple((item.path, run) for item, tracked in done for run in tracked)
-        remarks = tuple(_remarks(choices)) + tuple(_forgotten(store, choices, asked))
+        saved = [(item.path, told) for item in choices if item.book for told in orphans(item.book)]
+        remarks = (*saved, *_forgotten(store, choices, asked))
         result = Validation(notebooks, repository.base, runs, made.version if made else None, remarks)
         if asked.register and result.holds and (commit := head(settings.root)):
             set_mark(store, key, commit)
@@ -134,17 +145,16 @@ def _one(
     path = root / choice.path
     book = choice.book
     begun = time.time()
+    word = str(time.time_ns())
     outcome = validated(
         path,
         folder=root,
-        environment={**environment, "MLOPS_NOTEBOOK": str(path)},
+        environment={**environment, "MLOPS_NOTEBOOK": str(path), **told_of(environment, VALIDATION, word)},
         timeout=asked.timeout,
         # On a store that is kept nothing is made twice: the cells above a test would register again.
         tests=bool(book and book.tests) and not asked.register,
     )
-    tracked = tuple(
-        run for run in tracked_since(store, begun) if run.notebook in {str(path.resolve()), "unknown"}
-    )
+    tracked = tracked_since(store, begun, str(path.resolve()), word)
     failures = (*outcome.failures, *_verdicts(book, tracked))
     ended = "failed" if failures and outcome.ended == "passed" else outcome.ended
     tests = dict(outcome.tests or {})
@@ -167,24 +177,6 @@ def _verdicts(book: Book | None, runs: Sequence[Tracked]) -> Iterator[Failure]:
         if cell.test is not None and (silent := cell.steering & _SILENT):
             told = f"Its tag {min(silent)} lets it pass whatever the model does. Take the tag away."
             yield Failure(f"test {cell.test}", told)
-
-
-def _remarks(choices: Sequence[Choice]) -> Iterator[tuple[str, str]]:
-    """Notice outputs that no execution has left, cells that nobody executed, and another order."""
-    for choice in choices:
-        cells = [cell for cell in (choice.book.cells if choice.book else ()) if cell.source.strip()]
-        ran = [cell for cell in cells if cell.count is not None]
-        for cell in cells:
-            if cell.count is None and cell.outputs:
-                yield choice.path, f"code cell {cell.place + 1} has outputs and was never executed"
-        never = [str(cell.place + 1) for cell in cells if cell.count is None and not cell.outputs]
-        if ran and never:
-            yield choice.path, f"never executed before it was saved: code cell {', '.join(never)}"
-        if not ran and cells:
-            yield choice.path, "it was saved without having been executed"
-        counts = [cell.count for cell in ran if cell.count is not None]
-        if counts != sorted(counts):
-            yield choice.path, "its cells were executed in another order than they stand in"
 
 
 def _forgotten(store: Store, choices: Sequence[Choice], asked: Asked) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +71,20 @@ def scheduled(settings: Settings, said: Mapping[str, Any]) -> Schedule:
         UsageError: The rows are a table of the notebook, or the scheduler cannot say what is wanted.
         RefusedError: A file was changed by hand.
     """
-    command = ("mlops", "retrain", said["model"], *_words(said))
+    command = (_program(said["schedule"]), "retrain", said["model"], *_words(said))
     wanted = Wanted(
         command=command, when=said["every"], name=slug(f"retrain-{said['model']}"), image=said["image"]
     )
     made = write(said["schedule"], wanted, settings, into=said["into"])
     folder = from_home(made.folder)
     return Schedule(said["model"], made.kind, made.cron, command, folder, made.files, made.then)
+
+
+def _program(scheduler: str) -> str:
+    """Name our command: systemd looks nowhere for it, the others have a path of their own."""
+    beside = Path(sys.executable).with_name("mlops")
+    found = str(beside) if beside.is_file() else shutil.which("mlops")
+    return found or "mlops" if scheduler == "systemd" else "mlops"
 
 
 def _words(said: Mapping[str, Any]) -> Iterator[str]:
