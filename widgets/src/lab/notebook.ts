@@ -8,8 +8,17 @@ import { trans } from "../cards/words";
 /** The folder that is worked in, from the server's root: the notebook's, else the file browser's. */
 export function folder(tracker: Tracker, browsed: () => string): string {
   const path = tracker.currentWidget?.context.path;
-  const found = path === undefined ? browsed() : path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-  return found.replace(/^[^/:]*:/, ""); // a drive's name, as real-time collaboration has it
+  return path === undefined ? plain(browsed()) : folderOf(path);
+}
+
+/** The folder of a notebook, from the server's root. */
+export function folderOf(path: string): string {
+  return plain(path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
+}
+
+/** A path without the name of a drive, which real-time collaboration puts before it. */
+export function plain(path: string): string {
+  return path.replace(/^[^/:]*:/, "");
 }
 
 const LOAD = "%load_ext mlops_magics";
