@@ -54,6 +54,9 @@ FIRST = """%mlops_evaluate simple july --target late;
 %mlops_promote flights --to champion --reason "the first one that beats guessing";"""
 SECOND = """%mlops_evaluate boosted july --target late --against flights@champion;
 %mlops_register boosted flights;"""
+LATER = """%mlops_predict flights july --proba;
+later = flights[flights["month"] > 6].sample(40_000, random_state=0)
+%mlops_monitor flights/2 --data later --time sched_dep --window 14d"""
 CELLS = (
     DATA,
     "%mlops_profile train --target late",
@@ -65,7 +68,7 @@ CELLS = (
     "%mlops_promote flights",
     "%mlops_track",
     "%mlops_deploy flights@champion",
-    "%mlops_predict flights july --proba;\nimport time\ntime.sleep(2)\n%mlops_monitor flights --window 1h",
+    LATER,
 )
 # Which cell shows which card; the picture's name.
 CARDS = {1: "profile", 7: "promotion", 8: "runs", 9: "endpoint", 10: "monitor"}

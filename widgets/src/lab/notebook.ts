@@ -49,7 +49,13 @@ export async function insert({ notebook }: Modules, tracker: Tracker, code: stri
   content.mode = "edit";
   const own = OWN.exec(lines[0] ?? "");
   if (own) content.activeCell?.editor?.setSelection({ start: { line: 0, column: own.index }, end: { line: 0, column: own.index + own[0].length } });
-  return lines.length > 1 ? trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.") : trans.__("It is in a cell of the notebook: run it.");
+  if (lines.length > 1) return trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.");
+  return own ? trans.__("It is in a cell of the notebook: write your own in place of %1, then run it.", capitals(code)) : trans.__("It is in a cell of the notebook: run it.");
+}
+
+/** The words of a line that are to be filled in, each once. */
+function capitals(code: string): string {
+  return [...new Set(code.match(new RegExp(OWN, "g")))].join(", ");
 }
 
 /** Make a notebook of the template in a folder, and open it. */
