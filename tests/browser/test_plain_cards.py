@@ -75,7 +75,7 @@ def test_the_cards_need_no_extension_of_the_application(
         shot(page, "plain-monitor")
         commands = "jupyterapp.commands.listCommands().filter(name => name.startsWith('mlops:'))"
         assert page.evaluate(commands) == []
-        expect(page.locator(".mlp-badge")).to_have_count(0)
+        expect(page.locator(".mlp-badge-row")).to_have_count(0)
     finally:
         for item in deploy(settings=settings).endpoints:
             deploy(item.name, remove=True, settings=settings)

@@ -255,7 +255,9 @@ def test_a_first_call_says_that_it_has_begun_and_leaves_nothing_of_that(kernel: 
             continue
         (kind, sign), cleared, *shown[magic] = outputs
         assert kind == "display_data", code
-        assert sign["text/plain"].startswith(f"The first {magic} of a session takes some seconds"), code
+        assert sign["text/plain"].strip().startswith(f"The first {magic} of a session takes some seconds"), (
+            code
+        )
         assert cleared == ("clear_output", False), code
     assert [kind for kind, _ in shown["%mlops_track"]] == ["execute_result"]
     assert shown["%%mlops_track"][0] == ("stdout", "its own\n")

@@ -20,6 +20,7 @@ export interface Ids {
 const OWN = /^\s*%%mlops_track[^\n]*\n/;
 const SETTLE = 150; // ms after the last key or output
 const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]); // what a kernel says that will run no further
+const LATER = [1_000, 6_000, 15_000]; // ms after that: its process ends a moment later, and is given time to
 
 export class Badges {
   private readonly known = new WeakSet<CodeCell>();
@@ -68,12 +69,9 @@ export class Badges {
     });
     look();
     void this.miss(notebook);
-    let lost = false;
     notebook.sessionContext.statusChanged.connect((_, status) => {
-      if (ENDED.has(status)) lost = true;
-      else if (!lost || status !== "idle") return;
-      else lost = false; // it is there again; whatever ended has ended
-      window.setTimeout(() => void this.miss(notebook), SETTLE);
+      if (!ENDED.has(status)) return;
+      for (const later of LATER) window.setTimeout(() => void this.miss(notebook), later);
     });
   }
 
