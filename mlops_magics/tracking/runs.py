@@ -24,7 +24,6 @@ _PARENT = "mlflow.parentRunId"
 _PROCESS = "mlops.process"
 _LEASE = "mlops.lease"
 _CELL = "mlops.cell.id"
-_REAPED = "mlops.reaped"
 _BEAT_SECONDS = 30.0
 _LEASE_SECONDS = 120.0  # three missed beats and a slow clock
 _LOOKED_AT = 200  # open runs of one experiment, runs below one
@@ -249,7 +248,7 @@ def reap(store: Store, experiment_id: str) -> int:
     with door("The experiment's open runs"), switched(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"):
         for run_id in found:
             store.client.set_terminated(run_id, status="KILLED")
-            store.client.set_tag(run_id, _REAPED, "its kernel is gone")
+            store.client.set_tag(run_id, "mlops.reaped", "its kernel is gone")
     return len(found)
 
 
@@ -261,15 +260,15 @@ def orphans(store: Store, experiment_id: str) -> tuple[str, ...]:
     return tuple(run.info.run_id for run in found if _abandoned(run.data.tags))
 
 
-def cut_off(store: Store, notebook: str) -> dict[str, tuple[str, str]]:
-    """Find the cells of a notebook whose newest run ended with its kernel.
+def cut_short(store: Store, notebook: str) -> dict[str, tuple[str, str]]:
+    """Find the cells of a notebook whose newest run was interrupted, or ended with its kernel.
 
     Args:
         store: The open store.
         notebook: The notebook's full path.
 
     Returns:
-        The id and the name of that run, by the cell's id; of runs that the store has closed since, too.
+        The id and the name of that run, by the cell's id.
     """
     quote = '"' if "'" in notebook else "'"
     if quote in notebook:  # MLflow's filters know no escape
@@ -288,7 +287,7 @@ def cut_off(store: Store, notebook: str) -> dict[str, tuple[str, str]]:
     return {
         cell: (run.info.run_id, run.info.run_name or run.info.run_id)
         for cell, run in newest.items()
-        if _REAPED in run.data.tags or (run.info.status == "RUNNING" and _abandoned(run.data.tags))
+        if run.info.status == "KILLED" or (run.info.status == "RUNNING" and _abandoned(run.data.tags))
     }
 
 

@@ -221,8 +221,8 @@ def test_a_cell_whose_kernel_ended_says_so_until_it_is_run_again(
     badge = page.locator(".mlp-badge")
     expect(badge).to_have_count(0)
     page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    expect(badge).to_contain_text("✗ long ended with its kernel", timeout=30_000)
-    named = "Run long: killed, ended with its kernel. Open it in the MLOps panel."
+    expect(badge).to_contain_text("✗ long interrupted", timeout=30_000)
+    named = "Run long: killed, interrupted. Open it in the MLOps panel."
     expect(badge).to_have_accessible_name(named)
     assert violations(page) == []
     shot(page, "badge-ended")

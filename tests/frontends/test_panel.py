@@ -178,6 +178,9 @@ def test_a_run_is_shown_with_what_was_registered_of_it(
     assert read(panel, "status")["next"] == ["%mlops_promote flights"]
 
 
+CUT = {"lost": None, "interrupted": "KILLED"}
+
+
 def test_a_run_that_ended_with_its_kernel_is_named_by_its_cell(
     panel: Panel, project: Path, store_file: Path
 ) -> None:
@@ -200,9 +203,8 @@ def test_a_run_that_ended_with_its_kernel_is_named_by_its_cell(
     started("again")
     started("again", ended="FINISHED")
     started("alive", alive=True)
-    started("interrupted", ended="KILLED")  # the notebook says so itself
-    lost = started("lost")
-    found = {"cells": {"lost": {"run_id": lost, "name": "lost"}}}
+    names = {cell: {"run_id": started(cell, ended=ended), "name": cell} for cell, ended in CUT.items()}
+    found = {"cells": names}
     assert read(panel, "cut", notebook="it's.ipynb") == found
     assert runs.reap(store, place) == 2
     assert read(panel, "cut", notebook="it's.ipynb") == found

@@ -105,11 +105,11 @@ def run_of(here: Here, asked: Asked) -> Json:
 
 
 def cut_of(here: Here, asked: Asked) -> Json:
-    """Name the runs of a notebook's cells that ended with their kernel: the notebook itself cannot say so."""
+    """Name the runs of a notebook's cells that were cut short: a kernel that ended writes nothing there."""
     path = here.root / asked.text("notebook").lstrip("/")
     if here.store is None or not path.is_file() or not path.resolve().is_relative_to(here.root):
         return {"cells": {}}
-    found = runs.cut_off(here.store, str(path.resolve()))
+    found = runs.cut_short(here.store, str(path.resolve()))
     return {"cells": {cell: {"run_id": run, "name": shown(name)} for cell, (run, name) in found.items()}}
 
 

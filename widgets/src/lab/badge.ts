@@ -1,7 +1,7 @@
 // The badge of a tracked cell: its run, how it ended, its metric; "edited" once the cell is not what was executed.
 //
 // All of it is read from the output's metadata, so it is there after a reload, without a kernel and without a server.
-// Only of a run that ended with its kernel nothing could be written there: the server is asked for those.
+// Only a run that ended with its kernel could write nothing there: the server is asked for those.
 
 import { h } from "../cards/dom";
 import type { CodeCell, Notebook, Tracker } from "./jupyter";
@@ -25,13 +25,13 @@ const LATER = [1_000, 6_000, 15_000]; // ms after that: its process ends a momen
 export class Badges {
   private readonly known = new WeakSet<CodeCell>();
   private readonly followed = new WeakSet<Notebook>();
-  private readonly cut = new WeakMap<CodeCell, Ids>(); // cells whose run ended with its kernel
+  private readonly cut = new WeakMap<CodeCell, Ids>(); // cells that show nothing of a run that was cut short
   private on = true;
 
   constructor(
     private readonly tracker: Tracker,
     private readonly open: (run: string) => void,
-    /** Name the runs of a notebook's cells that ended with their kernel, by the cells' ids. */
+    /** Name the runs of a notebook's cells that were cut short, by the cells' ids. */
     private readonly ended: (notebook: string) => Promise<Record<string, Ids>>,
   ) {
     tracker.widgetAdded.connect((_, notebook) => void this.follow(notebook));
@@ -113,7 +113,7 @@ export class Badges {
     const stale = ids.cell !== undefined && ids.cell !== crc(source);
     const signature = JSON.stringify([ids, stale, cut]);
     if (old?.dataset["shown"] === signature) return;
-    const row = this.made(cut ? { ...ids, status: "KILLED" } : ids, cut ? trans.__("ended with its kernel") : stale ? trans.__("edited since") : "");
+    const row = this.made(cut ? { ...ids, status: "KILLED" } : ids, cut ? trans.__("interrupted") : stale ? trans.__("edited since") : "");
     row.dataset["shown"] = signature;
     if (old) old.replaceWith(row);
     else cell.node.insertBefore(row, cell.node.querySelector(":scope > .jp-Cell-outputWrapper"));
