@@ -56,7 +56,8 @@ SECOND = """%mlops_evaluate boosted july --target late --against flights@champio
 %mlops_register boosted flights;"""
 LATER = """%mlops_predict flights july --proba;
 later = flights[flights["month"] > 6].sample(40_000, random_state=0)
-%mlops_monitor flights/2 --data later --time sched_dep --window 14d"""
+later.loc[later["month"] == 12, "distance"] *= 1.609  # somebody sends kilometres
+%mlops_monitor flights/1 --data later --time sched_dep --window 14d"""
 CELLS = (
     DATA,
     "%mlops_profile train --target late",
@@ -144,7 +145,10 @@ def main() -> None:
         )
         try:
             for at, name in CARDS.items():
-                photographed(page, card(page, at), name)
+                what = card(page, at)
+                if name == "monitor":
+                    what.get_by_role("button", name="distance").click()  # what lies behind the answers
+                photographed(page, what, name)
             panel(page)
         finally:
             browser.close()

@@ -17,6 +17,8 @@ const ID = "mlops-magics:plugin";
 const PANEL = "mlops-magics-panel";
 const CATEGORY = "MLOps"; // a name: it is not translated
 const BELOW_NOTEBOOKS = 10; // in the launcher notebooks have 0 and consoles 20; older JupyterLabs do not ask
+// The only thing of JupyterLab's own that is styled: our sheet holds below our own root.
+const TOOLBAR = '.jp-Toolbar [data-command="mlops:show-runs"] .jp-ToolbarButtonComponent-label { margin-left: 4px; }';
 const DESCRIPTION = "Runs, models, endpoints and alerts beside the notebook."; // for who lists plugins: asked before any translator is there
 
 interface Palette {
@@ -76,7 +78,7 @@ interface Around {
 }
 
 function begin(app: App, modules: Modules, tracker: Tracker, around: Around): void {
-  document.head.append(h("style", { "data-mlops": "" }, LAB_STYLE));
+  document.head.append(h("style", { "data-mlops": "" }, LAB_STYLE + TOOLBAR));
   const icon = new modules.icons.LabIcon({ name: "mlops-magics:panel", svgstr: LAB_ICON });
   const at = (): string => folder(tracker, () => around.browser?.model.path ?? "");
   const bar = new Bar(() => show());
