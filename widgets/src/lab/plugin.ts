@@ -109,7 +109,7 @@ function begin(app: App, modules: Modules, tracker: Tracker, around: Around): vo
   }
   tracker.currentChanged.connect(() => panel.moved());
   modules.notebook.NotebookActions.executionScheduled.connect((_, { cell }) => badges.begun(cell));
-  modules.notebook.NotebookActions.executed.connect(() => void panel.standing().catch(() => undefined));
+  modules.notebook.NotebookActions.executed.connect(() => panel.ran());
   void app.restored.then(() => panel.standing().catch(() => undefined));
   void around.registry?.load(ID).then((settings) => {
     const apply = (): void => {
