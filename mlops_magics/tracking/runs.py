@@ -23,6 +23,7 @@ TRACKED = "mlops.tracked"
 _PARENT = "mlflow.parentRunId"
 _PROCESS = "mlops.process"
 _LEASE = "mlops.lease"
+_CELL = "mlops.cell.id"
 _BEAT_SECONDS = 30.0
 _LEASE_SECONDS = 120.0  # three missed beats and a slow clock
 _LOOKED_AT = 200  # open runs of one experiment, runs below one
@@ -108,7 +109,7 @@ def starting_tags(source: Source, git: GitState | None) -> dict[str, str]:
         "mlops.cell.sha256": source.digest,
     }
     if source.cell_id:
-        tags["mlops.cell.id"] = source.cell_id
+        tags[_CELL] = source.cell_id
     if git is not None:
         tags["mlflow.source.git.commit"] = git.commit
         tags["mlops.git.dirty"] = str(git.dirty).lower()
@@ -257,6 +258,37 @@ def orphans(store: Store, experiment_id: str) -> tuple[str, ...]:
     with door("The experiment's open runs"):
         found = store.client.search_runs([experiment_id], query, max_results=_LOOKED_AT)
     return tuple(run.info.run_id for run in found if _abandoned(run.data.tags))
+
+
+def cut_short(store: Store, notebook: str) -> dict[str, tuple[str, str]]:
+    """Find the cells of a notebook whose newest run was interrupted, or ended with its kernel.
+
+    Args:
+        store: The open store.
+        notebook: The notebook's full path.
+
+    Returns:
+        The id and the name of that run, by the cell's id.
+    """
+    quote = '"' if "'" in notebook else "'"
+    if quote in notebook:  # MLflow's filters know no escape
+        return {}
+    query = f"tags.`mlflow.source.name` = {quote}{notebook}{quote}"
+    newest: dict[str, Any] = {}
+    with door("The notebook's runs"):
+        places = [item.experiment_id for item in store.client.search_experiments()]
+        order = ["attributes.start_time DESC"]
+        found = (
+            store.client.search_runs(places, query, max_results=_LOOKED_AT, order_by=order) if places else []
+        )
+    for run in found:
+        if cell := run.data.tags.get(_CELL):
+            newest.setdefault(cell, run)
+    return {
+        cell: (run.info.run_id, run.info.run_name or run.info.run_id)
+        for cell, run in newest.items()
+        if run.info.status == "KILLED" or (run.info.status == "RUNNING" and _abandoned(run.data.tags))
+    }
 
 
 def _abandoned(tags: Mapping[str, str]) -> bool:

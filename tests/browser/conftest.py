@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -191,6 +192,17 @@ def hub(tmp_path: Path) -> Iterator[Jupyter]:
     home = tmp_path / "hub"
     options = ("--LabApp.expose_app_in_browser=True", *_built(home))
     with served("jupyterlab", home, *options, base="/user/ada") as jupyter:
+        yield jupyter
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Jupyter]:
+    """A JupyterLab without our extension: there cards are all that is seen of us."""
+    home = tmp_path / "plain"
+    switched_off = home / "config" / "labconfig" / "page_config.json"
+    switched_off.parent.mkdir(parents=True)
+    switched_off.write_text(json.dumps({"disabledExtensions": {"mlops-magics": True}}), "utf-8")
+    with served("jupyterlab", home, "--LabApp.expose_app_in_browser=True") as jupyter:
         yield jupyter
 
 

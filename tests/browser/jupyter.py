@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -25,8 +26,9 @@ _SHOTS = os.environ.get("MLOPS_SHOTS")  # read now: a test's project has an envi
 _STARTS_WITHIN = 60  # seconds, on a busy machine
 _ENDS_WITHIN = 15
 _TOKEN = "only-for-this-test"  # noqa: S105 - guards a server that lives for one test session on loopback
-# In JupyterLab a workspace of its own, or the last test's notebook would be opened beside it.
-_PAGES = {"jupyterlab": "lab/workspaces/{stem}/tree", "notebook": "notebooks"}
+# In JupyterLab a workspace of its own: what the last test had open would be restored, and take the focus.
+_PAGES = {"jupyterlab": "lab/workspaces/{workspace}/tree", "notebook": "notebooks"}
+_WORKSPACES = itertools.count()
 # The notebook's own sign says "idle" too early: running then opens the kernel dialog.
 _KERNEL_READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
@@ -63,7 +65,7 @@ class Jupyter:
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         content = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code}
         (self.folder / name).write_text(json.dumps(content), "utf-8")
-        page = self.pages.format(stem=Path(name).stem)
+        page = self.pages.format(workspace=f"{Path(name).stem}-{next(_WORKSPACES)}")
         return f"{self.address}/{page}/{name}?token={_TOKEN}"
 
 

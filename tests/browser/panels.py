@@ -15,6 +15,11 @@ FIT = (
     "from sklearn.linear_model import LogisticRegression\n"
     "model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])"
 )
+# On a slow machine JupyterLab puts its layout back, and the focus into a cell, after the notebook is ready.
+_SETTLED = """async () => {
+  await jupyterapp.restored;
+  await jupyterapp.shell.currentWidget.content.activeCell?.ready;
+}"""
 EVIL = "<img src=x onerror=alert(1)>\u202eevil"
 
 
@@ -27,6 +32,7 @@ def opened(page: Page, lab: Jupyter, folder: str, *cells: str) -> Locator:
     (lab.folder / folder / ".mlops").mkdir(parents=True, exist_ok=True)
     page.goto(lab.notebook(f"{folder}/{folder}.ipynb", *cells))
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=40_000)
+    page.evaluate(_SETTLED)
     command(page, "mlops:show-runs")
     panel = page.get_by_role("region", name="MLOps")
     expect(panel).to_be_visible(timeout=20_000)

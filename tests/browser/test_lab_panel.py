@@ -208,6 +208,37 @@ def test_a_tracked_cell_has_a_badge_that_knows_when_it_was_edited(
 
 
 @pytest.mark.slow
+def test_a_cell_whose_kernel_ended_says_so_until_it_is_run_again(
+    page: Page, lab: Jupyter, store_template: Path, violations: Scan
+) -> None:
+    (lab.folder / "ended").mkdir(exist_ok=True)
+    shutil.copy(store_template, lab.folder / "ended" / "mlflow.db")
+    slow = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.1)"
+    first, cell = f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine", f"%%mlops_track --name long\n{slow}"
+    panel = opened(page, lab, "ended", first, cell)
+    run_all(page)
+    expect(panel.get_by_role("option", name=re.compile("^running"))).to_be_visible(timeout=60_000)
+    badge = page.locator(".mlp-badge")
+    expect(badge).to_have_count(0)
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    expect(badge).to_contain_text("✗ long interrupted", timeout=30_000)
+    named = "Run long: killed, interrupted. Open it in the MLOps panel."
+    expect(badge).to_have_accessible_name(named)
+    assert violations(page) == []
+    shot(page, "badge-ended")
+    kernel_ready(page)
+    command(page, "docmanager:save")
+    page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    page.reload()
+    expect(badge).to_have_accessible_name(named, timeout=60_000)
+    badge.click()
+    expect(panel.get_by_role("heading", name="long")).to_be_visible(timeout=20_000)
+    (lab.folder / "ended" / "go").touch()
+    run_all(page)
+    expect(badge).to_have_accessible_name("Run long: finished. Open it in the MLOps panel.", timeout=60_000)
+
+
+@pytest.mark.slow
 def test_a_tracked_cell_that_fails_has_a_badge_and_any_other_has_none(
     page: Page, lab: Jupyter, store_template: Path, violations: Scan
 ) -> None:
@@ -234,11 +265,14 @@ def test_a_tracked_cell_that_fails_has_a_badge_and_any_other_has_none(
 
 @pytest.mark.slow
 def test_the_template_opens_from_the_launcher_and_runs(page: Page, lab: Jupyter) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
     opened(page, lab, "fresh", "1")
     command(page, "launcher:create", cwd="fresh")
-    card = page.locator(".jp-LauncherCard", has_text="New Tracked Notebook")
-    expect(card).to_be_visible(timeout=20_000)
+    for name in ("New Tracked Notebook", "Show Runs", "Show Models"):
+        card = page.locator(".jp-LauncherCard", has_text=name)
+        expect(card).to_be_in_viewport(ratio=1, timeout=20_000)  # nobody looks for what is further down
     shot(page, "launcher")
+    card = page.locator(".jp-LauncherCard", has_text="New Tracked Notebook")
     card.click()
     page.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'fresh/Untitled.ipynb'")
     kernel_ready(page)

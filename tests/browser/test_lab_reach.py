@@ -117,12 +117,12 @@ def test_the_focus_stays_while_what_has_it_is_made_anew(page: Page, lab: Jupyter
     version.focus()
     run = flights.client.search_runs([flights.experiment_id("e")], "attributes.run_name = 'baseline'")[0]
     flights.client.log_metric(run.info.run_id, "zz_later", 0.5)
-    expect(panel).to_contain_text("zz_later", timeout=20_000)  # nobody pressed anything
+    expect(panel).to_contain_text("zz_later", timeout=60_000)  # nobody pressed anything
     expect(version).to_be_focused()
     put = panel.get_by_role("button", name="Insert the next command")
     put.focus()
     flights.client.set_registered_model_alias("flights", "champion", "1")
-    expect(panel.locator(".mlp-next")).to_contain_text("%mlops_deploy", timeout=20_000)
+    expect(panel.locator(".mlp-next")).to_contain_text("%mlops_deploy", timeout=60_000)
     expect(put).to_be_focused()
 
 

@@ -179,12 +179,12 @@ def test_the_notebook_with_all_steps_leads_there_too(newcomer: Newcomer) -> None
     newcomer.promote()
     shot(page, "template-promoted")
     for line, words in (
-        ("%mlops_deploy wine@champion", {}),
-        ("%mlops_predict wine", {"DATA": "test"}),
-        ("%mlops_monitor wine", {}),
+        ("%mlops_deploy tumours@champion", {}),
+        ("%mlops_predict tumours", {"DATA": "test"}),
+        ("%mlops_monitor tumours", {}),
     ):
         newcomer.follow(line, **words)
-    newcomer.monitors(72)
+    newcomer.monitors(228)
     shot(page, "template-monitored")
 
 
@@ -202,5 +202,5 @@ def test_in_notebook_7_the_way_is_the_same(page: Page, notebook7: Jupyter) -> No
     newcomer.page.get_by_role("menuitem", name="Run", exact=True).click()
     newcomer.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     newcomer.promote()
-    expect(newcomer.panel).to_contain_text("Next %mlops_deploy wine@champion", timeout=PATIENCE)
+    expect(newcomer.panel).to_contain_text("Next %mlops_deploy tumours@champion", timeout=PATIENCE)
     shot(newcomer.page, "seven-promoted")

@@ -25,6 +25,14 @@ from IPython.display import SVG, Image, clear_output, display
 from IPython.utils.capture import capture_output
 from PIL import Image as pil
 """
+# The first of their kind in a session, and what says so; where the cell has shown something, nothing does.
+FIRST = {
+    "# of a session\n%config MLOps.verify = False\n%mlops_track e\n%mlops_track --off": "%mlops_track",
+    "%%mlops_track --name first\nprint('its own')": "%%mlops_track",
+    "found = %mlops_recover": "%mlops_recover",
+    "%mlops_why nothing": "%mlops_why",
+    "print('before')\n%mlops_profile nothing": None,
+}
 SHOWN = {
     "inline": (
         "plt.plot([1, 3]); print('a'); plt.figure(); plt.plot([2, 1]); print('b', file=sys.stderr)",
@@ -75,6 +83,7 @@ class Kernel:
     def __init__(self, folder: Path) -> None:
         self.manager: KernelManager
         self.manager, self.client = start_new_kernel(cwd=str(folder), startup_timeout=60)
+        self.first: dict[str, list[tuple[str, Any]]] = {}
 
     def run(self, code: str) -> list[tuple[str, Any]]:
         outputs: list[tuple[str, Any]] = []
@@ -111,7 +120,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, store_template: Path) -> It
         made = Kernel(folder)
         try:
             assert not any(kind == "error" for kind, _ in made.run(SETUP))
-            made.run("%mlops_track e\n%mlops_track --off")
+            made.first = {code: made.run(code) for code in FIRST}
             yield made
         finally:
             made.close()
@@ -235,3 +244,23 @@ def test_nothing_is_left_on_the_streams_and_publishers(kernel: Kernel) -> None:
         "    if 'mlops' in f.__module__ and 'recording' not in f.__module__]"
     )
     assert told[0][1]["text/plain"] in {"([], [])", "(['IPython.core.interactiveshell'], [])"}
+
+
+def test_a_first_call_says_that_it_has_begun_and_leaves_nothing_of_that(kernel: Kernel) -> None:
+    shown = {}
+    for code, magic in FIRST.items():
+        outputs = kernel.first[code]
+        if magic is None:
+            assert [kind for kind, _ in outputs] == ["stdout", "error"], code
+            continue
+        (kind, sign), cleared, *shown[magic] = outputs
+        assert kind == "display_data", code
+        assert sign["text/plain"].strip().startswith(f"The first {magic} of a session takes some seconds"), (
+            code
+        )
+        assert cleared == ("clear_output", False), code
+    assert [kind for kind, _ in shown["%mlops_track"]] == ["execute_result"]
+    assert shown["%%mlops_track"][0] == ("stdout", "its own\n")
+    assert shown["%mlops_recover"] == []
+    assert shown["%mlops_why"] == [("error", "NotFoundError")]
+    assert kernel.run("found = %mlops_recover") == []

@@ -13,6 +13,7 @@ from many_runs import fill
 from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
@@ -175,6 +176,40 @@ def test_a_run_is_shown_with_what_was_registered_of_it(
     assert dict(map(tuple, found["metrics"]))["accuracy"] == pytest.approx(names["accuracy"])
     assert found["versions"] == [{"model": "flights", "version": "1", "aliases": ["candidate"]}]
     assert read(panel, "status")["next"] == ["%mlops_promote flights"]
+
+
+CUT = {"lost": None, "interrupted": "KILLED"}
+
+
+def test_a_run_that_ended_with_its_kernel_is_named_by_its_cell(
+    panel: Panel, project: Path, store_file: Path
+) -> None:
+    assert store_file
+    book = project / "it's.ipynb"
+    book.write_text("{}")
+    store = open_store(Settings.discover())
+    place = store.experiment_id("e")
+    gone = json.dumps([ProcessId.current().host, 2**22 + 1, 1.0])  # no process has that number
+
+    def started(cell: str, *, alive: bool = False, ended: str | None = None) -> str:
+        source = Source("x", cell_id=cell, notebook=str(book.resolve()))
+        made, _ = runs.start(store, place, name=cell, source=source, git=None)
+        if not alive:
+            runs.log(store, made, tags={"mlops.process": gone})
+        if ended:
+            runs.finish(store, made, ended)
+        return made
+
+    started("again")
+    started("again", ended="FINISHED")
+    started("alive", alive=True)
+    names = {cell: {"run_id": started(cell, ended=ended), "name": cell} for cell, ended in CUT.items()}
+    found = {"cells": names}
+    assert read(panel, "cut", notebook="it's.ipynb") == found
+    assert runs.reap(store, place) == 2
+    assert read(panel, "cut", notebook="it's.ipynb") == found
+    for other in ("other.ipynb", "../it's.ipynb", "a\0b", "'\"", ""):
+        assert read(panel, "cut", notebook=other) == {"cells": {}}
 
 
 def test_an_alias_that_was_moved_around_us_is_an_alert(

@@ -23,14 +23,14 @@ def test_the_template_leads_to_an_endpoint_that_is_watched(
     (promote,) = [line.strip() for line in str(shown[-1]).splitlines() if "WHY" in line]
     run(shell, promote.replace("WHY", "the first one"))
     store = open_store(Settings.discover())
-    assert registry.aliases_of(store, "wine") == {"candidate": "1", "champion": "1"}
+    assert registry.aliases_of(store, "tumours") == {"candidate": "1", "champion": "1"}
     assert shell.user_ns["run"].ids()["name"] == "baseline"
     # What comes after the champion stands as lines in the last text.
     lines = [line for line in cells[-1]["source"].splitlines() if line.startswith("%mlops_")]
     try:
         live, answers, seen = [run(shell, line).result for line in lines]
-        assert live.model == "wine"
+        assert live.model == "tumours"
         assert len(answers.values) == len(shell.user_ns["test"])
-        assert seen.model == "wine"
+        assert seen.model == "tumours"
     finally:
-        run(shell, "%mlops_deploy wine --remove")
+        run(shell, "%mlops_deploy tumours --remove")

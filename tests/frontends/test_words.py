@@ -30,6 +30,7 @@ _NAMES = {
     "ETag",
     "POST",
     "FINISHED",
+    "KILLED",
     "Run",
     "Failure",
     "mlops-magics has no module ${name}",

@@ -27,6 +27,7 @@ class Extension:
         self._watch: Any = None
         self._verifying: Any = None
         self.recording: Any = None
+        self.sign: Any = None
         self._taken: list[Callable[[], object]] = []
 
     def load(self) -> None:
@@ -34,6 +35,7 @@ class Extension:
         from mlops_magics.frontends.magics.complete import Matcher
         from mlops_magics.frontends.magics.config import MLOps
         from mlops_magics.frontends.magics.recording import Recording
+        from mlops_magics.frontends.magics.sign import Sign
 
         table = self.shell.magics_manager.magics
         for kind, verbs, made in (("line", VERBS, LineMagic), ("cell", CELLS, CellMagic)):
@@ -48,6 +50,7 @@ class Extension:
         ):
             room.append(part)
             self._taken.append(lambda room=room, part=part: part in room and room.remove(part))  # type: ignore[misc]
+        self.sign = Sign(self.shell)
         self.recording = Recording(self.shell)
         self.recording.on()
         self._taken.append(self.recording.off)
@@ -135,10 +138,11 @@ class LineMagic:
         self._address = address
         self.__name__ = name
         self._signature: Signature | None = None
+        self._called_before = False
 
     def __call__(self, line: str) -> Any:  # noqa: ANN401 - a Result, or the card that shows it
         """Read the line, call the step, keep the result under ``-o NAME``, and return it to be shown."""
-        with self._extension.recording.aside(), self._helped():
+        with self._extension.recording.aside(), self._helped(), self._signed():
             return self._called(line, self._extension.given())
 
     def getdoc(self) -> str:
@@ -153,6 +157,17 @@ class LineMagic:
         except MLOpsError as error:
             error.more = error.more or self._more(error)
             raise
+
+    @contextlib.contextmanager
+    def _signed(self) -> Iterator[None]:
+        """Give a sign of life where the verb is called for the first time: its libraries are imported."""
+        sign, first, self._called_before = self._extension.sign, not self._called_before, True
+        if first:
+            sign.give(f"{self._sign}{self.__name__}")
+        try:
+            yield
+        finally:
+            sign.end()
 
     def _more(self, error: MLOpsError) -> str:
         """Say where to read: the verb's help, and the page that explains this error."""
@@ -222,7 +237,7 @@ class CellMagic(LineMagic):
 
     def __call__(self, line: str, cell: str = "") -> Any:  # noqa: ANN401 - as above
         """Compile the cell, and call the step, which executes it."""
-        with self._extension.recording.aside(), self._helped():
+        with self._extension.recording.aside(), self._helped(), self._signed():
             return self._called(line, {**self._extension.given(), "Body": lambda: self._body(line, cell)})
 
     def _body(self, line: str, cell: str) -> object:
@@ -240,19 +255,25 @@ class CellMagic(LineMagic):
                 f"Correct it, nothing was executed: {(error.text or '').strip()}",
             ) from None
         source = source_of(shell, cell, f"{self._sign}{self.__name__} {line}".strip(), _settings())
-        recording, output = self._extension.recording, Output(shell)
+        extension, output = self._extension, Output(shell)
 
         def run() -> None:
-            with recording.heard():
+            with extension.recording.heard():
                 body.run()
+
+        seen = output.around(run)
+
+        def executed() -> None:
+            extension.sign.end()  # whatever comes now is the cell's own
+            seen()
 
         return Body(
             source,
             body.code,
             shell.user_ns,
-            output.around(run),
+            executed,
             output.shown,
-            recorder=recording.recorder,
+            recorder=extension.recording.recorder,
             failed=_displayed,
         )
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 from mlops_magics.foundation.secrecy import secrets_held
 from mlops_magics.frontends.magics.pictures import Pictures
 from mlops_magics.frontends.magics.printed import Printed
+from mlops_magics.frontends.magics.swapped import swap
 from mlops_magics.steps.track.body import Shown
 
-_NONE: Final = object()
 _INLINE: Final = "matplotlib_inline.backend_inline"
 _MATPLOTLIB: Final = {"matplotlib.pyplot", _INLINE}
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -106,33 +106,22 @@ class Output:
 
     def _wrap(self, owner: Any, name: str, after: _After, *, holding: bool = False) -> None:  # noqa: ANN401 - as above
         """Let something be called after each call of a method of one object."""
-        try:
-            original, before = getattr(owner, name), vars(owner).get(name, _NONE)
-        except (AttributeError, TypeError):  # nothing that writes, or that can be wrapped
-            return
 
-        def wrapped(*args: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as the method
-            if holding and self._held is not None:
-                self._held.append((args, keywords))
-                answer = None
-            else:
-                answer = original(*args, **keywords)
-            if self._on:
-                with contextlib.suppress(Exception):  # what is not understood is shown all the same
-                    after(args, keywords)
-            return answer
+        def made(original: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapped(*args: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as the method
+                if holding and self._held is not None:
+                    self._held.append((args, keywords))
+                    answer = None
+                else:
+                    answer = original(*args, **keywords)
+                if self._on:
+                    with contextlib.suppress(Exception):  # what is not understood is shown all the same
+                        after(args, keywords)
+                return answer
 
-        def undo() -> None:
-            if vars(owner).get(name) is not wrapped:  # the cell has put something else there
-                return
-            if before is _NONE:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+            return wrapped
 
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(owner, name, wrapped)
-            self._undone.callback(undo)
+        swap(owner, name, made, self._undone)
 
     def _wrote(self, stream: Any) -> _After:  # noqa: ANN401 - as above
         """Keep what is written; what IPython writes to show a result or a traceback is none of the cell's."""

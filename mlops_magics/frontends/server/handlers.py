@@ -34,6 +34,7 @@ READS: Final = (
     "experiments",
     "runs",
     "run",
+    "cut",
     "models",
     "model",
     "details",

@@ -18,10 +18,13 @@ from mlops_magics.frontends.server.places import settings_at, stamp
 from mlops_magics.tracking.store import Store, open_store, reconnect, sqlite_path
 
 _READERS: Final = 4
-_FRESH: Final = frozenset({"model", "details"})  # by which somebody decides: read from the store each time
+# By which somebody decides, or what changes when a kernel ends, and not with the store: read each time.
+_FRESH: Final = frozenset({"model", "details", "cut"})
 _NONE: Final = (0, 0)
 _READING: Final = "mlops_magics.frontends.server.reading"
-_SHARED: Final = frozenset({"stamp", "status", "experiments", "runs", "run", "models", "endpoints", "alerts"})
+_SHARED: Final = frozenset(
+    {"stamp", "status", "experiments", "runs", "run", "cut", "models", "endpoints", "alerts"}
+)
 
 
 class Panel:

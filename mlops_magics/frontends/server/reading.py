@@ -22,7 +22,7 @@ from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.table import METRIC, PAGE, RunTable, View
 from mlops_magics.steps.track.view import page
 from mlops_magics.targets.base import Endpoint
-from mlops_magics.tracking import experiments, recall, registry
+from mlops_magics.tracking import experiments, recall, registry, runs
 from mlops_magics.tracking.spool import Spool
 
 _COLUMNS: Final = 3  # metrics that a narrow list has room for
@@ -102,6 +102,15 @@ def run_of(here: Here, asked: Asked) -> Json:
             {"model": item.model, "version": item.version, "aliases": list(item.aliases)} for item in made
         ],
     }
+
+
+def cut_of(here: Here, asked: Asked) -> Json:
+    """Name the runs of a notebook's cells that were cut short: a kernel that ended writes nothing there."""
+    path = here.root / asked.text("notebook").lstrip("/")
+    if here.store is None or not path.is_file() or not path.resolve().is_relative_to(here.root):
+        return {"cells": {}}
+    found = runs.cut_short(here.store, str(path.resolve()))
+    return {"cells": {cell: {"run_id": run, "name": shown(name)} for cell, (run, name) in found.items()}}
 
 
 def models_of(here: Here, asked: Asked) -> Json:
@@ -246,6 +255,7 @@ READS: Final[dict[str, Callable[[Here, Asked], Json]]] = {
     "experiments": experiments_of,
     "runs": runs_of,
     "run": run_of,
+    "cut": cut_of,
     "models": models_of,
     "model": model_of,
     "details": details_of,

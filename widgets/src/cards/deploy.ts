@@ -251,12 +251,13 @@ function traffic(found: Traffic, seen: Seen): (HTMLElement | null)[] {
   const minutes = Math.round(seen.window / 60);
   const refused = found.errors.reduce((sum, [, count]) => sum + count, 0);
   const rate = found.requests / seen.window;
+  const often = rate < 0.2 ? "" : `${shown(Number(rate.toPrecision(2)))} a second`; // a rate of thousandths says nothing
   return [
     h(
       "div",
       { class: "mlp-rate" },
       h("strong", { role: "heading", "aria-level": "4" }, `The last ${plural(minutes, "minute")}`),
-      h("span", {}, `${plural(found.requests, "request")}, ${shown(Number(rate.toPrecision(2)))} a second, ${plural(found.rows, "row")}`),
+      h("span", {}, [plural(found.requests, "request"), often, plural(found.rows, "row")].filter(Boolean).join(", ")),
       h("span", { class: refused ? "mlp-bad" : "mlp-quiet" }, refused ? `${refused.toLocaleString("en-US")} refused` : "none refused"),
       drawing(found.counts),
     ),

@@ -1,6 +1,7 @@
 // The badge of a tracked cell: its run, how it ended, its metric; "edited" once the cell is not what was executed.
 //
 // All of it is read from the output's metadata, so it is there after a reload, without a kernel and without a server.
+// Only a run that ended with its kernel could write nothing there: the server is asked for those.
 
 import { h } from "../cards/dom";
 import type { CodeCell, Notebook, Tracker } from "./jupyter";
@@ -8,7 +9,7 @@ import { crc } from "./crc";
 import { mark } from "./parts";
 import { trans } from "../cards/words";
 
-interface Ids {
+export interface Ids {
   run_id?: string;
   name?: string;
   status?: string;
@@ -18,15 +19,20 @@ interface Ids {
 
 const OWN = /^\s*%%mlops_track[^\n]*\n/;
 const SETTLE = 150; // ms after the last key or output
+const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]); // what a kernel says that will run no further
+const LATER = [1_000, 6_000, 15_000]; // ms after that: its process ends a moment later, and is given time to
 
 export class Badges {
   private readonly known = new WeakSet<CodeCell>();
   private readonly followed = new WeakSet<Notebook>();
+  private readonly cut = new WeakMap<CodeCell, Ids>(); // cells that show nothing of a run that was cut short
   private on = true;
 
   constructor(
     private readonly tracker: Tracker,
     private readonly open: (run: string) => void,
+    /** Name the runs of a notebook's cells that were cut short, by the cells' ids. */
+    private readonly ended: (notebook: string) => Promise<Record<string, Ids>>,
   ) {
     tracker.widgetAdded.connect((_, notebook) => void this.follow(notebook));
     tracker.forEach((notebook) => void this.follow(notebook));
@@ -37,6 +43,11 @@ export class Badges {
     this.tracker.forEach((notebook) => {
       for (const cell of notebook.content.widgets) this.show(cell);
     });
+  }
+
+  /** A cell is executed: what became of its last run is over. */
+  begun(cell: CodeCell): void {
+    if (this.cut.delete(cell)) this.show(cell);
   }
 
   private async follow(notebook: Notebook): Promise<void> {
@@ -57,6 +68,25 @@ export class Badges {
       soon();
     });
     look();
+    void this.miss(notebook);
+    notebook.sessionContext.statusChanged.connect((_, status) => {
+      if (!ENDED.has(status)) return;
+      for (const later of LATER) window.setTimeout(() => void this.miss(notebook), later);
+    });
+  }
+
+  /** Look for the runs of tracked cells that show none. A server that is away is asked when the next kernel ends. */
+  private async miss(notebook: Notebook): Promise<void> {
+    const cells = notebook.isDisposed ? [] : notebook.content.widgets;
+    const silent = (cell: CodeCell): boolean => cell.model.type === "code" && OWN.test(cell.model.sharedModel.getSource()) && !idsOf(cell)?.run_id;
+    if (!cells.some(silent)) return;
+    const found = await this.ended(notebook.context.path).catch(() => ({}) as Record<string, Ids>);
+    for (const cell of cells) {
+      const ids = found[cell.model.id];
+      if (!ids || cell.isDisposed || !silent(cell)) continue;
+      this.cut.set(cell, ids);
+      this.show(cell);
+    }
   }
 
   private take(cell: CodeCell): void {
@@ -75,30 +105,31 @@ export class Badges {
   private show(cell: CodeCell): void {
     if (cell.isDisposed) return;
     const old = cell.node.querySelector<HTMLElement>(":scope > .mlops-magics-lab");
-    const ids = this.on ? idsOf(cell) : undefined;
+    const known = idsOf(cell);
+    const cut = !known?.run_id && this.cut.has(cell);
+    const ids = this.on ? (cut ? this.cut.get(cell) : known) : undefined;
     if (!ids?.run_id) return old?.remove();
     const source = cell.model.sharedModel.getSource().replace(OWN, "").trim();
     const stale = ids.cell !== undefined && ids.cell !== crc(source);
-    const signature = JSON.stringify([ids, stale]);
+    const signature = JSON.stringify([ids, stale, cut]);
     if (old?.dataset["shown"] === signature) return;
-    const row = this.made(ids, stale);
+    const row = this.made(cut ? { ...ids, status: "KILLED" } : ids, cut ? trans.__("interrupted") : stale ? trans.__("edited since") : "");
     row.dataset["shown"] = signature;
     if (old) old.replaceWith(row);
     else cell.node.insertBefore(row, cell.node.querySelector(":scope > .jp-Cell-outputWrapper"));
   }
 
-  private made({ run_id = "", name, status = "FINISHED", metric }: Ids, stale: boolean): HTMLElement {
+  private made({ run_id = "", name = run_id.slice(0, 8), status = "FINISHED", metric }: Ids, beside: string): HTMLElement {
     const [sign, tone, word] = mark(status);
-    const edited = stale ? trans.__("edited since") : "";
-    const facts = [word, metric, edited].filter(Boolean).join(", ");
-    const title = trans.__("Run %1: %2. Open it in the MLOps panel.", name ?? run_id.slice(0, 8), facts);
+    const facts = [word, metric, beside].filter(Boolean).join(", ");
+    const title = trans.__("Run %1: %2. Open it in the MLOps panel.", name, facts);
     const badge = h(
       "button",
-      { type: "button", class: `mlp-badge${stale ? " mlp-stale" : ""}`, title, "aria-label": title },
+      { type: "button", class: `mlp-badge${beside ? " mlp-stale" : ""}`, title, "aria-label": title },
       h("span", { class: tone }, sign),
-      h("bdi", {}, ` ${name ?? run_id.slice(0, 8)}`),
+      h("bdi", {}, ` ${name}`),
       metric ? h("span", { class: "mlp-quiet" }, ` ${metric}`) : null,
-      stale ? h("span", { class: "mlp-warn" }, ` ${edited}`) : null,
+      beside ? h("span", { class: "mlp-warn" }, ` ${beside}`) : null,
     );
     badge.addEventListener("click", () => this.open(run_id));
     return h("div", { class: "mlops-magics-lab" }, h("div", { class: "mlp mlp-badge-row" }, badge));

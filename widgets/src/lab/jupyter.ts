@@ -35,6 +35,7 @@ export interface CodeCell {
   readonly isDisposed: boolean;
   readonly ready: Promise<void>;
   readonly model: {
+    readonly id: string;
     readonly type: string;
     readonly sharedModel: { getSource(): string; setSource(text: string): void };
     readonly contentChanged: Signal<unknown, unknown>;
@@ -52,6 +53,7 @@ export interface Notebook {
     readonly modelChanged: Signal<unknown, unknown>;
   };
   readonly context: { readonly path: string; readonly ready: Promise<void> };
+  readonly sessionContext: { readonly statusChanged: Signal<unknown, string> };
   readonly isDisposed: boolean;
 }
 
@@ -112,6 +114,7 @@ export interface Modules {
     readonly INotebookTracker: Token;
     readonly NotebookActions: {
       insertBelow(notebook: Notebook["content"]): void;
+      readonly executionScheduled: Signal<unknown, { readonly cell: CodeCell }>;
       readonly executed: Signal<unknown, unknown>;
     };
   };

@@ -8,8 +8,17 @@ import { trans } from "../cards/words";
 /** The folder that is worked in, from the server's root: the notebook's, else the file browser's. */
 export function folder(tracker: Tracker, browsed: () => string): string {
   const path = tracker.currentWidget?.context.path;
-  const found = path === undefined ? browsed() : path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-  return found.replace(/^[^/:]*:/, ""); // a drive's name, as real-time collaboration has it
+  return path === undefined ? plain(browsed()) : folderOf(path);
+}
+
+/** The folder of a notebook, from the server's root. */
+export function folderOf(path: string): string {
+  return plain(path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
+}
+
+/** A path without the name of a drive, which real-time collaboration puts before it. */
+export function plain(path: string): string {
+  return path.replace(/^[^/:]*:/, "");
 }
 
 const LOAD = "%load_ext mlops_magics";
@@ -40,7 +49,13 @@ export async function insert({ notebook }: Modules, tracker: Tracker, code: stri
   content.mode = "edit";
   const own = OWN.exec(lines[0] ?? "");
   if (own) content.activeCell?.editor?.setSelection({ start: { line: 0, column: own.index }, end: { line: 0, column: own.index + own[0].length } });
-  return lines.length > 1 ? trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.") : trans.__("It is in a cell of the notebook: run it.");
+  if (lines.length > 1) return trans.__("Two cells of the notebook have it: the first one loads the commands. Run both.");
+  return own ? trans.__("It is in a cell of the notebook: write your own in place of %1, then run it.", capitals(code)) : trans.__("It is in a cell of the notebook: run it.");
+}
+
+/** The words of a line that are to be filled in, each once. */
+function capitals(code: string): string {
+  return [...new Set(code.match(new RegExp(OWN, "g")))].join(", ");
 }
 
 /** Make a notebook of the template in a folder, and open it. */

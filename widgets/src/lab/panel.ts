@@ -145,6 +145,11 @@ export class Panel implements Host {
     fill(this.status, h("span", {}, what), remedy ? h("span", {}, remedy) : null);
   }
 
+  /** A cell was executed: what it changed is shown now, not at the next look. */
+  ran(): void {
+    void (this.visible ? this.look() : this.standing().catch(() => undefined));
+  }
+
   again(): void {
     void this.refresh();
   }

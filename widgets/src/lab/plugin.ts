@@ -1,9 +1,9 @@
 // What JupyterLab is given: the side panel, the commands, the badges, the launcher's cards, the status bar's item.
 
 import { fill, h } from "../cards/dom";
-import { Badges } from "./badge";
+import { Badges, type Ids } from "./badge";
 import type { App, LuminoWidget, Modules, Plugin, Settings, Tracker } from "./jupyter";
-import { folder, fromTemplate, insert } from "./notebook";
+import { folder, folderOf, fromTemplate, insert, plain } from "./notebook";
 import { Panel, type Standing } from "./panel";
 import type { SectionName } from "./parts";
 import { Rest } from "./rest";
@@ -16,13 +16,16 @@ declare const LAB_ICON: string; // the panel's sign, as SVG
 const ID = "mlops-magics:plugin";
 const PANEL = "mlops-magics-panel";
 const CATEGORY = "MLOps"; // a name: it is not translated
+const BELOW_NOTEBOOKS = 10; // in the launcher notebooks have 0 and consoles 20; older JupyterLabs do not ask
+// The only thing of JupyterLab's own that is styled: our sheet holds below our own root.
+const TOOLBAR = '.jp-Toolbar [data-command="mlops:show-runs"] .jp-ToolbarButtonComponent-label { margin-left: 4px; }';
 const DESCRIPTION = "Runs, models, endpoints and alerts beside the notebook."; // for who lists plugins: asked before any translator is there
 
 interface Palette {
   addItem(item: { command: string; category: string }): unknown;
 }
 interface Launcher {
-  add(item: { command: string; category: string; rank: number; args?: Record<string, unknown> }): unknown;
+  add(item: { command: string; category: string; rank: number; categoryRank: number }): unknown;
 }
 interface StatusBar {
   registerStatusItem(id: string, options: { item: LuminoWidget; align: string; rank: number; isActive: () => boolean }): unknown;
@@ -75,7 +78,7 @@ interface Around {
 }
 
 function begin(app: App, modules: Modules, tracker: Tracker, around: Around): void {
-  document.head.append(h("style", { "data-mlops": "" }, LAB_STYLE));
+  document.head.append(h("style", { "data-mlops": "" }, LAB_STYLE + TOOLBAR));
   const icon = new modules.icons.LabIcon({ name: "mlops-magics:panel", svgstr: LAB_ICON });
   const at = (): string => folder(tracker, () => around.browser?.model.path ?? "");
   const bar = new Bar(() => show());
@@ -98,13 +101,15 @@ function begin(app: App, modules: Modules, tracker: Tracker, around: Around): vo
   };
   app.shell.add(widget, "left", { rank: 320 });
   around.restorer?.add(widget, PANEL);
-  const badges = new Badges(tracker, (run) => show("runs", run));
+  const ended = async (path: string): Promise<Record<string, Ids>> => (await rest.read<{ cells: Record<string, Ids> }>("cut", { at: folderOf(path), notebook: plain(path) })).cells;
+  const badges = new Badges(tracker, (run) => show("runs", run), ended);
   commands(app, around, icon, at, show, panel);
   if (around.statusBar) {
     around.statusBar.registerStatusItem(`${ID}-status`, { item: bar.widget(modules), align: "left", rank: 40, isActive: () => bar.active });
   }
   tracker.currentChanged.connect(() => panel.moved());
-  modules.notebook.NotebookActions.executed.connect(() => void panel.standing().catch(() => undefined));
+  modules.notebook.NotebookActions.executionScheduled.connect((_, { cell }) => badges.begun(cell));
+  modules.notebook.NotebookActions.executed.connect(() => panel.ran());
   void app.restored.then(() => panel.standing().catch(() => undefined));
   void around.registry?.load(ID).then((settings) => {
     const apply = (): void => {
@@ -158,7 +163,7 @@ function commands(app: App, { palette, launcher }: Around, icon: unknown, at: ()
   for (const [command, label, caption, execute, launched] of made) {
     app.commands.addCommand(command, { label, caption, icon, execute });
     palette?.addItem({ command, category: CATEGORY });
-    if (launched) launcher?.add({ command, category: CATEGORY, rank: made.findIndex(([id]) => id === command) });
+    if (launched) launcher?.add({ command, category: CATEGORY, rank: made.findIndex(([id]) => id === command), categoryRank: BELOW_NOTEBOOKS });
   }
 }
 
