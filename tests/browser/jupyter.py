@@ -26,7 +26,8 @@ _SHOTS = os.environ.get("MLOPS_SHOTS")  # read now: a test's project has an envi
 _STARTS_WITHIN = 60  # seconds, on a busy machine
 _ENDS_WITHIN = 15
 _TOKEN = "only-for-this-test"  # noqa: S105 - guards a server that lives for one test session on loopback
-# In JupyterLab a workspace of its own: what the last test had open would be restored, and take the focus.
+# In JupyterLab a workspace of its own each time: a layout that is restored has the notebook already, and the
+# address activates it once more a while later, which takes the focus away from whatever has it by then.
 _PAGES = {"jupyterlab": "lab/workspaces/{workspace}/tree", "notebook": "notebooks"}
 _WORKSPACES = itertools.count()
 # The notebook's own sign says "idle" too early: running then opens the kernel dialog.
