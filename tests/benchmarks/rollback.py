@@ -15,7 +15,7 @@ from endpoints import cells, registered, token
 from refresh import SECOND, TURNS
 from side_by_side import main, record
 
-ROUNDS, LATER = 10, 2
+ROUNDS, LATER = 6, 1
 REST, LATE = (
     5.0,
     90.0,
