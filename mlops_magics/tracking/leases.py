@@ -2,14 +2,15 @@
 
 As with moves of an alias, who wants it first says so in a tag of the model and then looks whether anybody
 else has; of two that do so at once not both can see nobody. Who holds it renews it. A holder of this machine
-is dead when its process is; one of another machine when its time is over and it does not renew it while it is
-watched, by a count that no clock moves.
+is dead when its process is, one of this process when it no longer knows of it, and any other when its time is
+over and it does not renew it while it is watched, by a count that no clock moves.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import threading
 import time
@@ -27,6 +28,9 @@ _BEAT: Final = 30.0
 _WATCHED: Final = 75.0  # seconds: two beats and a slow store
 _TRIES: Final = 8
 _PAUSE: Final = 0.2  # seconds, doubled each time and drawn at random
+_DROPS: Final = 4  # a store may be busy just when a lease is given back
+
+_ours: Final[set[str]] = set()  # what this process wants or holds; else a lost drop would last as long as it
 
 
 class BusyError(RefusedError):
@@ -69,20 +73,21 @@ def leased(store: Store, model: str, purpose: str, identifier: str) -> Iterator[
         BusyError: Somebody else holds it.
     """
     mine = Lease(identifier, ProcessId.current(), time.time() + _SECONDS)
-    held = Held(store, model, purpose, _taken(store, model, purpose, mine))
-    with held.renewed():
-        try:
+    _ours.add(identifier)
+    try:
+        held = Held(store, model, purpose, _taken(store, model, purpose, mine))
+        with held.renewed():
             yield held
-        finally:
-            with contextlib.suppress(MLOpsError):  # then it ends by itself
-                _drop(store, model, _key(purpose, identifier))
+    finally:
+        _ours.discard(identifier)
+        _given_back(store, model, _key(purpose, identifier))
 
 
 def holders(store: Store, model: str, purpose: str) -> tuple[Lease, ...]:
     """List those who want or hold a lease; the dead ones of this machine are taken away."""
     found = []
     for lease in _read_all(registry.tags_of(store, model), purpose):
-        if lease.process.alive() is False:
+        if lease.process.alive() is False or _left_behind(lease):
             _drop(store, model, _key(purpose, lease.id))
         else:
             found.append(lease)
@@ -121,7 +126,10 @@ class Held:
                         self._lease, until=time.time() + _SECONDS, beat=self._lease.beat + 1
                     )
                     _write(self._store, self._model, self._purpose, self._lease)
+            if late.is_set():  # what was written last came after it was given back
+                _given_back(self._store, self._model, _key(self._purpose, self._lease.id))
 
+        late = threading.Event()
         thread = threading.Thread(target=beat, name="mlops-lease", daemon=True)
         thread.start()
         try:
@@ -129,6 +137,7 @@ class Held:
         finally:
             stop.set()
             thread.join(timeout=5.0)
+            late.set()
 
 
 def _taken(store: Store, model: str, purpose: str, mine: Lease) -> Lease:
@@ -154,9 +163,9 @@ def _taken(store: Store, model: str, purpose: str, mine: Lease) -> Lease:
 
 
 def _over(store: Store, model: str, purpose: str, lease: Lease) -> bool:
-    """Tell whether a holder of another machine is dead, and take its lease away where it is."""
+    """Tell whether somebody else's lease is over, and take it away where it is."""
     left = lease.until - time.time()
-    if lease.process.alive() is not None or 0 <= left <= 2 * _SECONDS:
+    if 0 <= left <= 2 * _SECONDS:
         return False
     # Its time is over, or one of the two clocks was set: only watching tells.
     begun = time.monotonic()
@@ -169,6 +178,22 @@ def _over(store: Store, model: str, purpose: str, lease: Lease) -> bool:
             return False
     _drop(store, model, _key(purpose, lease.id))
     return True
+
+
+def _left_behind(lease: Lease) -> bool:
+    """Tell whether it is of this process and none of its threads knows of it."""
+    return lease.process.pid == os.getpid() and lease.process.alive() is True and lease.id not in _ours
+
+
+def _given_back(store: Store, model: str, key: str) -> None:
+    """Drop a lease of one's own; where the store does not let us, it ends by itself."""
+    for attempt in range(_DROPS):
+        try:
+            _drop(store, model, key)
+        except MLOpsError:
+            time.sleep(_PAUSE * 2**attempt)
+        else:
+            return
 
 
 def _key(purpose: str, identifier: str) -> str:

@@ -6,11 +6,10 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,10 @@ from prepared import Prepared, begin
 from retrained import champion, notebook, rows_of, tags
 
 from mlops_magics.foundation.moments import Moment
-from mlops_magics.foundation.platform import ProcessId
 from mlops_magics.steps.recover import recover
 from mlops_magics.steps.retrain import retrain
 from mlops_magics.steps.retrain.ledger import Limits, in_the_way, note_future
 from mlops_magics.tracking import leases, registry, retrainings
-from mlops_magics.tracking.leases import BusyError, Lease, leased
 from mlops_magics.tracking.recall import fetched_text
 from mlops_magics.tracking.retrainings import Beginning
 from mlops_magics.tracking.store import Store
@@ -287,60 +284,6 @@ def test_a_hundred_equal_alarms_start_one_retraining(store: Store) -> None:
     assert len(skipped) < 20
     assert "has answered these alerts already" in going(when="rows > 100").why
     assert {one.version for one in registry.versions(store, "flights")} == {"1", "2", "3"}
-
-
-def test_of_many_who_want_a_lease_at_once_one_gets_it(store: Store) -> None:
-    inside, most, got, lock = [], [], [], threading.Lock()
-
-    def want(number: int) -> None:
-        try:
-            with leased(store, "flights", "trial", f"w{number}"):
-                with lock:
-                    inside.append(number)
-                    most.append(len(inside))
-                    got.append(number)
-                time.sleep(1.0)
-                with lock:
-                    inside.remove(number)
-        except BusyError:
-            pass
-
-    with ThreadPoolExecutor(5) as pool:
-        list(pool.map(want, range(5)))
-    assert max(most) == 1
-    assert got
-    assert leases.holders(store, "flights", "trial") == ()
-
-
-def test_a_lease_of_another_machine_is_over_only_when_nobody_renews_it(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leases, "_WATCHED", 1.0)
-    elsewhere = replace(ProcessId.current(), host="elsewhere")
-    for until_ in (time.time() + 60, time.time() - 5, time.time() + 3600 * 24):
-        other = Lease("other", elsewhere, until_, held=True)
-        key = "mlops.lease.retraining.other"
-        store.client.set_registered_model_tag("flights", key, json.dumps(asdict(other)))
-        if until_ - time.time() > 30 and until_ - time.time() < 100:
-            with pytest.raises(BusyError, match="of elsewhere"), leased(store, "flights", "retraining", "me"):
-                pass
-            continue
-        stop = threading.Event()
-
-        def renewing(beaten: Lease = other, stop: threading.Event = stop, key: str = key) -> None:
-            while not stop.wait(0.2):
-                beaten = replace(beaten, beat=beaten.beat + 1)
-                store.client.set_registered_model_tag("flights", key, json.dumps(asdict(beaten)))
-
-        thread = threading.Thread(target=renewing)
-        thread.start()
-        with pytest.raises(BusyError), leased(store, "flights", "retraining", "me"):
-            pass
-        stop.set()
-        thread.join()
-        with leased(store, "flights", "retraining", "me") as held:  # it renews it no more
-            held.check()
-            assert [one.id for one in leases.holders(store, "flights", "retraining")] == ["me"]
 
 
 def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_cooldown(
