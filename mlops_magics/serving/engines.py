@@ -13,10 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlops_magics.artifact.loading import LoadedModel, Method
+from mlops_magics.serving.frames import Frames, filled
 from mlops_magics.serving.rows import Columns
 
-_BLOCKS = 6  # beyond it, putting blocks side by side costs more than one column at a time
-_GAP: Any = None  # numpy compares objects with it one by one
 _FEW = 64  # rows; up to here a plan is quicker than any pipeline
 _TRIALS = 3  # of each way with many rows, before one of them is chosen
 
@@ -57,7 +56,7 @@ class PipelineEngine:
     def __init__(self, loaded: LoadedModel) -> None:
         self._estimator = loaded.estimator
         self._null = loaded.null
-        self._headings: dict[tuple[str, ...], Any] = {}
+        self._frames = Frames(loaded.null)
         self._framed = hasattr(loaded.estimator, "feature_names_in_") or (
             loaded.schema is not None
             and not all(
@@ -85,54 +84,24 @@ class PipelineEngine:
         return False
 
     def frame(self, columns: Columns, rows: int) -> Any:  # noqa: ANN401 - a pandas frame
-        """Put columns side by side as a frame, neighbours of one type as one block.
+        """Make the frame that the estimator is asked with.
 
         Args:
             columns: One array a column.
             rows: How many rows there are.
-
-        Returns:
-            The frame. Texts stay objects whatever is in them: pandas would guess a type from the
-            cells of each request, and an encoder fails on a gap that looks like a number.
         """
-        import pandas as pd
-
-        runs = _runs(columns)
-        if len(runs) > _BLOCKS:
-            index = pd.RangeIndex(rows)
-            made = {
-                name: pd.Series(self._gaps(values.copy()), index=index, dtype=object)
-                if values.dtype == object
-                else values
-                for name, values in columns.items()
-            }
-            return pd.DataFrame(made, index=index, copy=False)
-        blocks = []
-        for names in runs:
-            block = np.array([columns[name] for name in names])
-            heading = self._headings.get(names)
-            if heading is None:
-                heading = self._headings[names] = pd.Index(names, dtype=object)
-            dtype = object if block.dtype == object else None
-            blocks.append(pd.DataFrame(self._gaps(block).T, columns=heading, dtype=dtype, copy=False))
-        return blocks[0] if len(blocks) == 1 else pd.concat(blocks, axis=1)
-
-    def _gaps(self, block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Write a missing text as the estimator learned it; the array is changed in place."""
-        if block.dtype == object and self._null is not None:
-            block[np.equal(block, _GAP)] = self._null
-        return block
+        return self._frames.of(columns, rows)
 
     def _matrix(self, columns: Columns, rows: int) -> np.ndarray[Any, Any]:
         """Stack the columns of an estimator that was fitted without names."""
         made = np.empty((rows, len(columns)), dtype=np.result_type(*columns.values()))
         for place, values in enumerate(columns.values()):
             made[:, place] = values
-        return self._gaps(made)
+        return filled(made, self._null)
 
 
 class PyfuncEngine(PipelineEngine):
-    """A model that MLflow loaded, asked with a frame of its own: it may change it.
+    """A model that MLflow loaded.
 
     Args:
         loaded: The model.
@@ -141,16 +110,8 @@ class PyfuncEngine(PipelineEngine):
     def predict(self, columns: Columns, rows: int, method: Method) -> np.ndarray[Any, Any]:
         """Answer each row; the codec has typed them, so that MLflow need not look at them again."""
         del method  # there is but one
-        found: np.ndarray[Any, Any] = self._estimator.ask(self.frame(columns, rows).copy())
+        found: np.ndarray[Any, Any] = self._estimator.ask(self.frame(columns, rows))
         return found
-
-
-def _runs(columns: Columns) -> list[tuple[str, ...]]:
-    """Group neighbouring columns of one type, so that their order stays."""
-    return [
-        tuple(name for name, _ in run)
-        for _, run in itertools.groupby(columns.items(), key=lambda item: item[1].dtype)
-    ]
 
 
 class SpreadEngine:
