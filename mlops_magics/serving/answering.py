@@ -34,6 +34,7 @@ from mlops_magics.serving.terms import BreachError, Terms
 
 _LARGE = 256 * 1024  # bytes of a body from which decoding leaves the event loop
 _FAILURES = frozenset({500, 504})  # a version that fails, or takes too long
+_SOON = 0.01  # seconds in which most answers are there; until then nobody asks whether the client is
 _SHADOWS = 64  # requests that may wait for a shadow; more are not worth what they cost
 _TIMING = b"decode;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f"
 
@@ -249,13 +250,18 @@ class Answering:
 
     async def _wait(self, job: Job, request: Request) -> None:
         """Wait for an answer, for the client to leave, or for the time to be up."""
-        if job.quick:  # answered in this turn of the event loop, or the next
+        if job.quick:  # answered in one of the next turns of the event loop
             await job.answer
             return
         seconds = self._limits.seconds
         if request.lane and request.lane.role == "canary" and not request.trial:
             seconds /= 2  # the live version must have time left to answer in its place
         left = seconds - (time.perf_counter() - request.started)
+        if left > _SOON:
+            await asyncio.wait((job.answer,), timeout=_SOON)
+            if job.answer.done():
+                return
+            left -= _SOON
         client = asyncio.ensure_future(request.receive())
         try:
             await asyncio.wait(

@@ -188,18 +188,45 @@ def test_quick_requests_of_one_turn_are_computed_together_and_before_any_other_t
         doubler = Doubler()
         doubler.quick_rows = 2
         batcher = Batcher(doubler)
-        jobs = [batcher.submit(batch(value), "") for value in range(5)]
+        jobs = [batcher.submit(batch(value), "") for value in range(3)]
         assert all(job.quick for job in jobs)
         assert not doubler.calls
-        assert batcher.waiting == 5
+        assert batcher.waiting == 3
         await asyncio.sleep(0)
-        assert doubler.calls == [("predict", [0, 1, 2, 3, 4])]
-        assert [job.answer.result().tolist() for job in jobs] == [[0], [2], [4], [6], [8]]
+        assert doubler.calls == [("predict", [0, 1, 2])]
+        assert [job.answer.result().tolist() for job in jobs] == [[0], [2], [4]]
         assert all(job.queued <= job.started <= job.ended for job in jobs)
         assert not batcher.submit(batch(1, 2, 3), "").quick
         await batcher.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("turns", "groups"),
+    [
+        ([1, 1], [1, 1]),  # one alone waits for nobody
+        ([3, 3], [3, 3]),
+        ([4, 4], [8]),
+        ([4, 4, 4, 4, 4], [12, 8]),  # however many come, nobody waits for ever
+        ([4, 0, 4], [4, 4]),  # nobody more comes
+        ([6, 4], [6, 4]),  # it is full
+    ],
+)
+def test_where_several_come_quick_requests_of_the_next_turns_go_with_them(
+    turns: list[int], groups: list[int]
+) -> None:
+    async def scene(batcher: Batcher, doubler: Doubler) -> None:
+        doubler.quick_rows = 1
+        jobs: list[Job] = []
+        for turn in turns:
+            jobs += [batcher.submit(batch(len(jobs)), "") for _ in range(turn)]
+            await asyncio.sleep(0)  # a turn of the event loop
+        for job in jobs:
+            await job.answer
+        assert [len(cells) for _, cells in doubler.calls] == groups
+
+    play(scene, requests=6 if turns[0] == 6 else 64)
 
 
 def test_a_quick_request_that_fails_fails_alone() -> None:
