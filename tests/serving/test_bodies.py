@@ -95,8 +95,8 @@ def passes(connect: Callable[[], Client]) -> None:
         second.asks(len(LONG), LONG)
         if second.hears()[0] == 200:
             first.line.sendall(LONG[-1:])
-            assert first.hears()[0] == 200
-            return
+            if first.hears()[0] == 200:  # else it came a moment too early
+                return
         assert time.monotonic() < over
         first.line.close()
         time.sleep(0.02)
