@@ -24,6 +24,7 @@ from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.retrainings import MADE_BY, Beginning
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.unmade import Unmade
 
 
 @pytest.fixture
@@ -204,12 +205,21 @@ def test_a_run_that_ended_with_its_kernel_is_named_by_its_cell(
     started("again", ended="FINISHED")
     started("alive", alive=True)
     names = {cell: {"run_id": started(cell, ended=ended), "name": cell} for cell, ended in CUT.items()}
-    found = {"cells": names}
+    found: dict[str, Any] = {"cells": names, "marked": {}}
     assert read(panel, "cut", notebook="it's.ipynb") == found
     assert runs.reap(store, place) == 2
     assert read(panel, "cut", notebook="it's.ipynb") == found
+    fitting = Unmade.of(Settings.discover(), Source("x", cell_id="fitting", notebook=str(book.resolve())))
+    fitting.begun("LogisticRegression")
+    assert read(panel, "cut", notebook="it's.ipynb") == found  # it is at it still
+    assert fitting.path is not None
+    fitting.path.write_text(
+        json.dumps(json.loads(fitting.path.read_text()) | {"process": [*json.loads(gone), ""]})
+    )
+    found["marked"] = {"fitting": {"run_id": "", "name": "LogisticRegression"}}
+    assert read(panel, "cut", notebook="it's.ipynb") == found
     for other in ("other.ipynb", "../it's.ipynb", "a\0b", "'\"", ""):
-        assert read(panel, "cut", notebook=other) == {"cells": {}}
+        assert read(panel, "cut", notebook=other) == {"cells": {}, "marked": {}}
 
 
 def test_an_alias_that_was_moved_around_us_is_an_alert(
