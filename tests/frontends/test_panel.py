@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from following import Registry
 from many_runs import fill
 from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.platform import ProcessId
-from mlops_magics.foundation.sentences import Sentence
+from mlops_magics.foundation.sentences import Sentence, spoken
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
 from mlops_magics.frontends.server.panel import Panel
@@ -164,6 +165,22 @@ def test_a_version_that_was_never_evaluated_is_refused_with_a_remedy(
         write(panel, "promote", model="flights", version="2", alias="champion", reason="because")
     assert caught.value.remedy
     assert "champion" not in registry.aliases_of(store, "flights")
+
+
+def test_a_consent_that_is_lacking_is_said_so_that_a_page_can_translate_it(
+    panel: Panel, project: Path, store_file: Path
+) -> None:
+    assert store_file
+    version = Registry(project).add(4.0, pickled=True)
+    with pytest.raises(RefusedError) as caught:
+        write(panel, "deploy", model=f"flights/{version}")
+    assert spoken(caught.value.what) == {
+        "%": ["%1 is a %2: loading it runs any code that it holds.", "model.pkl", "pickle"]
+    }
+    assert spoken(caught.value.remedy) == {
+        "%": ["Log the model in the safe format, or consent with --allow-pickle if you trust its author."]
+    }
+    assert read(panel, "endpoints")["endpoints"] == []
 
 
 def test_a_run_is_shown_with_what_was_registered_of_it(
