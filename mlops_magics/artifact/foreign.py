@@ -17,6 +17,7 @@ from mlops_magics.artifact.answered import AnswerError, taken
 from mlops_magics.artifact.described import description
 from mlops_magics.artifact.schema import KINDS, Schema, read, typed
 from mlops_magics.foundation.errors import RefusedError
+from mlops_magics.foundation.sentences import Sentence
 
 FORM: Final = "pyfunc"
 """The format of such a model, where a version or a card names one."""
@@ -47,7 +48,7 @@ def flavors(described: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(map(str, found))) if isinstance(found.get(_FLAVOR), dict) else ()
 
 
-def refusal(named: Sequence[str], line: str = "the same line with") -> RefusedError:
+def refusal(named: Sequence[str], line: str = Sentence("the same line with")) -> RefusedError:
     """Say that both consents are needed.
 
     Args:
@@ -55,9 +56,12 @@ def refusal(named: Sequence[str], line: str = "the same line with") -> RefusedEr
         line: What the user has to write before them.
     """
     return RefusedError(
-        f"The model has no sklearn flavor (it has: {', '.join(named)}): MLflow itself loads it, which runs "
-        "any code that it holds.",
-        f"If you trust its author: {line} --allow-pickle --allow-code",
+        Sentence(
+            "The model has no sklearn flavor (it has: %1): "
+            "MLflow itself loads it, which runs any code that it holds.",
+            ", ".join(named),
+        ),
+        Sentence("If you trust its author: %1 --allow-pickle --allow-code", line),
     )
 
 

@@ -28,6 +28,7 @@ from mlops_magics.foundation.errors import (
     RefusedError,
     UnavailableError,
 )
+from mlops_magics.foundation.sentences import Sentence
 
 Method = Literal["predict", "predict_proba"]
 
@@ -35,6 +36,7 @@ _EXAMPLE_BYTES = 64 * 1024 * 1024
 _NAMED = 3  # untrusted types that a sentence names
 _EXTRAS = frozenset({"lightgbm", "xgboost"})
 _LISTED = 8  # definitions that a model brings along, likewise
+_SAFE = "skops"
 _PICKLES = frozenset({"pickle", "cloudpickle"})
 _TOLD = ("model_id", "model_uuid", "run_id", "mlflow_version", "utc_time_created", "metadata")
 
@@ -113,6 +115,27 @@ def load(
         },
         null=null,
     )
+
+
+def agreed(path: Path, *, allow_pickle: bool, allow_code: bool) -> None:
+    """Refuse a scikit-learn model whose consents were not given, before anything is started or loaded.
+
+    Args:
+        path: The model folder, of plain files.
+        allow_pickle: Whether pickle may be read.
+        allow_code: Whether code that the model brings may be run.
+
+    Raises:
+        RefusedError: It needs one that was not given.
+        NotFoundError: A file of it is missing.
+    """
+    described = description(path)
+    if foreign.flavors(described):
+        return
+    flavor, _ = _flavors(path, described)
+    _brought(path, allow_code=allow_code)
+    file = member(path, flavor.get("pickled_model"), "model file")
+    _readable(file, str(flavor.get("serialization_format", "pickle")), allow_pickle=allow_pickle)
 
 
 def _told(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,30 +240,47 @@ def _flavors(folder: Path, described: Mapping[str, Any]) -> tuple[Mapping[str, A
 
 def _code(folder: Path, *, allow_code: bool) -> frozenset[str]:
     """Bring in the code of a model's author; return the types that it may hold because of it."""
-    brought = shipped.find(folder)
+    brought = _brought(folder, allow_code=allow_code)
     if brought is None:
         return frozenset()
-    if not allow_code:
-        more = f" and {len(brought.names) - _LISTED} more" if len(brought.names) > _LISTED else ""
-        raise RefusedError(
-            f"The model brings code of its author: {', '.join(brought.names[:_LISTED])}{more}.",
-            f"Read {shipped.FOLDER}/{brought.path.name} in it; consent with --allow-code if you trust it.",
-        )
     brought.bring_in()
     return brought.types
 
 
+def _brought(folder: Path, *, allow_code: bool) -> shipped.Brought | None:
+    """Find the code of a model's author, where it may be run."""
+    brought = shipped.find(folder)
+    if brought is None or allow_code:
+        return brought
+    listed, more = ", ".join(brought.names[:_LISTED]), len(brought.names) - _LISTED
+    named = Sentence("%1 and %2 more", listed, more) if more > 0 else listed
+    raise RefusedError(
+        Sentence("The model brings code of its author: %1.", named),
+        Sentence(
+            "Read %1 in it; consent with --allow-code if you trust it.",
+            f"{shipped.FOLDER}/{brought.path.name}",
+        ),
+    )
+
+
 def _estimator(file: Path, form: str, own: frozenset[str], *, allow_pickle: bool) -> Any:  # noqa: ANN401 - any estimator
-    if form == "skops":
-        return _safe(file, own)
+    _readable(file, form, allow_pickle=allow_pickle)
+    return _safe(file, own) if form == _SAFE else _pickled(file)
+
+
+def _readable(file: Path, form: str, *, allow_pickle: bool) -> None:
+    """Refuse a format that is not known, or not agreed to."""
+    if form == _SAFE:
+        return
     if form not in _PICKLES:
         raise RefusedError(f"The model's format {form!r} is not known.", AGAIN)
     if not allow_pickle:
         raise RefusedError(
-            f"{file.name} is a {form}: loading it runs any code that it holds.",
-            "Log the model in the safe format, or consent with --allow-pickle if you trust its author.",
+            Sentence("%1 is a %2: loading it runs any code that it holds.", file.name, form),
+            Sentence(
+                "Log the model in the safe format, or consent with --allow-pickle if you trust its author."
+            ),
         )
-    return _pickled(file)
 
 
 def _safe(file: Path, own: frozenset[str]) -> Any:  # noqa: ANN401 - any estimator

@@ -56,7 +56,7 @@ class MLOpsError(Exception):
             return ""
         published = pages.site(base)
         told = pages.address(page, published) if published else f"{door} --page {page}"
-        return f"{told} explains it."
+        return Sentence("%1 explains it.", told)
 
     def _render_traceback_(self) -> list[str]:
         """Show two or three lines in a notebook: the traceback of our own code helps nobody."""

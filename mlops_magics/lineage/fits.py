@@ -59,8 +59,13 @@ _aside: ContextVar[_Outer | None] = ContextVar("_aside", default=None)
 
 @dataclass(slots=True)
 class Fits:
-    """What has been fitted so far: each estimator once."""
+    """What has been fitted so far: each estimator once.
 
+    Attributes:
+        begun: Is told of each outermost fit before it begins; None where nobody asks.
+    """
+
+    begun: Callable[[Any], None] | None = None
     _seen: dict[int, Fit] = field(default_factory=dict)  # by the estimator's id, which the Fit keeps alive
     _open: threading.local = field(default_factory=threading.local)
     _started: weakref.WeakKeyDictionary[threading.Thread, _Outer] = field(
@@ -125,6 +130,8 @@ class Fits:
         def noted(estimator: Any, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as the method
             if self._outer() is not None:
                 return method(estimator, *args, **keywords)
+            if self.begun is not None:
+                self.begun(estimator)
             outer = self._open.fit = _Outer()
             begun = time.perf_counter()
             try:
@@ -162,17 +169,18 @@ class _NotingDescriptor:
 
 
 @contextlib.contextmanager
-def observed(source: str) -> Iterator[Fits]:
+def observed(source: str, begun: Callable[[Any], None] | None = None) -> Iterator[Fits]:
     """Note the fits for the length of a ``with`` block.
 
     Args:
         source: The cell's source. Where neither it nor the session mentions an estimator's package
             nothing is imported and nothing is wrapped.
+        begun: Is told of each outermost fit before it begins.
 
     Yields:
         The fits, filled while the block runs.
     """
-    fits = Fits()
+    fits = Fits(begun)
     if not any(name in sys.modules or name in source for name in _PACKAGES):
         yield fits
         return

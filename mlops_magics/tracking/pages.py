@@ -15,12 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mlops_magics.foundation.errors import UnavailableError
 from mlops_magics.foundation.masking import masked
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.tracking.reach import is_database, kind
 from mlops_magics.tracking.store import Store
 
 _ENDS_WITHIN: Final = 10.0  # seconds
 _TOLD: Final = 2_000  # characters of its log
 _PAGE: Final = Path("server", "js", "build", "index.html")
+_BY_HAND: Final = "mlflow ui --backend-store-uri STORE"
 _OURS: Final = ("JUPYTER", "JPY_")  # tokens of the server that starts it
 # Without jobs: MLflow would start eight processes for what its pages only show. Nothing is told to anybody.
 _ENVIRONMENT: Final = {
@@ -109,12 +111,14 @@ def hindrance() -> tuple[str, str] | None:
 
     if not hasattr(socket, "AF_UNIX"):
         return (
-            "This system has no sockets that only one user may open: MLflow's own pages are not shown.",
-            "In a terminal, on a machine that nobody shares: mlflow ui --backend-store-uri STORE",
+            Sentence(
+                "This system has no sockets that only one user may open: MLflow's own pages are not shown."
+            ),
+            Sentence("In a terminal, on a machine that nobody shares: %1", _BY_HAND),
         )
     found = find_spec("mlflow")
     if found is None or found.origin is None or not (Path(found.origin).parent / _PAGE).is_file():
-        return "This MLflow was installed without its pages.", "pip install mlflow"
+        return Sentence("This MLflow was installed without its pages."), "pip install mlflow"
     return None
 
 
@@ -137,7 +141,8 @@ def elsewhere(uri: str) -> str | None:
     if named == "sqlite" or is_database(uri):
         return None
     raise UnavailableError(
-        f"MLflow's own pages are not shown for {masked(uri)}.", "Open them where the store is kept."
+        Sentence("MLflow's own pages are not shown for %1.", masked(uri)),
+        Sentence("Open them where the store is kept."),
     )
 
 

@@ -22,6 +22,14 @@ from .panels import FIT, QUIET, opened, said, tab, theme
 
 pytestmark = pytest.mark.browser
 
+SLOW_FIT = """from sklearn.linear_model import LogisticRegression
+class Slow(LogisticRegression):
+    def fit(self, X, y):
+        print("at it", flush=True)
+        while not pathlib.Path("on").exists():
+            time.sleep(0.1)
+        return super().fit(X, y)
+slow = Slow().fit([[0.0], [1.0]], [0, 1])"""
 RAN = "jupyterapp.shell.currentWidget.content.widgets[{}].model.outputs.length > 0"
 Scan = Callable[[Page], list[str]]
 
@@ -215,11 +223,11 @@ def test_a_cell_whose_kernel_ended_says_so_until_it_is_run_again(
     shutil.copy(store_template, lab.folder / "ended" / "mlflow.db")
     slow = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.1)"
     first, cell = f"%load_ext mlops_magics\n{QUIET}\n%mlops_track wine", f"%%mlops_track --name long\n{slow}"
-    panel = opened(page, lab, "ended", first, cell)
+    panel = opened(page, lab, "ended", first, cell, SLOW_FIT)
     run_all(page)
     expect(panel.get_by_role("option", name=re.compile("^running"))).to_be_visible(timeout=60_000)
-    badge = page.locator(".mlp-badge")
-    expect(badge).to_have_count(0)
+    badge, fitted = page.locator("button.mlp-badge"), page.locator("span.mlp-badge")
+    expect(page.locator(".mlp-badge")).to_have_count(0)
     page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     expect(badge).to_contain_text("✗ long interrupted", timeout=30_000)
     named = "Run long: killed, interrupted. Open it in the MLOps panel."
@@ -236,6 +244,19 @@ def test_a_cell_whose_kernel_ended_says_so_until_it_is_run_again(
     (lab.folder / "ended" / "go").touch()
     run_all(page)
     expect(badge).to_have_accessible_name("Run long: finished. Open it in the MLOps panel.", timeout=60_000)
+    page.wait_for_function(RAN.format(2), timeout=30_000)  # the last cell is at its fit, and no run yet
+    expect(fitted).to_have_count(0)
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    expect(fitted).to_have_text("✗ Slow interrupted, no run", timeout=30_000)
+    assert violations(page) == []
+    shot(page, "badge-ended-without-a-run")
+    kernel_ready(page)
+    (lab.folder / "ended" / "on").touch()
+    run_all(page)
+    expect(badge.last).to_have_accessible_name(
+        "Run Slow: finished. Open it in the MLOps panel.", timeout=60_000
+    )
+    expect(fitted).to_have_count(0)
 
 
 @pytest.mark.slow

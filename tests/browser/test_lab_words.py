@@ -102,3 +102,16 @@ def test_a_language_pack_translates_the_panel(
     expect(told).to_contain_text("«flights@champion is version 1 now.»", timeout=40_000)
     expect(told).to_contain_text("«It is the first one. %mlops_deploy flights@champion makes it live.»")
     shot(page, "desk-translated")
+    # What stands in MLflow's place while it is not there is no page of JupyterLab's, and speaks as it does.
+    page.evaluate(
+        """() => {
+            const frame = document.createElement("iframe");
+            const base = jupyterapp.serviceManager.serverSettings.baseUrl;
+            frame.src = `${base}mlops-magics/mlflow/${"0".repeat(16)}/`;
+            frame.title = "closed";
+            document.body.append(frame);
+        }"""
+    )
+    closed = page.frame_locator("iframe[title=closed]")
+    expect(closed.get_by_role("heading")).to_have_text("«These pages are closed.»", timeout=20_000)
+    expect(closed.locator("p")).to_have_text("«Open them again from the MLOps panel.»")

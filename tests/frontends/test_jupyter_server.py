@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import http.client
 import json
 import os
@@ -253,7 +254,12 @@ def test_mlflows_own_pages_are_guarded_as_ours(jupyter: Server, pages: tuple[str
     status, found, _ = jupyter.ask("POST", search, cookie | xsrf, asked)
     assert status == 200
     assert "paged" in {one["name"] for one in found["experiments"]}
-    assert jupyter.raw("GET", f"mlops-magics/mlflow/{'0' * 16}/", TOKEN)[0] == 404
+    status, closed, _ = jupyter.raw("GET", f"mlops-magics/mlflow/{'0' * 16}/", TOKEN)
+    assert status == 404
+    words = re.findall(rb"data-said='([^']*)'>([^<]*)<", closed)  # as a text of the catalogue, and in English
+    assert [(json.loads(html.unescape(said.decode()))["%"][0], text.decode()) for said, text in words] == [
+        (text, text) for text in ("These pages are closed.", "Open them again from the MLOps panel.")
+    ]
 
 
 def test_nothing_but_mlflows_own_pages_acts_as_this_server(jupyter: Server, pages: tuple[str, str]) -> None:

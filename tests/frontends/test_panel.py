@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from following import Registry
 from many_runs import fill
 from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
 from mlops_magics.foundation.platform import ProcessId
-from mlops_magics.foundation.sentences import Sentence
+from mlops_magics.foundation.sentences import Sentence, spoken
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked
 from mlops_magics.frontends.server.panel import Panel
@@ -24,6 +25,7 @@ from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.retrainings import MADE_BY, Beginning
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.unmade import Unmade
 
 
 @pytest.fixture
@@ -165,6 +167,22 @@ def test_a_version_that_was_never_evaluated_is_refused_with_a_remedy(
     assert "champion" not in registry.aliases_of(store, "flights")
 
 
+def test_a_consent_that_is_lacking_is_said_so_that_a_page_can_translate_it(
+    panel: Panel, project: Path, store_file: Path
+) -> None:
+    assert store_file
+    version = Registry(project).add(4.0, pickled=True)
+    with pytest.raises(RefusedError) as caught:
+        write(panel, "deploy", model=f"flights/{version}")
+    assert spoken(caught.value.what) == {
+        "%": ["%1 is a %2: loading it runs any code that it holds.", "model.pkl", "pickle"]
+    }
+    assert spoken(caught.value.remedy) == {
+        "%": ["Log the model in the safe format, or consent with --allow-pickle if you trust its author."]
+    }
+    assert read(panel, "endpoints")["endpoints"] == []
+
+
 def test_a_run_is_shown_with_what_was_registered_of_it(
     panel: Panel, project: Path, store_file: Path, prepared: Any
 ) -> None:
@@ -204,12 +222,21 @@ def test_a_run_that_ended_with_its_kernel_is_named_by_its_cell(
     started("again", ended="FINISHED")
     started("alive", alive=True)
     names = {cell: {"run_id": started(cell, ended=ended), "name": cell} for cell, ended in CUT.items()}
-    found = {"cells": names}
+    found: dict[str, Any] = {"cells": names, "marked": {}}
     assert read(panel, "cut", notebook="it's.ipynb") == found
     assert runs.reap(store, place) == 2
     assert read(panel, "cut", notebook="it's.ipynb") == found
+    fitting = Unmade.of(Settings.discover(), Source("x", cell_id="fitting", notebook=str(book.resolve())))
+    fitting.begun("LogisticRegression")
+    assert read(panel, "cut", notebook="it's.ipynb") == found  # it is at it still
+    assert fitting.path is not None
+    fitting.path.write_text(
+        json.dumps(json.loads(fitting.path.read_text()) | {"process": [*json.loads(gone), ""]})
+    )
+    found["marked"] = {"fitting": {"run_id": "", "name": "LogisticRegression"}}
+    assert read(panel, "cut", notebook="it's.ipynb") == found
     for other in ("other.ipynb", "../it's.ipynb", "a\0b", "'\"", ""):
-        assert read(panel, "cut", notebook=other) == {"cells": {}}
+        assert read(panel, "cut", notebook=other) == {"cells": {}, "marked": {}}
 
 
 def test_an_alias_that_was_moved_around_us_is_an_alert(

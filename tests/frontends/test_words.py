@@ -95,3 +95,5 @@ def test_the_catalogue_has_each_word() -> None:
     assert made.get("Badges on tracked cells", "settings") is not None
     assert made.get("Why this version, and why now? It is kept in the history.") is not None
     assert made.get("%1 is version %2 now.") is not None
+    assert made.get("MLflow is starting…") is not None
+    assert made.get("The model brings code of its author: %1.") is not None

@@ -8,11 +8,18 @@ from typing import Any
 import pandas as pd
 import pytest
 from retrained import rows_of
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.errors import NotFoundError, UsageError
+from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.retrain import Backtest, retrain
 from mlops_magics.steps.retrain.backtest import Policy
+from mlops_magics.tracking import models, registry, runs
+from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.records import ModelVersion
+from mlops_magics.tracking.store import open_store
 
 POLICIES = "never,weekly,on performance,on drift,auc < 0.6"
 
@@ -83,3 +90,52 @@ def test_what_cannot_be_tried_is_said(history: Path) -> None:
         "flights", data=frame, cursor="number", target="late", window="600", backtest=("never", "always")
     )
     assert [one.policy for one in found.policies] == ["always", "never"]
+
+
+def kept(model: str, estimator: Any, features: Any) -> None:
+    """Make a fitted model the first version of a registered one; its proof is spared."""
+    store = open_store(Settings.discover())
+    experiment = store.experiment_id("e")
+    run_id, _ = runs.start(store, experiment, name=model, source=Source("x"), git=None)
+    logged = models.log_model(store, run_id, experiment, estimator, data=features)
+    runs.finish(store, run_id, "FINISHED")
+    registry.create_version(store, model, source=logged.uri, run_id=run_id, model_id=logged.model_id, tags={})
+
+
+def replayed(model: str, rows: pd.DataFrame) -> Backtest:
+    """Replay rows of which not all columns are the model's."""
+    asked = {"cursor": "day", "target": "late", "window": "7d"}
+    found = retrain(model, data=rows, backtest=("never", "weekly"), **asked)
+    assert isinstance(found, Backtest)
+    return found
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        HistGradientBoostingClassifier(max_iter=10, random_state=0),
+        make_pipeline("passthrough", LogisticRegression()),  # whose names stand in its signature alone
+    ],
+    ids=["by itself", "by signature"],
+)
+def test_models_are_given_the_columns_that_the_champion_takes(history: Path, estimator: Any) -> None:
+    rows = pd.read_parquet(history)
+    features = rows[["size", "age"]]
+    kept("bare", estimator.fit(features, rows["late"]), features)
+    found = replayed("bare", rows)
+    weekly, never = found.policies
+    assert (weekly.policy, weekly.retrainings, never.retrainings) == ("weekly", 10, 0)
+    assert weekly.mean > 0.8 > never.mean
+    assert replayed("bare", rows[["late", "age", "day", "size"]]) == found  # nor does their order count
+    with pytest.raises(NotFoundError, match="no column 'age', which the champion's model takes") as caught:
+        replayed("bare", rows.rename(columns={"age": "aged"}))
+    assert caught.value.remedy == "Did you mean 'aged'?"
+
+
+def test_a_champion_that_knows_no_names_takes_all_but_target_and_cursor(history: Path) -> None:
+    rows = pd.read_parquet(history)
+    features = rows[["size", "age"]].to_numpy()
+    kept("placed", LogisticRegression().fit(features, rows["late"]), features)
+    assert replayed("placed", rows[["size", "age", "late", "day"]]).policies[0].policy == "weekly"
+    with pytest.raises(UsageError, match=r"have 3 columns beside .* was fitted on 2, without names"):
+        replayed("placed", rows)

@@ -11,6 +11,7 @@ import pytest
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.spool import Spool
 from mlops_magics.tracking.store import open_store
+from mlops_magics.tracking.unmade import cut_short
 
 Book = Callable[[str], Any]
 
@@ -176,3 +177,35 @@ def test_a_store_that_does_not_answer_costs_no_run(
     assert shell.user_ns["model"].C == 1
     assert "1 run waits on this machine" in capsys.readouterr().out
     assert len(Spool.of(Settings.discover())) == 1
+
+
+SEEN = """
+from sklearn.linear_model import LogisticRegression
+class Seen(LogisticRegression):
+    def fit(self, X, y):
+        with open(state / "seen.txt", "a") as file:
+            file.write(f"{len(list(state.glob('unmade/*/*')))} ")
+        return super().fit(X, y)
+model = Seen().fit(train[["age"]], train["late"])
+"""
+
+
+def test_a_cell_says_while_it_fits_that_it_is_no_run_yet(
+    auto: Book, shell: Any, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert auto
+    (project / "book.ipynb").write_text("{}")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "book.ipynb"))
+    monkeypatch.setattr(shell, "get_parent", lambda: {"metadata": {"cellId": "c"}}, raising=False)
+    state = shell.user_ns["state"] = Settings.discover().state
+    own = f"%%mlops_track --name own\n{SEEN}"
+    for cell in (SEEN, f"{SEEN}\n1 / 0", own, own):
+        shell.run_cell(cell)
+        assert not list(state.glob("unmade/*/*"))
+    shell.run_cell(f"{SEEN}\nraise KeyboardInterrupt")
+    ((_, name),) = cut_short(Settings.discover(), str(project / "book.ipynb")).values()
+    assert name == "Seen"
+    shell.run_cell("1")
+    assert not list(state.glob("unmade/*/*"))
+    # Below a line of its own a run is open from the start, unless the cell repeats one.
+    assert (state / "seen.txt").read_text().split() == ["1", "1", "0", "1", "1"]

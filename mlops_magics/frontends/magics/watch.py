@@ -63,7 +63,7 @@ class Watching:
         watched, self._watched, self._info = self._watched, None, None
         self._unseen()
         if watched is not None:
-            watched.observing.close()
+            watched.close()
 
     def _before(self, info: Any) -> None:  # noqa: ANN401 - as above
         if self._info is not None or info.silent:
@@ -73,7 +73,8 @@ class Watching:
             return
         output = Output(self._shell)
         with self._recording.aside():
-            self._watched = begin(self._body(info.raw_cell, output))
+            settings = Settings.discover()
+            self._watched = begin(self._body(info.raw_cell, output, settings), settings)
         self._output = output
         output.begin()
 
@@ -102,8 +103,7 @@ class Watching:
         if output is not None:
             output.end()
 
-    def _body(self, raw: str, output: Output) -> Body:
-        settings = Settings.discover()
+    def _body(self, raw: str, output: Output, settings: Settings) -> Body:
         first, _, rest = raw.lstrip().partition("\n")
         below = first.partition(" ")[0].strip() in _TRANSPARENT
         code = self._shell.transform_cell(rest if below else raw)

@@ -14,12 +14,14 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+import orjson
 from tornado import web
 from tornado.httpclient import HTTPError, HTTPRequest
 from tornado.httputil import HTTPHeaders
 from tornado.netutil import Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+from mlops_magics.foundation.sentences import Sentence, spoken
 from mlops_magics.frontends.server.guard import Guard
 from mlops_magics.frontends.server.mlflow_shelf import Shelf
 from mlops_magics.tracking.pages import Pages
@@ -71,8 +73,23 @@ XMLHttpRequest.prototype.send = function (body) {
 _SAID: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MLflow</title>{again}'
     "<style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui,sans-serif;margin:15vh auto;"
-    "max-width:36em;padding:0 1em}}</style></head><body><main><h1>{what}</h1><p>{remedy}</p></main>"
+    "max-width:36em;padding:0 1em}}</style></head><body><main><h1 data-said='{asked}'>{what}</h1>"
+    "<p data-said='{then}'>{remedy}</p></main>{words}"
 )
+# This page is no program of ours that was given JupyterLab's words; the page that opened it was.
+_WORDS: Final = """<script>(() => {
+const said = (value) => typeof value === "string" ? value : words.__(...value["%"].map(said));
+let words;
+try {
+  const around = window.parent === window ? window.opener : window.parent;
+  words = around && around[Symbol.for("mlops-magics.words")];
+  if (words) document.documentElement.lang = around.document.documentElement.lang || "en";
+} catch { /* a page of another origin is around it */ }
+if (!words) return;
+for (const part of document.querySelectorAll("[data-said]")) {
+  part.textContent = said(JSON.parse(part.dataset.said));
+}
+})()</script>"""
 
 # A refresh by the page's head would only go to the place in the page that its address names.
 _AGAIN: Final = "<script>setTimeout(() => location.reload(), 1000)</script>"
@@ -118,7 +135,8 @@ class PagesHandler(Guard):
     async def _handed_on(self, key: str, path: str) -> None:
         pages = self._shelf.get(key)
         if pages is None:
-            return self._say(404, "These pages are closed.", "Open them again from the MLOps panel.")
+            remedy = Sentence("Open them again from the MLOps panel.")
+            return self._say(404, Sentence("These pages are closed."), remedy)
         client = SimpleAsyncHTTPClient(
             force_instance=True,
             resolver=_Socket(path=str(pages.socket)),
@@ -195,16 +213,31 @@ class PagesHandler(Guard):
             return self.detach().close()
         if pages.ended:
             self.log.error("MLflow's own pages have ended: %s", pages.told())
-            return self._say(500, "MLflow could not show its pages.", "The Jupyter server's log says why.")
-        remedy = "This takes some seconds the first time. This page looks again by itself."
-        return self._say(_UNAVAILABLE, "MLflow is starting…", remedy, again=page)
+            failed = Sentence("MLflow could not show its pages.")
+            return self._say(500, failed, Sentence("The Jupyter server's log says why."))
+        remedy = Sentence("This takes some seconds the first time. This page looks again by itself.")
+        return self._say(_UNAVAILABLE, Sentence("MLflow is starting…"), remedy, again=page)
 
-    def _say(self, status: int, what: str, remedy: str, *, again: bool = False) -> None:
+    def _say(self, status: int, what: Sentence, remedy: Sentence, *, again: bool = False) -> None:
         refresh = _AGAIN if again else ""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(_SAID.format(again=refresh, what=escape(what), remedy=escape(remedy)))
+        self.finish(
+            _SAID.format(
+                again=refresh,
+                what=escape(what),
+                asked=_for_the_page(what),
+                remedy=escape(remedy),
+                then=_for_the_page(remedy),
+                words=_WORDS,
+            )
+        )
+
+
+def _for_the_page(said: Sentence) -> str:
+    """Write a sentence into an attribute, as what a page makes one of."""
+    return escape(orjson.dumps(said, spoken, orjson.OPT_PASSTHROUGH_SUBCLASS).decode())
 
 
 def _parsed(lines: list[str]) -> tuple[int, HTTPHeaders]:

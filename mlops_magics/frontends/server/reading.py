@@ -22,7 +22,7 @@ from mlops_magics.steps.track.direction import higher_is_better
 from mlops_magics.steps.track.table import METRIC, PAGE, RunTable, View
 from mlops_magics.steps.track.view import page
 from mlops_magics.targets.base import Endpoint
-from mlops_magics.tracking import experiments, recall, registry, runs
+from mlops_magics.tracking import experiments, recall, registry, runs, unmade
 from mlops_magics.tracking.spool import Spool
 
 _COLUMNS: Final = 3  # metrics that a narrow list has room for
@@ -105,12 +105,20 @@ def run_of(here: Here, asked: Asked) -> Json:
 
 
 def cut_of(here: Here, asked: Asked) -> Json:
-    """Name the runs of a notebook's cells that were cut short: a kernel that ended writes nothing there."""
+    """Name what a notebook's cells made that were cut short: a kernel that ended writes nothing there.
+
+    ``cells`` are those whose newest run in the store was cut short, ``marked`` those that were no run yet:
+    the id is "" where they have become none.
+    """
     path = here.root / asked.text("notebook").lstrip("/")
     if here.store is None or not path.is_file() or not path.resolve().is_relative_to(here.root):
-        return {"cells": {}}
-    found = runs.cut_short(here.store, str(path.resolve()))
-    return {"cells": {cell: {"run_id": run, "name": shown(name)} for cell, (run, name) in found.items()}}
+        return {"cells": {}, "marked": {}}
+    book = str(path.resolve())
+    found = {"cells": runs.cut_short(here.store, book), "marked": unmade.cut_short(here.settings, book)}
+    return {
+        where: {cell: {"run_id": run, "name": shown(name)} for cell, (run, name) in cells.items()}
+        for where, cells in found.items()
+    }
 
 
 def models_of(here: Here, asked: Asked) -> Json:

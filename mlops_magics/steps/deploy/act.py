@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mlops_magics.artifact.loading import agreed
 from mlops_magics.foundation.errors import RefusedError, UsageError
 from mlops_magics.foundation.names import checked_name
+from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.steps.deploy.facts import Wanted, pins, request_for, without_private
 from mlops_magics.targets.base import Endpoint, Request, Target
 from mlops_magics.targets.local import LocalTarget
@@ -45,6 +47,8 @@ def asked(
         notes = () if isinstance(target, WrittenTarget) else pins(folder)  # an image has its own
         private = Path(shutil.copytree(folder, Path(copy, "model"), symlinks=True))
         request = request_for(version, private, name, wanted)
+        if isinstance(target, LocalTarget):  # what runs elsewhere loads models in its own way
+            agreed(private, allow_pickle=request.allow_pickle, allow_code=request.allow_code)
         if wanted.kept.contract:
             request = replace(request, contract=contract_of(store, target, version))
         if isinstance(target, LocalTarget) and wanted.kept.journal and not wanted.kept.values:
@@ -104,7 +108,9 @@ def put(
     verdict = {"engine": endpoint.engine} if endpoint.engine and not request.beside else {}
     noted(store, version, endpoint, what, **verdict)
     if endpoint.followed:
-        ended = f"{request.name} no longer follows {endpoint.followed}: this deploy was without --follow."
+        ended = Sentence(
+            "%1 no longer follows %2: this deploy was without --follow.", request.name, endpoint.followed
+        )
         notes = (*notes, ended)
     return endpoint, notes
 

@@ -44,16 +44,21 @@ def pins(folder: Path) -> tuple[str, ...]:
     here = {name.lower(): version for name, version in provenance.installed().items()}
     file = folder / "requirements.txt"
     if not file.is_file():
-        return ("The model names no pins, so nothing says whether this environment fits it.",)
+        return (Sentence("The model names no pins, so nothing says whether this environment fits it."),)
     notes = []
     for line in file.read_text(encoding="utf-8").splitlines():
         name, _, wanted = line.partition("==")
         have = here.get(name.strip().lower())
         if not wanted or have == wanted.strip():
             continue
-        told = f"{name} {wanted} made the model, {have or 'none'} is installed here"
+        told = (
+            Sentence("%1 %2 made the model, %3 is installed here", name, wanted, have)
+            if have
+            else Sentence("%1 %2 made the model, none is installed here", name, wanted)
+        )
         if name.lower() == "scikit-learn" and _minor(have) != _minor(wanted):
-            raise RefusedError(f"{told}.", f"pip install '{line.strip()}', or fit the model again.")
+            install = f"pip install '{line.strip()}'"
+            raise RefusedError(Sentence("%1.", told), Sentence("%1, or fit the model again.", install))
         notes.append(told)
     return tuple(notes)
 
@@ -225,7 +230,7 @@ def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) 
 
 
 def _agreed(address: str, folder: Path, wanted: Wanted) -> None:
-    """Refuse a model that only MLflow can load before anything is started, where it was not agreed to."""
+    """Refuse a model before anything is started, where what it needs was not agreed to."""
     where = f"{address.partition('/')[0]}@{wanted.follow} --follow" if wanted.follow else address
     consented = wanted.consents.pickle and wanted.consents.code
     foreign.check(folder, f"%mlops_deploy {where}", consented=consented)
@@ -255,13 +260,14 @@ def without_private(request: Request, notes: tuple[str, ...]) -> tuple[Request, 
     file = request.model_path / reference.NAME
     if file.is_file():
         told = reference.Reference.from_json(file.read_bytes())
-        names, why = tuple(column.name for column in told.columns if column.personal), "look personal"
+        names = tuple(column.name for column in told.columns if column.personal)
+        why = Sentence("they look personal")
     else:
         names = _texts(request.model_path)
-        why = "are texts, and nothing says whether they are personal"
+        why = Sentence("they are texts, and nothing says whether they are personal")
     if not names:
         return request, notes
-    note = f"The journal leaves out {', '.join(names)}: they {why}. --log-values keeps them."
+    note = Sentence("The journal leaves out %1: %2. --log-values keeps them.", ", ".join(names), why)
     return replace(request, leave_out=names), (*notes, note)
 
 

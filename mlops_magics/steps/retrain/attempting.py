@@ -16,6 +16,7 @@ from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.steps.retrain import recovering, rows, source
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.backtest import Backtest, Replay, backtested, windows_of
+from mlops_magics.steps.retrain.columns import columns_of
 from mlops_magics.steps.retrain.flow import Flow
 from mlops_magics.steps.retrain.judging import FEWEST, may_be_moved, target_of
 from mlops_magics.steps.retrain.ledger import BUSY, WAITING, in_the_way, note_future, waiting
@@ -40,16 +41,19 @@ def tried(store: Store, asked: Asked, policies: tuple[str, ...]) -> Backtest:
         policies: The policies, as they were written.
 
     Raises:
+        NotFoundError: The rows lack a column that the champion takes.
         UsageError: There is no cursor, a policy is not understood, or there are too few rows.
     """
     if asked.cursor is None:
         raise UsageError("A back-test goes by time.", "Name the column that grows with it: --cursor COLUMN.")
     base = _champion(store, asked.model) or registry.resolve(store, ModelAddress(asked.model))
     consents = {"allow_pickle": asked.allow_pickle, "allow_code": asked.allow_code}
-    estimator = subject.loaded(store, subject.of_version(base), **consents)
-    target = target_of(store, asked, base)
-    parts = windows_of(source.rows(asked.data), asked.cursor, target, seconds(asked.window, "--window"))
-    return backtested(asked.model, Replay(estimator, target, asked.cursor, asked.everything), policies, parts)
+    opened = subject.opened(store, subject.of_version(base), **consents)
+    target, frame = target_of(store, asked, base), source.rows(asked.data)
+    parts = windows_of(frame, asked.cursor, target, seconds(asked.window, "--window"))
+    features = columns_of(opened, frame, (target, asked.cursor))
+    replay = Replay(opened.estimator, target, features, asked.everything)
+    return backtested(asked.model, replay, policies, parts)
 
 
 def alone(store: Store, asked: Asked) -> Retraining:

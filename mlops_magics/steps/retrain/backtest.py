@@ -191,13 +191,13 @@ class Replay:
     Attributes:
         estimator: The champion's model, of which others of its kind are fitted.
         target: The column with the label.
-        cursor: The column that grows with time.
+        features: The columns that it takes, in their order; nothing else of the rows is given to a model.
         everything: Fit on all rows up to then, not on those since the last training alone.
     """
 
     estimator: Any
     target: str
-    cursor: str
+    features: tuple[Any, ...]
     everything: bool
     _models: dict[tuple[int, int], Fitted] = field(default_factory=dict)
 
@@ -263,7 +263,7 @@ class Replay:
     def _drift(self, model: Fitted, part: Part) -> Facts:
         if model.reference is None:
             return {}
-        window = counted(model.reference, part.rows.drop(columns=[self.target]))
+        window = counted(model.reference, self._features(part.rows))
         found = judge(model.reference, window, before=tuple(model.seen))
         model.seen.append(window)
         return {"drift": found.alarmed} if found.judged else {}
@@ -286,14 +286,12 @@ class Replay:
         return Fitted(kept.estimator, kept.reference, kept.ended)
 
     def _features(self, rows: Frame) -> Frame:
-        names = getattr(self.estimator, "feature_names_in_", None)
-        return rows.drop(columns=[self.target, self.cursor]) if names is None else rows[list(names)]
+        return rows[list(self.features)]
 
     def _judged(self, model: Fitted, part: Part) -> Metric:
         """Measure the answers to a window."""
-        rows, target = part.rows.drop(columns=[self.target]), part.rows[self.target]
-        features = list(self._features(part.rows).columns)
-        asked = model_of(model.estimator, list(part.rows.columns), self.target, features)
+        rows, target = self._features(part.rows), part.rows[self.target]
+        asked = model_of(model.estimator, self.features, self.target, self.features)
         try:
             problem = problem_of(asked, rows, target, self.target)
             truth = truth_of(problem, target, self.target)

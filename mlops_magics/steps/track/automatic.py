@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.fits import Fit, Fits, observed
@@ -16,6 +16,7 @@ from mlops_magics.steps.track.place import Place
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking.models import kind_of_model
 from mlops_magics.tracking.records import Run
+from mlops_magics.tracking.unmade import Unmade
 
 
 class Watch(Protocol):
@@ -37,26 +38,41 @@ class Watched:
         start: What was known before; None where it did not look as if it would fit anything.
         fits: What it fitted.
         observing: Ends the watching.
+        unmade: Says that it is no run yet.
     """
 
     body: Body
     start: Start | None
     fits: Fits
     observing: contextlib.ExitStack
+    unmade: Unmade
+
+    def close(self) -> None:
+        """Watch it no longer, and make no run of it."""
+        self.observing.close()
+        self.unmade.over()
 
 
-def begin(body: Body) -> Watched:
+def begin(body: Body, settings: Settings) -> Watched:
     """Look at a cell that is about to be executed.
 
     Args:
         body: The cell; who calls this executes it.
+        settings: The settings that hold here.
 
     Returns:
         What :func:`end` takes.
     """
     start = Start.of(body, Options()) if may_fit(body.code, body.namespace) else None
-    observing = contextlib.ExitStack()
-    return Watched(body, start, observing.enter_context(observed(body.code)), observing)
+    observing, unmade = contextlib.ExitStack(), Unmade.of(settings, body.source)
+
+    def begun(estimator: Any) -> None:  # noqa: ANN401 - whatever has a fit
+        with contextlib.suppress(Exception):  # a stranger's estimator; its fit must not fail by us
+            if hasattr(estimator, "predict"):
+                unmade.begun(kind_of_model(estimator))
+
+    fits = observing.enter_context(observed(body.code, begun))
+    return Watched(body, start, fits, observing, unmade)
 
 
 def end(
@@ -67,6 +83,8 @@ def end(
     standby: Standby | None = None,
 ) -> Run | None:
     """Make a run of a cell that fitted a model; one that fitted none leaves nothing.
+
+    Whatever comes of it, it is not a cell any more that is executed and no run yet.
 
     Args:
         watched: What :func:`begin` returned.
@@ -82,8 +100,19 @@ def end(
         UnavailableError: Neither the store nor the disk takes the run.
     """
     watched.observing.close()
+    try:
+        return _ended(watched, error, settings, standby)
+    finally:
+        watched.unmade.over()
+
+
+def _ended(
+    watched: Watched, error: BaseException | None, settings: Settings | None, standby: Standby | None
+) -> Run | None:
     fits = watched.fits.seen
     if not any(hasattr(fit.estimator, "predict") for fit in fits):
+        if isinstance(error, KeyboardInterrupt):  # in its first fit
+            watched.unmade.interrupted(None)
         return None
     start = watched.start or Start.of(watched.body, Options())
     if error is None and not _told(start, fits):
@@ -92,7 +121,9 @@ def end(
     place = Place(settings)
     opening = Opening(start, place)
     if error is not None:
-        opening.failed(error, kind_of_model(fits[-1].estimator))
+        failure = opening.failed(error, kind_of_model(fits[-1].estimator))
+        if isinstance(error, KeyboardInterrupt):
+            watched.unmade.interrupted(failure)
         return None
     run = opening.settled(fits, place.known(start.key.digest))
     if standby is not None and run.model_id is not None and settings.standby:

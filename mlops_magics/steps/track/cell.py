@@ -13,6 +13,7 @@ from mlops_magics.steps.track.reuse import brought_back
 from mlops_magics.targets.standby import Standby
 from mlops_magics.tracking.records import Run
 from mlops_magics.tracking.searches import executed
+from mlops_magics.tracking.unmade import Unmade
 
 
 def record(  # noqa: PLR0913 - one verb and its options
@@ -77,7 +78,7 @@ def record(  # noqa: PLR0913 - one verb and its options
         UnavailableError: Neither the store nor the disk takes the run; the cell was executed.
     """
     settings = settings or Settings.discover()
-    place = Place(settings, experiment)
+    place, unmade = Place(settings, experiment), Unmade.of(settings, body.source)
     asked = Options(
         name, metrics, allow_pickle, allow_code, reuse, force, reference_rows=checked_count(reference_rows)
     )
@@ -87,11 +88,16 @@ def record(  # noqa: PLR0913 - one verb and its options
     if found is not None:
         return found
     opening = Opening(start, place)
-    if not prior:  # a repeated cell is no run of its own until its outcome is another one
+    if prior:
+        unmade.begun(name or prior[0].name)
+    else:  # a repeated cell is no run of its own until its outcome is another one
         opening.open()
-    with opening.closed(), observed(body.code) as fits, opening.alive(), executed(opening.cell):
-        body.run()
-    run = opening.settled(fits.seen, prior, why)
+    try:
+        with opening.closed(), observed(body.code) as fits, opening.alive(), executed(opening.cell):
+            body.run()
+        run = opening.settled(fits.seen, prior, why)
+    finally:
+        unmade.over()
     if standby is not None and run.model_id is not None and settings.standby:
         standby.start()
     return run

@@ -108,12 +108,15 @@ class Opening:
             self.failed(error)
             raise
 
-    def failed(self, error: BaseException, kind: str | None = None) -> None:
+    def failed(self, error: BaseException, kind: str | None = None) -> Failure | None:
         """End the run as one that failed, or was interrupted; a run that was not open yet is made.
 
         Args:
             error: What the cell raised.
             kind: The kind of the model that it had fitted by then.
+
+        Returns:
+            The run; None where nothing takes it.
         """
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         text = masked("".join(traceback.format_exception(error)))
@@ -124,8 +127,11 @@ class Opening:
             draft = draft.with_(status=status, tags=tags, files=files, kept=seen.files)
             run_id, _ = self._committed(draft, None)
             body = self.start.body
+            failure = Failure(run_id, draft.name, status, body.source.mark)
             if body.failed is not None:
-                body.failed(Failure(run_id, draft.name, status, body.source.mark))
+                body.failed(failure)
+            return failure
+        return None
 
     def settled(self, fits: list[Fit], prior: tuple[identity.Known, ...], why: str = "") -> Run:
         """Write the run; or, where an earlier one of the same key had the same outcome, attach to it.

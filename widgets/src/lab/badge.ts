@@ -1,7 +1,7 @@
 // The badge of a tracked cell: its run, how it ended, its metric; "edited" once the cell is not what was executed.
 //
 // All of it is read from the output's metadata, so it is there after a reload, without a kernel and without a server.
-// Only a run that ended with its kernel could write nothing there: the server is asked for those.
+// Only a cell whose kernel ended meanwhile could write nothing there: the server is asked for those.
 
 import { h } from "../cards/dom";
 import type { CodeCell, Notebook, Tracker } from "./jupyter";
@@ -17,7 +17,14 @@ export interface Ids {
   cell?: string;
 }
 
+/** Cells that were cut short, by their ids: those with a run in the store, and those that were no run yet. */
+export interface Cut {
+  cells: Record<string, Ids>;
+  marked: Record<string, Ids>;
+}
+
 const OWN = /^\s*%%mlops_track[^\n]*\n/;
+const TRACKS = /^\s*%%?mlops_track\b/m; // a notebook without that line has no tracked cell
 const SETTLE = 150; // ms after the last key or output
 const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]); // what a kernel says that will run no further
 const LATER = [1_000, 6_000, 15_000]; // ms after that: its process ends a moment later, and is given time to
@@ -25,14 +32,14 @@ const LATER = [1_000, 6_000, 15_000]; // ms after that: its process ends a momen
 export class Badges {
   private readonly known = new WeakSet<CodeCell>();
   private readonly followed = new WeakSet<Notebook>();
-  private readonly cut = new WeakMap<CodeCell, Ids>(); // cells that show nothing of a run that was cut short
+  private readonly cut = new WeakMap<CodeCell, Ids>(); // cells that were cut short, and show nothing of it
   private on = true;
 
   constructor(
     private readonly tracker: Tracker,
     private readonly open: (run: string) => void,
-    /** Name the runs of a notebook's cells that were cut short, by the cells' ids. */
-    private readonly ended: (notebook: string) => Promise<Record<string, Ids>>,
+    /** Name what a notebook's cells made that were cut short. */
+    private readonly ended: (notebook: string) => Promise<Cut>,
   ) {
     tracker.widgetAdded.connect((_, notebook) => void this.follow(notebook));
     tracker.forEach((notebook) => void this.follow(notebook));
@@ -75,15 +82,18 @@ export class Badges {
     });
   }
 
-  /** Look for the runs of tracked cells that show none. A server that is away is asked when the next kernel ends. */
+  /** Look for what became of tracked cells that show no run. A server that is away is asked when the next kernel ends. */
   private async miss(notebook: Notebook): Promise<void> {
     const cells = notebook.isDisposed ? [] : notebook.content.widgets;
-    const silent = (cell: CodeCell): boolean => cell.model.type === "code" && OWN.test(cell.model.sharedModel.getSource()) && !idsOf(cell)?.run_id;
-    if (!cells.some(silent)) return;
-    const found = await this.ended(notebook.context.path).catch(() => ({}) as Record<string, Ids>);
+    const source = (cell: CodeCell): string => cell.model.sharedModel.getSource();
+    const silent = (cell: CodeCell): boolean => cell.model.type === "code" && !idsOf(cell)?.run_id;
+    if (!cells.some((cell) => silent(cell) && TRACKS.test(source(cell)))) return;
+    const found = await this.ended(notebook.context.path).catch((): Cut => ({ cells: {}, marked: {} }));
     for (const cell of cells) {
-      const ids = found[cell.model.id];
-      if (!ids || cell.isDisposed || !silent(cell)) continue;
+      if (cell.isDisposed || !silent(cell)) continue;
+      // Without the line a cell's newest run may be one of when it had that line.
+      const ids = found.marked[cell.model.id] ?? (OWN.test(source(cell)) ? found.cells[cell.model.id] : undefined);
+      if (!ids) continue;
       this.cut.set(cell, ids);
       this.show(cell);
     }
@@ -108,12 +118,13 @@ export class Badges {
     const known = idsOf(cell);
     const cut = !known?.run_id && this.cut.has(cell);
     const ids = this.on ? (cut ? this.cut.get(cell) : known) : undefined;
-    if (!ids?.run_id) return old?.remove();
+    if (!ids || !(ids.run_id || cut)) return old?.remove();
     const source = cell.model.sharedModel.getSource().replace(OWN, "").trim();
     const stale = ids.cell !== undefined && ids.cell !== crc(source);
     const signature = JSON.stringify([ids, stale, cut]);
     if (old?.dataset["shown"] === signature) return;
-    const row = this.made(cut ? { ...ids, status: "KILLED" } : ids, cut ? trans.__("interrupted") : stale ? trans.__("edited since") : "");
+    const interrupted = ids.run_id ? trans.__("interrupted") : trans.__("interrupted, no run");
+    const row = this.made(cut ? { ...ids, status: "KILLED" } : ids, cut ? interrupted : stale ? trans.__("edited since") : "");
     row.dataset["shown"] = signature;
     if (old) old.replaceWith(row);
     else cell.node.insertBefore(row, cell.node.querySelector(":scope > .jp-Cell-outputWrapper"));
@@ -122,17 +133,19 @@ export class Badges {
   private made({ run_id = "", name = run_id.slice(0, 8), status = "FINISHED", metric }: Ids, beside: string): HTMLElement {
     const [sign, tone, word] = mark(status);
     const facts = [word, metric, beside].filter(Boolean).join(", ");
-    const title = trans.__("Run %1: %2. Open it in the MLOps panel.", name, facts);
-    const badge = h(
-      "button",
-      { type: "button", class: `mlp-badge${beside ? " mlp-stale" : ""}`, title, "aria-label": title },
+    const parts = [
       h("span", { class: tone }, sign),
       h("bdi", {}, ` ${name}`),
       metric ? h("span", { class: "mlp-quiet" }, ` ${metric}`) : null,
       beside ? h("span", { class: "mlp-warn" }, ` ${beside}`) : null,
-    );
+    ];
+    const kind = `mlp-badge${beside ? " mlp-stale" : ""}`;
+    const row = (badge: HTMLElement): HTMLElement => h("div", { class: "mlops-magics-lab" }, h("div", { class: "mlp mlp-badge-row" }, badge));
+    if (!run_id) return row(h("span", { class: kind, title: trans.__("%1: this cell was interrupted, or its kernel ended, and no run came of it.", name) }, ...parts));
+    const title = trans.__("Run %1: %2. Open it in the MLOps panel.", name, facts);
+    const badge = h("button", { type: "button", class: kind, title, "aria-label": title }, ...parts);
     badge.addEventListener("click", () => this.open(run_id));
-    return h("div", { class: "mlops-magics-lab" }, h("div", { class: "mlp mlp-badge-row" }, badge));
+    return row(badge);
   }
 }
 

@@ -1,7 +1,7 @@
 // What JupyterLab is given: the side panel, the commands, the badges, the launcher's cards, the status bar's item.
 
 import { fill, h } from "../cards/dom";
-import { Badges, type Ids } from "./badge";
+import { Badges, type Cut } from "./badge";
 import type { App, LuminoWidget, Modules, Plugin, Settings, Tracker } from "./jupyter";
 import { folder, folderOf, fromTemplate, insert, plain } from "./notebook";
 import { Panel, type Standing } from "./panel";
@@ -101,7 +101,7 @@ function begin(app: App, modules: Modules, tracker: Tracker, around: Around): vo
   };
   app.shell.add(widget, "left", { rank: 320 });
   around.restorer?.add(widget, PANEL);
-  const ended = async (path: string): Promise<Record<string, Ids>> => (await rest.read<{ cells: Record<string, Ids> }>("cut", { at: folderOf(path), notebook: plain(path) })).cells;
+  const ended = (path: string): Promise<Cut> => rest.read<Cut>("cut", { at: folderOf(path), notebook: plain(path) });
   const badges = new Badges(tracker, (run) => show("runs", run), ended);
   commands(app, around, icon, at, show, panel);
   if (around.statusBar) {
