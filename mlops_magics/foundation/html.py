@@ -24,7 +24,7 @@ from mlops_magics.foundation.blocks import (
 # is doubled for tables, or JupyterLab's own rules for them would win; colours of a theme are mixed with its
 # text colour, or green on a dark ground would be too faint to read. Of a notebook that it does not
 # trust JupyterLab shows neither style nor drawings, only texts: what stands apart must do so without them.
-# For that is the dot before a badge, which has no size where there is a style.
+# For that are the dots; the one before a badge has no size where there is a style.
 STYLE = """
 .mlm{color-scheme:light dark;--i:var(--jp-ui-font-color1,light-dark(#1f2328,#e6e6e6));
 --q:var(--jp-ui-font-color2,light-dark(#59636e,#a9b1ba));--l:var(--jp-border-color2,light-dark(#d9dee3,#444c56));
@@ -113,7 +113,8 @@ def inline(value: Cell) -> str:
     """
     match value:
         case Figure(svg=svg):
-            return svg.replace("</text>", "</text> ")  # its texts are one line where its tags are taken out
+            # What stands between its texts is not drawn: it is read where only the texts are left.
+            return svg.replace("</text>", "</text> · ", svg.count("</text>") - 1)
         case Name(text):
             short, whole = shown(value), shown(text)
             title = "" if short == whole else f' title="{escape(whole)}"'

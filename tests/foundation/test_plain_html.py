@@ -25,8 +25,8 @@ SAMPLES: list[Block] = [
     Figure(DRAWING.format("tick", "label"), "words"),
     Figure(DRAWING.format("second", "drawing"), "words"),
 ]
-WORDS = """title · badge name phrase · badge two fact value other named heading number cell 1 first 2 a b 3
-note with somebody code tick label second drawing"""
+WORDS = """title · badge name phrase · badge two fact value other named heading number cell 1 first 2 a · b 3
+note with somebody code tick · label second · drawing"""
 
 
 class _Stripped(HTMLParser):
