@@ -22,7 +22,9 @@ from mlops_magics.foundation.blocks import (
 
 # JupyterLab's variables follow its theme; light-dark() follows the system everywhere else. The class
 # is doubled for tables, or JupyterLab's own rules for them would win; colours of a theme are mixed with its
-# text colour, or green on a dark ground would be too faint to read.
+# text colour, or green on a dark ground would be too faint to read. Of a notebook that it does not
+# trust JupyterLab shows neither style nor drawings, only texts: what stands apart must do so without them.
+# For that are the dots; the one before a badge has no size where there is a style.
 STYLE = """
 .mlm{color-scheme:light dark;--i:var(--jp-ui-font-color1,light-dark(#1f2328,#e6e6e6));
 --q:var(--jp-ui-font-color2,light-dark(#59636e,#a9b1ba));--l:var(--jp-border-color2,light-dark(#d9dee3,#444c56));
@@ -30,7 +32,7 @@ STYLE = """
 --b:color-mix(in srgb,var(--jp-error-color1,light-dark(#cf222e,#ff7b72)) 80%,var(--i));
 font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--i);max-width:64em;padding:2px 0 6px}
 .mlm .t{font-weight:600;font-size:14px;margin:2px 0 6px}
-.mlm .t span{font-weight:400;color:var(--q);margin-left:.6em}
+.mlm .t span{font-weight:400;color:var(--q);margin-left:.6em}.mlm .t i{font-size:0}
 .mlm .t.good span{color:var(--g)}.mlm .t.bad span{color:var(--b)}
 .mlm dl{display:grid;grid-template-columns:max-content 1fr;gap:1px 1.2em;margin:0 0 6px}
 .mlm dt{color:var(--q);font-weight:400;white-space:nowrap}.mlm dd{margin:0;overflow-wrap:anywhere}
@@ -44,6 +46,7 @@ border:0;vertical-align:top;background:none}
 .mlm code{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);
 background:none;color:inherit}
 .mlm pre{margin:2px 0 6px;white-space:pre-wrap;background:none}.mlm svg{max-width:100%;height:auto}
+.mlm>.f{display:inline-block;vertical-align:top}
 """.replace("\n", "")
 # Only pages that have drawings or names in their tables carry this.
 CELLS = """
@@ -84,7 +87,7 @@ def page(title: str, blocks: Iterable[Block]) -> str:
 def _render(block: Block) -> str:
     match block:
         case Title(text, badge, tone):
-            after = f"<span>{escape(shown(badge))}</span>" if badge else ""
+            after = f"<i> · </i><span>{escape(shown(badge))}</span>" if badge else ""
             return f'<div class="t {tone}">{inline(text)}{after}</div>'
         case Facts(pairs):
             rows = "".join(f"<dt>{inline(name)}</dt><dd>{inline(value)}</dd>" for name, value in pairs)
@@ -95,12 +98,12 @@ def _render(block: Block) -> str:
             return f'<p class="{tone}">{inline(text)}</p>'
         case Code(text):
             return f"<pre><code>{escape(shown(text))}</code></pre>"
-        case Figure(svg=svg):
-            return svg
+        case Figure():
+            return f'<div class="f">{inline(block)}</div>'
 
 
 def inline(value: Cell) -> str:
-    """Render one value as html: escaped, names set apart from their neighbours, drawings as they are.
+    """Render one value as html: escaped, names and the texts of drawings set apart from their neighbours.
 
     Args:
         value: The value.
@@ -110,7 +113,8 @@ def inline(value: Cell) -> str:
     """
     match value:
         case Figure(svg=svg):
-            return svg
+            # What stands between its texts is not drawn: it is read where only the texts are left.
+            return svg.replace("</text>", "</text> · ", svg.count("</text>") - 1)
         case Name(text):
             short, whole = shown(value), shown(text)
             title = "" if short == whole else f' title="{escape(whole)}"'

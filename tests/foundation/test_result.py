@@ -79,7 +79,7 @@ def test_a_name_is_text_in_each_place_of_a_page(bad: str) -> None:
     reader = _Reader()
     reader.feed(page(bad, blocks))
     assert reader.texts.count(bad) == 9
-    tags = "html meta title style div span dl dt dd table thead tbody tr th td p pre code"
+    tags = "html meta title style div i span dl dt dd table thead tbody tr th td p pre code"
     assert reader.tags == set(tags.split())
     assert reader.attributes == {"lang", "charset", "name", "content", "class", "scope"}
     assert bad in text_of(blocks)

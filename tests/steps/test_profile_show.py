@@ -93,7 +93,7 @@ def test_names_and_values_are_text() -> None:
     profile = evil_profile()
     reader = Reader()
     reader.feed(page_part(profile.blocks()))
-    tags = "style div span bdi table thead tbody tr th td p svg path rect"
+    tags = "style div i span bdi table thead tbody tr th td p svg path rect"
     assert reader.tags <= set(tags.split())
     attributes = "class scope title viewbox width height role aria-label d x y opacity"
     assert reader.attributes <= set(attributes.split())

@@ -175,5 +175,5 @@ def _drawn(drawing: View | None) -> str:
         return ""
     low, high = drawing["ticks"]
     figure = inline(Figure(area(drawing["counts"], drawing["words"]), ""))
-    caption = f"<span>{escape(low)}</span><span>{escape(high)}</span>"
+    caption = f"<span>{escape(low)}</span> <span>{escape(high)}</span>"
     return f'<div class="mlm"><figure>{figure}<figcaption>{caption}</figcaption></figure></div>'
