@@ -20,7 +20,7 @@ from prepared import Prepared, begin
 from retrained import champion, notebook, rows_of, tags
 
 from mlops_magics.foundation.moments import Moment
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.steps.recover import recover
 from mlops_magics.steps.retrain import retrain
 from mlops_magics.steps.retrain.ledger import Limits, in_the_way, note_future

@@ -9,9 +9,9 @@ from typing import Final, Self
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.act import asked, noted, put
 from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, version_of
