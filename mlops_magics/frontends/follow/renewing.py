@@ -12,7 +12,7 @@ from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.job import BESIDE, Job, Outcome
 from mlops_magics.steps.deploy.act import noted, put
-from mlops_magics.steps.deploy.facts import Consents, Kept, Share, Wanted
+from mlops_magics.steps.deploy.facts import Consents, Course, Kept, Share, Wanted, line_of
 from mlops_magics.targets.base import Target
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import registry, subject
@@ -64,9 +64,16 @@ def _beside(job: Job) -> tuple[ModelAddress, Wanted]:
     if held is None:  # it was taken away at this moment: the supervisor refuses what comes
         return ModelAddress(job.model), Wanted(name=job.name, follow=job.alias, share=Share("shadow"))
     share = Share(held.role, held.percent, held.alias)
-    consents = Consents(held.allow_pickle, held.allow_code)
-    wanted = Wanted(name=job.name, follow=job.alias, consents=consents, share=share)
-    return ModelAddress(job.model, alias=held.alias), wanted
+    consents, address = (
+        Consents(held.allow_pickle, held.allow_code),
+        ModelAddress(job.model, alias=held.alias),
+    )
+    if held.role == "shadow":
+        line = line_of(str(job.address), None, Course(follow=True, shadow=f"@{held.alias}"))
+    else:
+        line = line_of(str(address), None, Course(follow=True, canary=held.percent))
+    wanted = Wanted(name=job.name, follow=job.alias, consents=consents, share=share, line=line)
+    return address, wanted
 
 
 def _write_down(job: Job, store: Store, target: Target, version: ModelVersion, fault: Fault) -> None:
