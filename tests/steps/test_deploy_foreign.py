@@ -164,3 +164,49 @@ def test_versions_that_bring_modules_of_one_name_are_kept_apart(
     _until(lambda: _state().version == "2")
     assert _state().beside is None
     assert list(theirs("%mlops_predict theirs asked").values) == [2] * 3
+
+
+FAILS = """
+import mlflow
+import pandas as pd
+
+class Fails(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame):
+        if (model_input["age"] < 0).any():
+            raise RuntimeError("on purpose")
+        return [7] * len(model_input)
+
+mlflow.models.set_model(Fails())
+"""
+
+
+@pytest.mark.slow
+def test_it_stands_beside_a_pipeline_and_a_pipeline_beside_it(
+    theirs: Book, shell: Any, project: Path, fitted: Any
+) -> None:
+    assert fitted
+    (project / "fails.py").write_text(FAILS)
+    theirs("log('fails.py', input_example=taken.head(3))")
+    theirs(f"%mlops_register models:/theirs/1 {BOTH}")
+    theirs("%mlops_register run theirs")
+    asked = shell.user_ns["asked"] = shell.user_ns["test"].head(3)
+    shell.user_ns["odd"] = asked.assign(age=-1.0)
+
+    theirs(f"%mlops_deploy theirs/2 --workers 2 --shadow 1 {BOTH}")
+    said = theirs("%mlops_predict theirs asked")
+    assert said.version == "2"
+    found = _noted(theirs, 6)
+    assert found.loc[found["role"] == "shadow", "prediction"].tolist() == [7] * 3
+
+    theirs(f"%mlops_deploy theirs/1 --canary 50 {BOTH}")
+    told = [theirs("%mlops_predict theirs asked") for _ in range(20)]
+    assert {one.version for one in told} == {"1", "2"}
+    assert all(list(one.values) == ([7] * 3 if one.version == "1" else list(said.values)) for one in told)
+    told = [theirs("%mlops_predict theirs odd") for _ in range(20)]
+    assert {one.version for one in told} == {"2"}  # what the canary cannot answer
+    found = _noted(theirs, 6 + 60 + 60 + 1)
+    failed = found[found["error"] == "PREDICTION_FAILED"]
+    assert set(zip(failed["version"], failed["role"], strict=True)) == {("1", "canary")}
+
+    theirs(f"%mlops_deploy theirs/1 --shadow 2 {BOTH}")
+    assert list(theirs("%mlops_predict theirs asked").values) == [7] * 3
