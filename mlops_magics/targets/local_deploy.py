@@ -169,6 +169,8 @@ class Deployment:
             waiting = self._changed(change, "waiting")[1]
             if waiting.port:  # else these very workers answered here until just now, and were tried before
                 self._try(waiting.port)
+            if self.request.confirm:
+                self.request.confirm()
             self._send(Mail(do="take", change=change))
             return self._changed(change, "live")[0]
         except BaseException:
