@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from mlops_magics.artifact.state import Following, State
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 
 TOLD = 7
 _WAITS = f"""

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, Self, get_args
 import orjson
 
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.forms import numbered, unnumbered
-from mlops_magics.foundation.platform import write_atomic
 
 Scope = Literal["predict", "read", "admin"]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import write_atomic
+from mlops_magics.foundation.files import write_atomic
 
 NAME: Final = "manifest.json"
 BESIDE: Final = "mlops/kept"

@@ -9,8 +9,8 @@ import orjson
 
 from mlops_magics.artifact.contract import Contract
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, UnavailableError, nearest
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import write_atomic
 
 _FOLDER = Path(".mlops") / "contracts"
 _ROWS = ".rows"

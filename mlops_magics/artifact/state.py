@@ -13,7 +13,9 @@ from mlops_magics.artifact.order import Beside, reading
 from mlops_magics.artifact.paths import lock_path
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.forms import NewerFormError, numbered, unnumbered
-from mlops_magics.foundation.platform import ProcessId, boot, installation, machine, unlocked
+from mlops_magics.foundation.locks import unlocked
+from mlops_magics.foundation.machine import boot, installation, machine
+from mlops_magics.foundation.processes import ProcessId
 
 _FORM: Final = 1  # files without a number are of before, and have the same fields
 

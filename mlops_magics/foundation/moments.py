@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_magics.foundation.platform import boot
+from mlops_magics.foundation.machine import boot
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import hmac
 import secrets
 from pathlib import Path
 
-from mlops_magics.foundation.platform import locked, private_folder, write_atomic
+from mlops_magics.foundation.files import private_folder, write_atomic
+from mlops_magics.foundation.locks import locked
 
 _KEY = "seal.key"
 _BYTES = 32

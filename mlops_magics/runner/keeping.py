@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.masking import MASK, masked, masked_value
-from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.foundation.secrecy import secret_name
 from mlops_magics.runner.job import Failure, Value
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlops_magics.foundation.errors import UnavailableError, UsageError
-from mlops_magics.foundation.platform import try_lock, write_atomic
+from mlops_magics.foundation.files import write_atomic
+from mlops_magics.foundation.locks import try_lock
 from mlops_magics.runner.book import read
 from mlops_magics.runner.job import Executed, Job, Touched
 from mlops_magics.runner.running import run

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from mlops_magics.foundation.cluster import joined
 from mlops_magics.foundation.errors import UnavailableError
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.masking import masked
-from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.runner.book import read
 from mlops_magics.runner.job import Executed, Failure, Job
 from mlops_magics.runner.keeping import Keeper, covered, noted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mlops_magics.artifact.brought import clash
 from mlops_magics.artifact.order import Beside, Follow, Order
 from mlops_magics.foundation.errors import RefusedError
 from mlops_magics.serving.follower import Surroundings, received
@@ -20,7 +21,8 @@ def admitted(live: Order, order: Order) -> tuple[Order, Surroundings | None]:
         What is served from then on, and the surroundings of a following that begins with it.
 
     Raises:
-        RefusedError: The order is another endpoint's, or follows nothing that is followed here.
+        RefusedError: The order is another endpoint's, or follows nothing that is followed here; or a second
+            version cannot be in one process with the live one.
     """
     if order.state_path != live.state_path:
         raise RefusedError(
@@ -28,6 +30,7 @@ def admitted(live: Order, order: Order) -> tuple[Order, Surroundings | None]:
         )
     if order.beside:
         second = _second(live, order.beside, order.follow)
+        _apart(live, second)
         return replace(live, beside=second, trial_sha256=order.trial_sha256), None
     if order.follow and order.follow == live.follow:
         return _followed(live, order), None
@@ -44,7 +47,8 @@ def _followed(live: Order, order: Order) -> Order:
         trial_sha256=order.trial_sha256,
     )
     second = live.beside
-    if second and second.version == order.version and not second.alias:  # the canary has come through
+    come_through = second and second.version == order.version and not second.alias  # the canary has
+    if come_through or (second and clash(order.model_path, second.model_path)):
         changed = replace(changed, beside=None)
     if live.contract:
         changed = replace(changed, contract=order.contract or live.contract)
@@ -68,3 +72,14 @@ def _second(live: Order, wanted: Beside, follow: Follow | None) -> Beside:
     return replace(
         held, model_path=wanted.model_path, version=wanted.version, digest=wanted.digest, stopped=""
     )
+
+
+def _apart(live: Order, second: Beside) -> None:
+    """Refuse a version whose modules would be taken for those of the live one, and the other way round."""
+    if name := clash(live.model_path, second.model_path):
+        raise RefusedError(
+            f"Versions {live.version} and {second.version} of {live.model} each bring a module {name} of"
+            " their own: in one process each would answer with the other's.",
+            f"Give it an endpoint of its own: %mlops_deploy {live.model}/{second.version} --name"
+            f" {live.name}-{second.version}",
+        )

@@ -186,7 +186,7 @@ class Answering:
         if self._terms and isinstance(error, BreachError):
             self._terms.count(error)
         if self._journal:
-            told = (error.status, error.code, lane.version, error.column, rule)
+            told = (error.status, error.code, lane.version, error.column, rule, lane.role)
             self._journal.note_refusal(Refused(request.id, request.started, request.decode, *told))
 
     def _note(self, lane: Lane, jobs: Sequence[Job], columns: Columns, found: np.ndarray[Any, Any]) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from mlops_magics.serving.ahead import Ahead
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -88,6 +90,7 @@ class Shared:
         knocking: What is called once there is room for one more; while somebody waits for that, each answer
             is the last one on its connection.
         tasks: What answers; a task that nobody else holds could be collected while it waits.
+        ahead: What counts what they have read ahead of its turn.
     """
 
     app: App
@@ -99,6 +102,7 @@ class Shared:
     beginning: set[asyncio.Task[None]] = field(default_factory=set)
     knocking: list[Callable[[], None]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def room(self) -> int:

@@ -2,27 +2,27 @@
 
 Nothing here is done for each request that is needed once a connection, or never: no timer, no check that a
 later write could fail. What a client may send is bounded all the same: a piece is read at a time, and none
-while requests wait.
+while requests wait; what all of them together sent ahead is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import re
 from collections import deque
 from collections.abc import MutableSequence
 from typing import Final, cast
-from urllib.parse import unquote
 
 import httptools
 
+from mlops_magics.serving.ahead import SLIGHT, weight
 from mlops_magics.serving.asgi import CLOSE, Exchange, Message, Shared, Standing, written
+from mlops_magics.serving.url import parts
 
 _log = logging.getLogger(__name__)
 _PIECE: Final = 16 * 1024  # bytes that are read at once: no more than some hundred requests are in them
 _HEAD: Final = 64 * 1024  # bytes that may come in a row which are no body
+_HEADERS: Final = 256  # of one request
 _APART: Final = 64 * 1024  # bytes of an answer from which a copy costs more than a second write
 _LINGER: Final = 2.0  # seconds in which who is refused over TLS may still be sending
 _BLOCK: Final = 64 * 1024  # bytes that a slow client must have read to be as far as another one
@@ -30,18 +30,9 @@ _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _EMPTY: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0"), CLOSE]
 _UNHEARD: Final[deque[tuple[bytes, bytes]]] = deque(maxlen=0)  # keeps nothing of what it is given
-_BAD, _HEAD_TOO_LARGE, _FAILED, _OTHER_VERSION = 400, 431, 500, 505
+_BAD, _TOO_MUCH, _HEAD_TOO_LARGE, _FAILED, _OTHER_VERSION = 400, 429, 431, 500, 505
 _THERE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"  # means nothing, and comes back from who has left
 _ASKED: Final = (0.1, 0.2, 1.0)  # seconds until one who says no more is asked whether it is there
-
-
-@functools.lru_cache(maxsize=32)  # clients ask few paths
-def _parts(url: bytes) -> tuple[str, bytes, bytes, bytes | None]:
-    """Take a URL apart: the path that is meant, as it was written, what is asked, and of whom, if it says."""
-    parsed = httptools.parse_url(url)
-    raw = parsed.path or b"/"
-    host = None if url.startswith(b"/") else re.split(rb"[/?#]", url.partition(b"://")[2], maxsplit=1)[0]
-    return unquote(raw.decode("ascii")), raw, parsed.query or b"", host
 
 
 class _Body:
@@ -77,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._headers: MutableSequence[tuple[bytes, bytes]] = []
         self._head = 0
         self._rest: deque[bytes] = deque()
+        self._ahead = 0
         self._coming: Exchange | None = None
         self._answering: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
@@ -124,8 +116,7 @@ class Connection(asyncio.Protocol):
         for exchange in (self._answering, self._coming):
             if exchange is not None:
                 exchange.leave()
-        self._waiting.clear()
-        self._rest.clear()
+        self._drop()
         self.resume_writing()
         del self._parser  # it holds this connection, too: nobody should have to look for the circle
 
@@ -195,11 +186,14 @@ class Connection(asyncio.Protocol):
         """Let the application answer; its body may still be under way.
 
         Raises:
-            ValueError: It is no HTTP/1, or is meant for somebody else.
+            ValueError: It is no HTTP/1, or is meant for somebody else, or has too many headers.
         """
         parser, headers = self._parser, self._headers
         self._headers = _UNHEARD  # what stands behind the body is no header, whatever it is named
-        path, raw, query, host = _parts(self._url)
+        if len(headers) > _HEADERS:
+            self._wrong = _HEAD_TOO_LARGE
+            raise ValueError("too many headers")
+        path, raw, query, host = parts(self._url)
         version = parser.get_http_version()
         if version not in {"1.1", "1.0"}:
             self._wrong = _OTHER_VERSION
@@ -275,6 +269,8 @@ class Connection(asyncio.Protocol):
         if self._paused and not (self._ended or self._transport.is_closing()):
             self._paused = False
             self._read_rest()
+            if self._ahead:
+                self._weigh()
             if not self._paused:
                 self._transport.resume_reading()
 
@@ -291,9 +287,33 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse()
         else:
-            if self._head > _HEAD:
-                self._wrong = _HEAD_TOO_LARGE
-                self._refuse()
+            if self._head > SLIGHT or self._waiting or self._ahead:
+                self._weigh()
+
+    def _weigh(self) -> None:
+        """Count what is held of this client ahead of its turn; where that is too much, hold none of it."""
+        text, lines, waiting = self._head, len(self._headers), self._waiting
+        if text > _HEAD or lines > _HEADERS:
+            self._wrong = _HEAD_TOO_LARGE
+            self._refuse()
+            return
+        if waiting:
+            text += _PIECE + sum(map(len, self._rest))
+            lines += sum(len(one.scope["headers"]) for one in waiting)
+        held = self.shared.ahead.hold(self._ahead, weight(text, lines, len(waiting)))
+        if held is None:
+            self._wrong = _TOO_MUCH
+            self._drop()
+            self._refuse()
+        else:
+            self._ahead = held
+
+    def _drop(self) -> None:
+        """Let go of what was read ahead."""
+        self._waiting.clear()
+        self._rest.clear()
+        self._url, self._headers = b"", _UNHEARD
+        self._ahead = self.shared.ahead.hold(self._ahead, 0) or 0
 
     def _pause(self) -> None:
         if not self._paused and not self._transport.is_closing():
@@ -363,8 +383,7 @@ class Connection(asyncio.Protocol):
         sending = self._over or self._paused or (self._coming is not None and not self._coming.whole)
         sending = sending and not self._ended
         self._over = True
-        self._waiting.clear()
-        self._rest.clear()
+        self._drop()
         if not sending:
             self._transport.close()
         elif not self._transport.is_closing():

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
+from mlops_magics.foundation.files import private_folder
 from mlops_magics.foundation.names import near
-from mlops_magics.foundation.platform import private_folder
 
 _LOG_BYTES = 1024 * 1024  # a log beyond this is set aside when a supervisor starts
 _BACKLOG = 2048

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from mlops_magics.artifact.order import Order
-from mlops_magics.foundation.platform import free_memory, held_memory
+from mlops_magics.foundation.machine import free_memory
+from mlops_magics.foundation.processes import held_memory
 from mlops_magics.serving.crew import Crew
 
 _log = logging.getLogger(__name__)

@@ -11,13 +11,10 @@ from mlops_magics.artifact.order import Order
 from mlops_magics.artifact.paths import lock_path, order_path
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import (
-    ProcessId,
-    installation,
-    private_folder,
-    try_lock,
-    write_atomic,
-)
+from mlops_magics.foundation.files import private_folder, write_atomic
+from mlops_magics.foundation.locks import try_lock
+from mlops_magics.foundation.machine import installation
+from mlops_magics.foundation.processes import ProcessId
 
 _log = logging.getLogger(__name__)
 

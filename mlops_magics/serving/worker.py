@@ -18,7 +18,7 @@ import orjson
 
 from mlops_magics.artifact.order import Beside, Order
 from mlops_magics.artifact.state import Fault
-from mlops_magics.foundation.platform import processors
+from mlops_magics.foundation.machine import processors
 from mlops_magics.serving.posix import die_with
 
 if TYPE_CHECKING:

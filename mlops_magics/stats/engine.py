@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
-from mlops_magics.foundation.platform import processors
+from mlops_magics.foundation.machine import processors
 from mlops_magics.stats.associations import associate
 from mlops_magics.stats.describe import Facts, describe, written
 from mlops_magics.stats.missing import RowHashes, patterns

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mlops_magics.foundation.platform import processors
+from mlops_magics.foundation.machine import processors
 from mlops_magics.stats.relations import Target
 from mlops_magics.stats.sample import SampleColumn
 

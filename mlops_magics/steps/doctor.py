@@ -259,7 +259,7 @@ def _git(settings: Settings) -> Iterator[Finding]:
 
 
 def _state(settings: Settings) -> Iterator[Finding]:
-    from mlops_magics.foundation.platform import private_folder
+    from mlops_magics.foundation.files import private_folder
 
     try:
         private_folder(settings.state)

@@ -39,6 +39,7 @@ class Request:
         leave_out: Columns whose values are not kept.
         follow: The alias that the endpoint follows from now on; None ends the following.
         mark: Which following asks for this version by itself; None where a user does.
+        confirm: What is called when all that is left is to let it take over; where it raises, it does not.
         beside: What the version answers for beside the one that is live: "canary" for some requests,
             "shadow" for all, unheard; "" takes the live one's place.
         percent: How many of a hundred requests a canary answers.
@@ -68,6 +69,7 @@ class Request:
     leave_out: tuple[str, ...] = ()
     follow: str | None = None
     mark: str | None = None
+    confirm: Callable[[], None] | None = field(default=None, compare=False)
     beside: Literal["", "canary", "shadow"] = ""
     percent: float = 0.0
     beside_follows: str = ""

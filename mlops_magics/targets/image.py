@@ -30,6 +30,7 @@ _IMPORTED: Final = (
     "scikit-learn", "skops", "threadpoolctl", "uvloop", "xxhash",
 )  # fmt: skip
 _PYTHON: Final = re.compile(r"^\s*-?\s*python:?\s*=?\s*(3\.\d+)", re.MULTILINE)
+_BARE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[A-Za-z0-9._, -]*\])?")
 _LAST_PORT: Final = 65535
 _FIRST_PORT: Final = 1024  # below it only root may listen
 _IMAGE: Final = re.compile(
@@ -130,9 +131,12 @@ def needed_image(request: Request) -> str:
 def pins(model: Path, more: Iterable[str], unwanted: Iterable[str] = ()) -> dict[str, Content]:
     """Say what is to be installed: a model's own pins, more in the versions installed here, our own wheel.
 
+    What the model names without a version gets the one installed here, where there is one: an image that is
+    built later is to be the same.
+
     Args:
         model: The model's folder.
-        more: Requirements; one that the model pins itself is left to it.
+        more: Requirements; one that the model names itself is left to it.
         unwanted: What the model pins and is to be left out.
 
     Returns:
@@ -142,7 +146,7 @@ def pins(model: Path, more: Iterable[str], unwanted: Iterable[str] = ()) -> dict
     file = model / REQUIREMENTS
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    lines = [line for line in lines if _normal(line) not in left_out]
+    lines = [_pin(line) for line in lines if _normal(line) not in left_out]
     pinned = {_normal(line) for line in lines}
     lines += [_pin(name) for name in more if _normal(name) not in pinned]
     text = "".join(f"{line}\n" for line in [*sorted(lines, key=str.lower), f"./{NAME}"])
@@ -150,13 +154,15 @@ def pins(model: Path, more: Iterable[str], unwanted: Iterable[str] = ()) -> dict
 
 
 def _pin(requirement: str) -> str:
-    name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
-    if re.search(r"[<=>]", requirement):
+    """Give a requirement without a version the one that is installed here."""
+    bare = _BARE.fullmatch(requirement)
+    if bare is None:
         return requirement
     try:
-        return f"{requirement}=={importlib.metadata.version(name)}"
+        version = importlib.metadata.version(bare[1])
     except importlib.metadata.PackageNotFoundError:
         return requirement
+    return f"{requirement}=={version.partition('+')[0]}"  # behind it is how it was built here
 
 
 def _normal(requirement: str) -> str:

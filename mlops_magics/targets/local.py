@@ -17,8 +17,8 @@ from mlops_magics.foundation.errors import (
     UsageError,
     nearest,
 )
+from mlops_magics.foundation.locks import locked
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets import local_tokens, local_unit
 from mlops_magics.targets.base import Answer, Difference, Endpoint, EndpointStatus, Request

@@ -20,7 +20,7 @@ from mlops_magics.artifact.order import Follow, JournalOrder, Mail, Order
 from mlops_magics.artifact.paths import lock_path, order_path
 from mlops_magics.artifact.state import Change, ChangeStatus, Fault, State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.foundation.files import private_folder, write_atomic
 from mlops_magics.targets.base import Endpoint, Request
 from mlops_magics.targets.call import failure, post
 from mlops_magics.targets.local_address import LOOPBACK, address, trial_host
@@ -169,6 +169,8 @@ class Deployment:
             waiting = self._changed(change, "waiting")[1]
             if waiting.port:  # else these very workers answered here until just now, and were tried before
                 self._try(waiting.port)
+            if self.request.confirm:
+                self.request.confirm()
             self._send(Mail(do="take", change=change))
             return self._changed(change, "live")[0]
         except BaseException:

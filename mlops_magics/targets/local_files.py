@@ -16,7 +16,7 @@ from mlops_magics.artifact.manifest import verify
 from mlops_magics.artifact.paths import mail_path, secrets_path
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.foundation.files import private_folder, write_atomic
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _TAIL = 16_384  # bytes of a log that are read for its last lines

@@ -10,8 +10,8 @@ from pathlib import Path
 from mlops_magics.artifact.guard import Scope, Token, read_tokens, write_tokens
 from mlops_magics.artifact.paths import tokens_path
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, nearest
+from mlops_magics.foundation.files import private_folder, write_atomic
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.targets.local_files import Place
 
 

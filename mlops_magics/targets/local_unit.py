@@ -12,7 +12,7 @@ from typing import Final
 from mlops_magics.artifact.order import Order
 from mlops_magics.artifact.paths import order_path, secrets_path
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import write_atomic
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.targets.local_files import Place
 
 _HEAD: Final = "# Written by %mlops_deploy: "

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NoReturn
 
 from mlops_magics.foundation.errors import NotFoundError, UnavailableError, UsageError, nearest
+from mlops_magics.foundation.locks import locked
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import locked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.targets.base import Answer, Difference, Endpoint, Request
 from mlops_magics.targets.folder import Content, Folder

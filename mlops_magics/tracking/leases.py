@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking import registry
 from mlops_magics.tracking.store import Store, door
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from mlops_magics.foundation.errors import MLOpsError, RefusedError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.foundation.sentences import Sentence
 from mlops_magics.tracking import history, registry, rights
 from mlops_magics.tracking.history import Event

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlops_magics.foundation.platform import end_tree
+from mlops_magics.foundation.processes import end_tree
 
 
 def main(words: Sequence[str]) -> int:

@@ -13,18 +13,20 @@ import sys
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from mlops_magics.artifact.brought import FOLDER
 from mlops_magics.artifact.foreign import Asks
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.tracking.own_code import OwnCode
 
 PROVES: Final = "mlops_magics.tracking.pyfunc"
 """The module that a fresh process runs to prove such a model."""
 
 _FLAVOR: Final = "python_function"
-_CODE: Final = "code"
 _BROUGHT: Final[list[Path]] = []  # folders of code that models brought into this process
 
 
@@ -45,7 +47,8 @@ def opened(folder: Path) -> Asks:
     """
     place = tempfile.mkdtemp(prefix="mlops-")
     try:
-        asks = opened_in_place(Path(shutil.copytree(folder, Path(place, "model"), symlinks=True)))
+        own = Path(shutil.copytree(folder, Path(place, "model"), symlinks=True))
+        asks = _opened(own, OwnCode(own).there)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -54,7 +57,10 @@ def opened(folder: Path) -> Asks:
 
 
 def opened_in_place(folder: Path) -> Asks:
-    """Let MLflow load a model folder that is there for it alone, and stays.
+    """Let MLflow load a model folder that is there for it alone, in a process that is there to ask it.
+
+    What it brings along stays where it is imported from: no other model that brings modules of the same names
+    may be asked in this process, unless they are the same modules.
 
     Args:
         folder: The model folder.
@@ -67,8 +73,12 @@ def opened_in_place(folder: Path) -> Asks:
         MLOpsError: It cannot be loaded.
     """
     _forget_others(folder)
+    return _opened(folder, contextlib.nullcontext)
+
+
+def _opened(folder: Path, there: Callable[[], AbstractContextManager[None]]) -> Asks:
     try:
-        with _unchanged(), warnings.catch_warnings():
+        with there(), _unchanged(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions; the pins were compared where it is deployed
             import mlflow.pyfunc  # it warns of its own annotations
 
@@ -83,7 +93,7 @@ def opened_in_place(folder: Path) -> Asks:
             f"MLflow cannot load the model ({type(error).__name__}: {str(error)[:200]}).",
             "Load it in a new kernel with mlflow.pyfunc.load_model to see where it stops.",
         ) from error
-    return _asks(model)
+    return _asks(model, there)
 
 
 def untraced() -> None:
@@ -93,7 +103,7 @@ def untraced() -> None:
     mlflow.tracing.disable()
 
 
-def _asks(model: Any) -> Asks:  # noqa: ANN401 - MLflow's PyFuncModel
+def _asks(model: Any, there: Callable[[], AbstractContextManager[None]]) -> Asks:  # noqa: ANN401 - MLflow's PyFuncModel
     """Go around MLflow's own look at the types: the rows have them already, and it takes milliseconds."""
     told = model.metadata
     schema, params = told.get_input_schema(), told.get_params_schema()
@@ -107,7 +117,7 @@ def _asks(model: Any) -> Asks:  # noqa: ANN401 - MLflow's PyFuncModel
 
     def asked(rows: Any) -> Any:  # noqa: ANN401 - a pandas frame in, whatever it answers out
         table = rows if named else rows.set_axis(range(rows.shape[1]), axis=1)
-        with _unchanged():
+        with there(), _unchanged():
             if hinted:  # its rows become what the function's annotations name, which only MLflow can do
                 return model.predict(table)
             return ask(table, params=given) if takes else ask(table)
@@ -131,8 +141,8 @@ def _forget_others(folder: Path) -> None:
         file = getattr(module, "__file__", None)
         if file and any(Path(file).is_relative_to(each) for each in _BROUGHT):
             del sys.modules[name]
-    if (folder / _CODE).is_dir():
-        _BROUGHT.append(folder / _CODE)
+    if (folder / FOLDER).is_dir():
+        _BROUGHT.append(folder / FOLDER)
 
 
 if __name__ == "__main__":

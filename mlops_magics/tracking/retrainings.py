@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from mlops_magics.foundation.errors import NotFoundError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.moments import Moment
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking import registry, runs
 from mlops_magics.tracking.provenance import user
 from mlops_magics.tracking.records import ModelVersion

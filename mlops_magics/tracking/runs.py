@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.foundation.masking import masked, masked_values
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking.context import context_tags
 from mlops_magics.tracking.provenance import GitState, Source, environment_text, user
 from mlops_magics.tracking.records import Dataset

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, RefusedError, UnavailableError
+from mlops_magics.foundation.files import private_folder
 from mlops_magics.foundation.forms import NewerFormError
-from mlops_magics.foundation.platform import locked, private_folder
+from mlops_magics.foundation.locks import locked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.drafts import Draft, Written, settled
 from mlops_magics.tracking.store import Store

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError
+from mlops_magics.foundation.files import write_atomic
+from mlops_magics.foundation.locks import locked
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import locked, write_atomic
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.failures import converted, told_once
 from mlops_magics.tracking.reach import admitted, is_database, reach

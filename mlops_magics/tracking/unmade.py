@@ -20,7 +20,8 @@ from typing import Any, Final
 import orjson
 
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import ProcessId, private_folder
+from mlops_magics.foundation.files import private_folder
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.records import Failure

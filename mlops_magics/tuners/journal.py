@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import locked, private_folder
+from mlops_magics.foundation.files import private_folder
+from mlops_magics.foundation.locks import locked
 from mlops_magics.tuners.families import Candidate
 
 if TYPE_CHECKING:

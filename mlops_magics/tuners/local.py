@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from mlops_magics.foundation.platform import processors
+from mlops_magics.foundation.machine import processors
 from mlops_magics.tuners.base import Answer, Order, Worker
 from mlops_magics.tuners.task import Task, packed
 

@@ -66,8 +66,9 @@ def lines(seed: int, now: float) -> pl.DataFrame:
 def made(root: Path) -> None:
     """Register a model for each endpoint, and write the endpoint's state and journal."""
     from mlops_magics.artifact.state import State
+    from mlops_magics.foundation.files import private_folder
     from mlops_magics.foundation.masking import masked
-    from mlops_magics.foundation.platform import ProcessId, private_folder
+    from mlops_magics.foundation.processes import ProcessId
     from mlops_magics.foundation.settings import Settings
     from mlops_magics.serving.journal.files import Part, write
     from mlops_magics.stats.reference import reference_of

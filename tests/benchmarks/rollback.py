@@ -102,7 +102,8 @@ def run() -> None:
         cells(bench.shell, "%mlops_deploy bench --remove;")
         bench.shell.run_line_magic("unload_ext", "mlops_magics")
     told = [
-        ("promotions", forth),
+        ("the first promotion: of a version that no process has loaded", forth[:1]),
+        ("promotions of a version whose workers rest", forth[1:]),
         (f"rollbacks {REST + SETTLED:g} s later", back["soon"]),
         (f"rollbacks {LATE:g} s later", back["later"]),
     ]

@@ -8,8 +8,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
-from following import Clients, Registry
+from following import Clients, Registry, followers
 from places import project_in
 
 from mlops_magics.artifact.state import State
@@ -74,6 +75,37 @@ def test_going_back_is_a_swap_to_the_very_workers_that_answered_before(place: Pl
         clients.meet(2.0)
     assert clients.failures == []
     assert [dict.fromkeys(answers) for answers in clients.answers] == [{2.0: None, 1.0: None}] * 2
+
+
+def test_a_version_that_is_taken_back_while_it_is_loaded_never_answers(place: Place) -> None:
+    state = place.now()
+    with Clients(place.local, 2, 0.002) as clients:
+        clients.meet(1.0)
+        place.promotes(place.two)
+        until(lambda: _beginning(state), _PATIENCE)
+        (loading,) = _beginning(state)
+        os.kill(loading, signal.SIGSTOP)
+        assert _status(place) == "loading"
+        assert promote("flights", rollback=True, reason="too soon").version == place.one
+        os.kill(loading, signal.SIGCONT)
+        until(lambda: _status(place) in {"dropped", "live"}, _PATIENCE)
+        clients.meet(1.0)
+    assert clients.failures == []
+    assert [set(answers) for answers in clients.answers] == [{1.0}] * 2
+    assert place.now().workers == state.workers
+    assert "mlops.deployment.flights" not in place.registry.tags(place.two)  # nothing was said against it
+    assert place.goes(place.two).version == place.two
+
+
+def _beginning(state: State) -> set[int]:
+    """Name the workers that answer nobody yet."""
+    children = {child.pid for child in psutil.Process(state.pid).children()}
+    return children - {*state.workers, *followers(state)}
+
+
+def _status(place: Place) -> str:
+    change = place.now().change
+    return change.status if change else ""
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from mlops_magics.artifact.state import Following, State
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.tracking import registry
 from mlops_magics.tracking.store import open_store

@@ -14,7 +14,7 @@ from many_runs import fill
 from many_versions import fill_models
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.foundation.sentences import Sentence, spoken
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.server.asked import Asked

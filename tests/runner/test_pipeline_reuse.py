@@ -11,7 +11,7 @@ import pytest
 from headless_runs import notebook, saved
 
 from mlops_magics.foundation.errors import UnavailableError, UsageError
-from mlops_magics.foundation.platform import try_lock
+from mlops_magics.foundation.locks import try_lock
 from mlops_magics.runner import Executed, Failure, Job, Touched
 from mlops_magics.runner.pipeline import Passed, Stage, run_pipeline
 

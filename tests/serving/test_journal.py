@@ -358,3 +358,9 @@ def test_answers_of_several_values_are_kept_whatever_they_are(rows: int) -> None
     assert found["prediction"].to_list() == [f"['a', {at}.0]" for at in range(rows)]
     numbers = table(Group(asked, 2e-3, columns, np.ones((rows, 2)), "predict", "3"))
     assert numbers["probabilities"].to_list() == [[1.0, 1.0]] * rows
+
+
+def test_a_refusal_says_in_which_role_its_version_was_asked() -> None:
+    canary = Refused("1", time.perf_counter(), 1e-3, 500, "PREDICTION_FAILED", "4", role="canary")
+    found = pl.DataFrame(table_of([refused(), canary], ()))
+    assert found.select("version", "role").rows() == [("3", "live"), ("4", "canary")]

@@ -53,6 +53,17 @@ def test_a_container_is_planned_written_listed_and_removed(
 
 
 @pytest.mark.usefixtures("registered")
+def test_consents_that_go_along_are_said(book: Book) -> None:
+    plain = book("%mlops_deploy flights/1 --to container")
+    assert plain.consents == ()
+    assert "consents" not in str(plain)
+    carried = book("%mlops_deploy flights/1 --to container --name other --allow-pickle --allow-code")
+    assert carried.consents == ("pickle", "code")
+    assert "whoever starts it runs what is in the model's files" in str(carried)
+    assert book("%mlops_deploy flights/1 --to mlserver").consents == ()
+
+
+@pytest.mark.usefixtures("registered")
 def test_it_goes_into_a_folder_of_the_users(book: Book, project: Path) -> None:
     made = book("%mlops_deploy flights/1 --to container --into images/late --name late")
     assert made.folder == "images/late"

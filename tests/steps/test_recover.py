@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.foundation.errors import NotFoundError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.cli.command import main
 from mlops_magics.steps.recover import Recovery

@@ -29,7 +29,7 @@ from studies import ended
 from xgboost import XGBClassifier
 
 from mlops_magics.foundation.errors import MissingExtraError, MLOpsError, UnavailableError, UsageError
-from mlops_magics.foundation.platform import locked
+from mlops_magics.foundation.locks import locked
 from mlops_magics.frontends.cli.command import main
 from mlops_magics.steps.evaluate import evaluate
 from mlops_magics.steps.prepare import prepare

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -31,6 +32,18 @@ from mlops_magics.targets.base import Request
 from mlops_magics.targets.call import call, get
 from mlops_magics.targets.image import checked_image
 from mlops_magics.targets.wheel import NAME, wheel
+
+TENS = """
+import mlflow
+import pandas as pd
+
+class Tens(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame):
+        import own_tens
+        return model_input["x"] + own_tens.TEN
+
+mlflow.models.set_model(Tens())
+"""
 
 
 def written(tmp: Path, **changes: object) -> tuple[Request, Path]:
@@ -73,12 +86,20 @@ def test_the_dockerfile_copies_only_what_is_there_and_ends_without_root(tmp_path
 def test_the_python_is_the_models_own(tmp_path: Path) -> None:
     request = ask_for(tmp_path)
     (request.model_path / "python_env.yaml").write_text("python: 3.12.4\nbuild_dependencies:\n- pip\n")
-    pins = ["# made", "mlflow==3.17.0", "mlops_magics==0.0.9", "scikit-learn==1.5.2", "NumPy==2.0.1"]
+    pins = [
+        "# made",
+        "mlflow==3.17.0",
+        "mlops_magics==0.0.9",
+        "scikit-learn==1.5.2",
+        "NumPy==2.0.1",
+        "orjson",
+    ]
     (request.model_path / "requirements.txt").write_text("\n".join(pins))
     _, folder = written(tmp_path, digest=manifest.write(request.model_path))
     assert (folder / "Dockerfile").read_text().startswith("ARG BASE=python:3.12-slim\n")
     lines = (folder / "requirements.txt").read_text().splitlines()
     assert {"scikit-learn==1.5.2", "NumPy==2.0.1", f"./{NAME}"} < set(lines)
+    assert f"orjson=={importlib.metadata.version('orjson')}" in lines
     names = [line.partition("==")[0].lower() for line in lines]
     assert not {"mlflow", "mlops_magics", "mlops-magics"} & set(names)
     assert len(names) == len(set(names))
@@ -99,6 +120,35 @@ def test_what_only_mlflow_can_load_has_mlflow_in_its_image(tmp_path: Path) -> No
     (folder / "served.json").write_bytes(orjson.dumps({**fields, "allow_code": False}))
     with pytest.raises(RefusedError, match="MLflow itself loads it"):
         app.make(folder, {"MLOPS_TOKEN_SHA256": SHA256})
+
+
+def foreign_model(tmp: Path) -> dict[str, object]:
+    """Let MLflow write a function with a module of its own; return what a request for it says."""
+    import pandas as pd
+
+    (tmp / "own_tens.py").write_text("TEN = 10.0\n")
+    (tmp / "tens.py").write_text(TENS)
+    folder, rows = tmp / "foreign", pd.DataFrame({"x": [1.0, 2.0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own annotations
+        import mlflow.pyfunc
+        from mlflow.models import infer_signature
+
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(tmp / "tens.py"),
+            code_paths=[str(tmp / "own_tens.py")],
+            input_example=rows,
+            signature=infer_signature(rows, [1.0]),
+            pip_requirements=["numpy", "pandas"],
+        )
+    return {
+        "model_path": folder,
+        "digest": manifest.write(folder),
+        "expected": [11.0, 12.0],
+        "allow_pickle": True,
+        "allow_code": True,
+    }
 
 
 def test_a_model_that_was_changed_is_not_written(tmp_path: Path) -> None:
@@ -303,3 +353,21 @@ def test_it_serves_in_an_environment_that_holds_only_what_is_pinned(tmp_path: Pa
     port = free_port()
     with serving(folder, python, port) as process:
         ask_and_end(process, port)
+
+
+@pytest.mark.slow
+def test_what_only_mlflow_can_load_serves_in_an_environment_that_holds_only_what_is_pinned(
+    tmp_path: Path,
+) -> None:
+    request = ask_for(tmp_path, **foreign_model(tmp_path))
+    folder = target_in(tmp_path / "project", "container").deploy(request).folder
+    assert folder is not None
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    assert f"mlflow=={importlib.metadata.version('mlflow')}" in lines
+    assert all("==" in line or line.startswith("./") for line in lines)
+    python, port = clean_environment(folder, tmp_path / "clean"), free_port()
+    with serving(folder, python, port) as process:
+        answer = call(endpoint(port), EXAMPLE, token=TOKEN)
+        assert orjson.loads(answer.body)["predictions"] == [11.0, 12.0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0

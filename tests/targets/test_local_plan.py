@@ -15,7 +15,7 @@ from mlops_magics.artifact.paths import order_path
 from mlops_magics.artifact.rules import ColumnRule
 from mlops_magics.artifact.state import Following, State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError, UsageError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.targets.base import Request
 from mlops_magics.targets.local_files import Place, store_mark
 

@@ -17,7 +17,8 @@ from units import environment_file, said, started
 from mlops_magics.artifact.paths import lock_path
 from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import boot, installation, try_lock
+from mlops_magics.foundation.locks import try_lock
+from mlops_magics.foundation.machine import boot, installation
 from mlops_magics.targets.local import LocalTarget
 
 

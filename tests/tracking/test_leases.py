@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking import leases, registry
 from mlops_magics.tracking.leases import BusyError, Lease, leased
 from mlops_magics.tracking.store import Store

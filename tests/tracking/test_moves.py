@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking import history, moves, registry
 from mlops_magics.tracking.store import Store
 

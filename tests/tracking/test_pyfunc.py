@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import shutil
 import sys
 import textwrap
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -269,3 +271,51 @@ def test_a_fresh_process_proves_it_and_leaves_nothing_behind(
     assert list((tmp_path / "empty").iterdir()) == []  # neither a store nor a trace
     with pytest.raises(RefusedError, match="MLflow itself loads it"):
         proof.prove(folder, allow_pickle=True, module=pyfunc.PROVES)
+
+
+LAZY = """
+import mlflow
+import pandas as pd
+
+class Lazy(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame):
+        import own_number.inner
+        from own_number import inner
+        assert own_number.inner is inner
+        return [inner.VALUE] * len(model_input)
+
+mlflow.models.set_model(Lazy())
+"""
+
+
+def with_code(place: Path, value: int, *, whole: bool) -> Path:
+    """Save a model that imports its own code only when it is asked, from a package or a mere folder."""
+    package = place / "own_number"
+    package.mkdir(parents=True)
+    if whole:
+        (package / "__init__.py").touch()
+    (package / "inner.py").write_text(f"VALUE = {value}\n")
+    (place / "lazy.py").write_text(LAZY)
+    return saved(str(place / "lazy.py"), place / "m", code_paths=[str(package)])
+
+
+def test_each_model_is_asked_with_the_code_that_it_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = types.ModuleType("own_number")  # the notebook's own
+    monkeypatch.setitem(sys.modules, "own_number", mine)
+    before = list(sys.path)
+    both = [opened(with_code(tmp_path / str(value), value, whole=True)).estimator for value in (1, 2)]
+    for _ in range(2):
+        assert [model.predict(ROWS).tolist() for model in both] == [[1] * 3, [2] * 3]
+    assert sys.modules["own_number"] is mine
+    assert not any(name.startswith("own_number.") for name in sys.modules)
+    assert sys.path == before
+
+
+def test_two_models_with_code_are_asked_at_once_by_several_threads(tmp_path: Path) -> None:
+    both = [opened(with_code(tmp_path / str(value), value, whole=False)).estimator for value in (1, 2)]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        told = [threads.submit(both[turn % 2].predict, ROWS) for turn in range(200)]
+        assert [one.result(20)[0] for one in told] == [1, 2] * 100
+    assert "own_number" not in sys.modules

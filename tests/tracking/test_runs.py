@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlops_magics.foundation.platform import ProcessId
+from mlops_magics.foundation.processes import ProcessId
 from mlops_magics.tracking import runs
 from mlops_magics.tracking.provenance import Source
 from mlops_magics.tracking.store import Store

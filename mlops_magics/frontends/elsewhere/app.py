@@ -14,7 +14,7 @@ from mlops_magics.artifact.loading import load
 from mlops_magics.artifact.manifest import verify
 from mlops_magics.artifact.served import MODEL, Served, digest_of
 from mlops_magics.foundation.errors import RefusedError, UnavailableError, UsageError
-from mlops_magics.foundation.platform import processors
+from mlops_magics.foundation.machine import processors
 from mlops_magics.serving.access import Access
 from mlops_magics.serving.app import App, build_app
 from mlops_magics.serving.foreign import opened

@@ -6,20 +6,51 @@ import contextlib
 from pathlib import Path
 
 from mlops_magics.artifact.state import Fault, State
-from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.errors import MLOpsError, RefusedError
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.job import BESIDE, Job, Outcome
 from mlops_magics.steps.deploy.act import noted, put
-from mlops_magics.steps.deploy.facts import Consents, Kept, Share, Wanted
+from mlops_magics.steps.deploy.facts import Consents, Course, Kept, Share, Wanted, line_of
 from mlops_magics.targets.base import Target
 from mlops_magics.targets.local import LocalTarget
 from mlops_magics.tracking import registry, subject
+from mlops_magics.tracking.pointer import pointed
 from mlops_magics.tracking.records import ModelVersion
 from mlops_magics.tracking.store import Store, impatient, open_store
 
 _WHY = 500  # characters of a reason that a version's tag keeps
+
+
+class _Goal:
+    """Where an alias points, asked once more when a version has been loaded and tried: that may take long.
+
+    Args:
+        settings: Where the store is.
+        address: The alias.
+
+    Attributes:
+        moved: Whether it points elsewhere by now.
+    """
+
+    def __init__(self, settings: Settings, address: ModelAddress) -> None:
+        self._settings, self._address = settings, address
+        self.moved = False
+
+    def confirm(self, version: ModelVersion | None) -> None:
+        """Refuse a version that was taken back meanwhile; a store that does not answer says nothing.
+
+        Raises:
+            RefusedError: The alias points elsewhere.
+        """
+        try:
+            now = pointed(self._settings, self._address)
+        except MLOpsError:
+            return
+        self.moved = now is not None and version is not None and now.version != version.version
+        if self.moved:
+            raise RefusedError(f"{self._address} was moved on meanwhile.", "Nothing is to be done.")
 
 
 def renewed(job: Job, which: bytes) -> Outcome:
@@ -36,16 +67,19 @@ def renewed(job: Job, which: bytes) -> Outcome:
     target = LocalTarget(settings, masked(settings.store))
     address, wanted = _beside(job) if which == BESIDE else _live(job)
     version: ModelVersion | None = None
+    goal = _Goal(settings, address)
     try:
         with impatient():
             store = open_store(settings)
             version = registry.resolve(store, address)
-            put(store, target, version, wanted, mark=job.mark)
+            put(store, target, version, wanted, mark=job.mark, confirm=lambda: goal.confirm(version))
     except Exception as error:  # noqa: BLE001 - whatever a model does while it is read
         told = Fault.of(error, f"{address} was not deployed")
         fault = Fault(what=masked(told.what), remedy=masked(told.remedy))
         if version is None:
             return Outcome(version="", fault=fault)
+        if goal.moved:
+            return Outcome(version="")  # nothing was said against it; the next look goes where the alias is
         _write_down(job, store, target, version, fault)
         return Outcome(version=version.version, fault=fault, folder=_folder(store, version))
     return Outcome(version=version.version)
@@ -64,9 +98,16 @@ def _beside(job: Job) -> tuple[ModelAddress, Wanted]:
     if held is None:  # it was taken away at this moment: the supervisor refuses what comes
         return ModelAddress(job.model), Wanted(name=job.name, follow=job.alias, share=Share("shadow"))
     share = Share(held.role, held.percent, held.alias)
-    consents = Consents(held.allow_pickle, held.allow_code)
-    wanted = Wanted(name=job.name, follow=job.alias, consents=consents, share=share)
-    return ModelAddress(job.model, alias=held.alias), wanted
+    consents, address = (
+        Consents(held.allow_pickle, held.allow_code),
+        ModelAddress(job.model, alias=held.alias),
+    )
+    if held.role == "shadow":
+        line = line_of(str(job.address), None, Course(follow=True, shadow=f"@{held.alias}"))
+    else:
+        line = line_of(str(address), None, Course(follow=True, canary=held.percent))
+    wanted = Wanted(name=job.name, follow=job.alias, consents=consents, share=share, line=line)
+    return address, wanted
 
 
 def _write_down(job: Job, store: Store, target: Target, version: ModelVersion, fault: Fault) -> None:

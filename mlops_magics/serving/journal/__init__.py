@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mlops_magics.artifact.order import JournalOrder
-from mlops_magics.foundation.platform import private_folder, try_lock
+from mlops_magics.foundation.files import private_folder
+from mlops_magics.foundation.locks import try_lock
 from mlops_magics.serving.journal import files
 from mlops_magics.serving.journal.entries import Answered, Refused, table_of
 from mlops_magics.serving.journal.sheets import Group, Sheets

@@ -128,6 +128,7 @@ class Refused:
         version: Which version refused it.
         column: The column that it is about, where it is about one.
         rule: The rule of the contract that it breaks, where it breaks one.
+        role: Why that version was asked: "live" or "canary".
         lines: How many lines it makes.
     """
 
@@ -141,6 +142,7 @@ class Refused:
     version: str
     column: str | None = None
     rule: str | None = None
+    role: str = "live"
 
 
 def table_of(entries: Iterable[Answered | Refused], leave_out: Collection[str]) -> pa.Table:
@@ -222,8 +224,9 @@ def _refusals(refused: list[Refused]) -> pa.Table:
         predict=unknown,
         encode=unknown,
     )
-    told = _frame([calls], {"role": "live", "method": None})
+    told = _frame([calls], {"method": None})
     told["version"] = _words([each.version for each in refused])
+    told["role"] = _words([each.role for each in refused])
     told["error"] = _words([each.code for each in refused])
     told["column"] = _words([None if each.column is None else each.column[:_LONG] for each in refused])
     told["status"] = pa.array([each.status for each in refused], pa.int16())

@@ -8,8 +8,8 @@ from typing import Final, Literal, overload
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import UnavailableError, UsageError
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.names import checked_name
-from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.ci import comments, file, github, gitlab
 from mlops_magics.steps.ci.project import Json, Project, checked_glob, project

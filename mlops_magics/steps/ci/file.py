@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError
-from mlops_magics.foundation.platform import write_atomic
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.targets.base import Difference
 from mlops_magics.targets.fields import differing
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 from mlops_magics.foundation.masking import masked
-from mlops_magics.foundation.platform import end_tree
+from mlops_magics.foundation.processes import end_tree
 
 _NONE_COLLECTED: Final = 5  # pytest's code where a notebook has no code
 _FAILED: Final = 1

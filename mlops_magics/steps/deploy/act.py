@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ def put(
     *,
     standby: Standby | None = None,
     mark: str | None = None,
+    confirm: Callable[[], None] | None = None,
 ) -> tuple[Endpoint, tuple[str, ...]]:
     """Bring a version's files here, check them, deploy them, and write that on the version.
 
@@ -95,6 +96,7 @@ def put(
         wanted: How it shall be served.
         standby: The process that waits for a deployment, where there is one.
         mark: Which following asks for this by itself; None where a user does.
+        confirm: What is called right before the version takes over; where it raises, it does not.
 
     Returns:
         The endpoint, and what the user should know.
@@ -103,7 +105,7 @@ def put(
         MLOpsError: It did not work; what was live before is live still.
     """
     with asked(store, target, version, wanted) as (request, notes):
-        endpoint = target.deploy(replace(request, mark=mark), standby=standby)
+        endpoint = target.deploy(replace(request, mark=mark, confirm=confirm), standby=standby)
     what = "written" if endpoint.status == "written" else "deployed"
     verdict = {"engine": endpoint.engine} if endpoint.engine and not request.beside else {}
     noted(store, version, endpoint, what, **verdict)

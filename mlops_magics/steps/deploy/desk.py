@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
+from mlops_magics.artifact import served
+from mlops_magics.artifact.foreign import FORM
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.foundation.platform import from_home
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.act import asked, noted, put
-from mlops_magics.steps.deploy.facts import Course, Share, Wanted, share_of, version_of
+from mlops_magics.steps.deploy.facts import Course, Share, Wanted, line_of, share_of, version_of
 from mlops_magics.steps.deploy.result import LATELY, Deployment, Listing, Plan, Removal, Written
 from mlops_magics.steps.deploy.tokens import Tokens, scopes_of, tokens
 from mlops_magics.steps.deploy.traffic import Traffic, rate, read
@@ -157,7 +159,8 @@ class Desk:
         """
         alias = _alias(model, self.to) if course.follow else None
         share, shadow = share_of(course.canary, self.to, alias or ""), course.shadow
-        wanted = replace(wanted, share=share, follow=None if share.role else alias)
+        line = line_of(model, wanted.name, course)
+        wanted = replace(wanted, share=share, follow=None if share.role else alias, line=line)
         if share.role and wanted.kept.contract:
             raise UsageError(
                 "A canary is held to the contract of the version that is live.", "Leave --contract out."
@@ -167,6 +170,7 @@ class Desk:
             return self._planned(version, wanted, course)
         if shadow is not None:
             self._local("shadows")
+            self._allowed(version.model, shadow, wanted, follow=course.follow)
         live, notes = put(self.store, self.target, version, wanted, standby=standby)
         if shadow is not None:
             named = replace(wanted, name=live.name)
@@ -186,6 +190,13 @@ class Desk:
                     differences = local.plan(request, shadow=shadow)
         return Plan(request.name, version.model, version.version, self.to, differences)
 
+    def _allowed(self, model: str, shadow: str, wanted: Wanted, *, follow: bool) -> None:
+        """Refuse a shadow that needs more consent before the live version takes over without it."""
+        second, named = self._second(model, shadow, wanted, follow=follow)
+        if second.format == FORM and not (named.consents.pickle and named.consents.code):
+            with asked(self.store, self.target, second, named):
+                pass
+
     def _shadow(self, model: str, shadow: str, wanted: Wanted, *, follow: bool) -> Endpoint:
         """Put a version beside the live one; with ``--follow`` an alias is followed there as well."""
         version, named = self._second(model, shadow, wanted, follow=follow)
@@ -204,8 +215,8 @@ class Desk:
     def _result(self, endpoint: Endpoint, notes: tuple[str, ...]) -> Deployment | Written:
         name, model, version, target = endpoint.name, endpoint.model, endpoint.version, endpoint.target
         if endpoint.status == "written":
-            folder = self._shown(endpoint.folder or self.store.settings.root)
-            return Written(name, model, version, target, folder, endpoint.then)
+            folder = endpoint.folder or self.store.settings.root
+            return Written(name, model, version, target, self._shown(folder), endpoint.then, _carried(folder))
         return Deployment(
             name,
             endpoint.url,
@@ -267,3 +278,11 @@ def _alias(model: str | ModelVersion, to: str) -> str:
     if to != "local":
         raise UsageError(f"The target {to} follows no alias.", "Leave --follow out, or use --to local.")
     return address.alias or "champion"
+
+
+def _carried(folder: Path) -> tuple[str, ...]:
+    """Name the consents that are written into what an image serves; none where no image is made here."""
+    if not (folder / served.FILE).is_file():
+        return ()
+    told = served.Served.read(folder)
+    return tuple(name for name, given in (("pickle", told.allow_pickle), ("code", told.allow_code)) if given)

@@ -167,6 +167,7 @@ class Wanted:
         elsewhere: What only targets beyond this machine are told.
         share: What it answers for beside the version that is live.
         guard: Where it listens, and how it proves who it is.
+        line: The line that asks for it, where a refusal shall name that and not one for this version alone.
     """
 
     name: str | None = None
@@ -178,6 +179,7 @@ class Wanted:
     elsewhere: Elsewhere = Elsewhere()
     share: Share = Share()
     guard: Guard = Guard()
+    line: str = ""
 
 
 def request_for(version: ModelVersion, folder: Path, name: str, wanted: Wanted) -> Request:
@@ -233,7 +235,7 @@ def _agreed(address: str, folder: Path, wanted: Wanted) -> None:
     """Refuse a model before anything is started, where what it needs was not agreed to."""
     where = f"{address.partition('/')[0]}@{wanted.follow} --follow" if wanted.follow else address
     consented = wanted.consents.pickle and wanted.consents.code
-    foreign.check(folder, f"%mlops_deploy {where}", consented=consented)
+    foreign.check(folder, wanted.line or f"%mlops_deploy {where}", consented=consented)
 
 
 def _example(version: ModelVersion, folder: Path, wanted: Wanted) -> bytes | None:
@@ -337,3 +339,18 @@ def replicas_of(values: tuple[str, ...]) -> tuple[int, int] | None:
             "Write --replicas 2, or --replicas 2,10 for the fewest and the most.",
         )
     return numbers[0], numbers[-1]
+
+
+def line_of(model: str | ModelVersion, name: str | None, course: Course) -> str:
+    """Write the line that asks for a deploy, as far as it says which version stands where.
+
+    Args:
+        model: The version, as it was written.
+        name: The endpoint's name, where it was written.
+        course: What is followed and what stands beside it.
+    """
+    words = ["%mlops_deploy", model if isinstance(model, str) else f"{model.model}/{model.version}"]
+    words += ["--name", name] if name else []
+    words += ["--canary", f"{course.canary:g}"] if course.canary is not None else []
+    words += ["--shadow", course.shadow] if course.shadow is not None else []
+    return " ".join([*words, "--follow"] if course.follow else words)

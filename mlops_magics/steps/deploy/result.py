@@ -195,6 +195,7 @@ class Written(Result):
         target: What it is written for.
         folder: Where its files lie.
         then: The commands that bring it to life, and what else has to be known.
+        consents: The consents that go along with the files: "pickle", "code".
     """
 
     name: str
@@ -203,15 +204,21 @@ class Written(Result):
     target: str
     folder: str
     then: tuple[str, ...] = ()
+    consents: tuple[str, ...] = ()
 
     volatile: ClassVar[bool] = True
 
     def blocks(self) -> Iterable[Block]:
         """Show where it lies and what to do next; nothing of it was done."""
         yield Title(f"Endpoint {self.name}", f"written for {self.target}", "good")
-        yield Facts(
-            [("model", f"{self.model}, version {self.version}"), ("folder", Name(self.folder))],
-        )
+        facts: list[tuple[str, str | Name]] = [
+            ("model", f"{self.model}, version {self.version}"),
+            ("folder", Name(self.folder)),
+        ]
+        if self.consents:
+            carried = f"{' and '.join(self.consents)}: whoever starts it runs what is in the model's files"
+            facts.append(("consents", carried))
+        yield Facts(facts)
         for line in self.then:
             yield Code(line)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from mlops_magics.artifact.guard import SCOPES, Scope
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
 from mlops_magics.foundation.errors import UsageError, nearest
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.result import Result
 from mlops_magics.targets.local import LocalTarget
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from mlops_magics.foundation.blocks import Block, Facts, Note, Table, Title
 from mlops_magics.foundation.errors import NotFoundError
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.result import Result
 from mlops_magics.serving.journal import files
 

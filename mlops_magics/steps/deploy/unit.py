@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Note, Title
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.result import Result
 
 

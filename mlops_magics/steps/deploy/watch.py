@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from mlops_magics.foundation.errors import NotFoundError, UnavailableError, UsageError
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.steps.deploy.traffic import observed
 from mlops_magics.targets.base import Answer, Endpoint
 from mlops_magics.targets.local import LocalTarget

@@ -8,8 +8,8 @@ from typing import overload
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import UnavailableError, UsageError
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.html import page as page_of
-from mlops_magics.foundation.platform import write_atomic
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.deploy.result import Deployment
 from mlops_magics.steps.monitor import fleet, keeping, prometheus, sending, watched

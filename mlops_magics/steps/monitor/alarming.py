@@ -14,7 +14,7 @@ from mlops_magics.drift.backtest import BackTest, backtest
 from mlops_magics.drift.budget import rate_of
 from mlops_magics.drift.solving import solve
 from mlops_magics.foundation.errors import MLOpsError
-from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.foundation.files import private_folder, write_atomic
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.stats.windows import Window
 from mlops_magics.steps.monitor.spans import Span

@@ -13,7 +13,7 @@ from typing import Final
 from mlops_magics.drift.together import TOGETHER
 from mlops_magics.foundation.errors import MLOpsError
 from mlops_magics.foundation.html import page
-from mlops_magics.foundation.platform import machine
+from mlops_magics.foundation.machine import machine
 from mlops_magics.steps.monitor.fleet import Fleet
 from mlops_magics.steps.monitor.journal import WRITTEN
 from mlops_magics.steps.monitor.observed import latency_of

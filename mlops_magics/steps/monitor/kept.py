@@ -18,7 +18,7 @@ from typing import Final
 import orjson
 
 from mlops_magics.foundation.errors import MLOpsError, UnavailableError
-from mlops_magics.foundation.platform import private_folder, write_atomic
+from mlops_magics.foundation.files import private_folder, write_atomic
 from mlops_magics.steps.monitor.spans import Span
 
 _FORM: Final = 2  # of what is written: another form is another folder

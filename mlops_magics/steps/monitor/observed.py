@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mlops_magics.drift.judging import ColumnDrift, Drift
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.result import Result, live
 from mlops_magics.steps.monitor.performance import Performance
 from mlops_magics.steps.monitor.sending import Sent

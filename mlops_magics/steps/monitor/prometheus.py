@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mlops_magics.foundation.errors import UnavailableError, UsageError
-from mlops_magics.foundation.platform import write_atomic
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.serving.metrics import escaped
 from mlops_magics.steps.monitor.result import Monitoring
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from mlops_magics.drift.judging import ColumnDrift
 from mlops_magics.foundation.blocks import Block, Cell, Code, Facts, Name, Note, Phrase, Table, Title, shown
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.steps.monitor.drawing import Line, drawn
 from mlops_magics.steps.monitor.observed import Observed, latency_of
 from mlops_magics.steps.monitor.performance import Number, Performance

@@ -9,9 +9,9 @@ from pathlib import Path
 from mlops_magics.artifact.reference import NAME, Reference
 from mlops_magics.artifact.reference import read as read_reference
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, nearest
+from mlops_magics.foundation.files import private_folder, write_atomic
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.foundation.platform import private_folder, write_atomic
 from mlops_magics.stats.coded import NAME as ROWS
 from mlops_magics.stats.coded import CodedRows
 from mlops_magics.steps.deploy.facts import version_of

@@ -17,7 +17,8 @@ from mlops_magics.artifact.loading import Method, load
 from mlops_magics.foundation import cluster
 from mlops_magics.foundation.blocks import Block, Facts, Note, Title
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UsageError
-from mlops_magics.foundation.platform import processors, write_atomic
+from mlops_magics.foundation.files import write_atomic
+from mlops_magics.foundation.machine import processors
 from mlops_magics.foundation.result import Result
 from mlops_magics.serving.bulk import Chunk, Count, Scorer, chunks
 from mlops_magics.serving.predictor import Predictor

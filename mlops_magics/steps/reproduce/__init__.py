@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_magics.foundation.errors import NotFoundError, RefusedError, UnavailableError, UsageError
+from mlops_magics.foundation.machine import free_memory
 from mlops_magics.foundation.masking import masked
-from mlops_magics.foundation.platform import free_memory, own_memory
+from mlops_magics.foundation.processes import own_memory
 from mlops_magics.foundation.seal import sealed
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.lineage.recipe import Recipe

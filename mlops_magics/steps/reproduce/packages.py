@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.foundation.errors import UnavailableError
-from mlops_magics.foundation.platform import locked, private_folder
+from mlops_magics.foundation.files import private_folder
+from mlops_magics.foundation.locks import locked
 from mlops_magics.tracking.provenance import installed
 
 _HERE = "Add --here to use the packages that are installed now."

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from mlops_magics.foundation.errors import MLOpsError
+from mlops_magics.foundation.files import private_folder
 from mlops_magics.foundation.masking import masked
-from mlops_magics.foundation.platform import private_folder
 from mlops_magics.steps.retrain import source
 from mlops_magics.steps.retrain.marks import Table, digests_of, saved
 from mlops_magics.tracking import retrainings

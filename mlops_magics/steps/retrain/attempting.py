@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from mlops_magics.foundation.durations import seconds
 from mlops_magics.foundation.errors import MLOpsError, UsageError
+from mlops_magics.foundation.files import private_folder
+from mlops_magics.foundation.locks import try_lock
 from mlops_magics.foundation.masking import masked
 from mlops_magics.foundation.moments import Moment
 from mlops_magics.foundation.names import ModelAddress
-from mlops_magics.foundation.platform import private_folder, try_lock
 from mlops_magics.steps.retrain import recovering, rows, source
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.backtest import Backtest, Replay, backtested, windows_of

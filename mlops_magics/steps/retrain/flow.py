@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_magics.foundation.errors import MLOpsError, NotFoundError, RefusedError
-from mlops_magics.foundation.platform import private_folder
+from mlops_magics.foundation.files import private_folder
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.promote.desk import Desk
 from mlops_magics.steps.register import register

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from mlops_magics.foundation.errors import UsageError
+from mlops_magics.foundation.files import write_atomic
 from mlops_magics.foundation.frames import Frame
-from mlops_magics.foundation.platform import write_atomic
 
 Table: TypeAlias = Any
 """A pandas frame, or a column of one; pandas ships no types."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_magics.foundation.errors import RefusedError
-from mlops_magics.foundation.platform import private_folder
+from mlops_magics.foundation.files import private_folder
 from mlops_magics.steps.retrain import source
 from mlops_magics.steps.retrain.asked import Asked
 from mlops_magics.steps.retrain.flow import folder_of

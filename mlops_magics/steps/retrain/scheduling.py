@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from mlops_magics.foundation.blocks import Block, Code, Facts, Name, Title
 from mlops_magics.foundation.errors import UsageError
-from mlops_magics.foundation.platform import from_home
+from mlops_magics.foundation.files import from_home
 from mlops_magics.foundation.result import Result
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.retrain.schedule import Wanted, slug, write

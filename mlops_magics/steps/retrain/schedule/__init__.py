@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mlops_magics.foundation.errors import NotFoundError, UsageError, nearest
-from mlops_magics.foundation.platform import locked
+from mlops_magics.foundation.locks import locked
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.steps.retrain.schedule import cronjob, crontab, github, kubeflow, systemd
 from mlops_magics.steps.retrain.schedule.base import Kind, Plan, Texts, checked, slug
