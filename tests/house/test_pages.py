@@ -172,3 +172,18 @@ def test_what_is_said_to_be_open_is_open_and_nothing_else() -> None:
     told = re.search(r"^- Open without a token: (.*?)\. Each other", page, re.MULTILINE)
     assert told is not None
     assert set(re.findall(r"`([^`]+)`", told[1])) == OPEN
+
+
+def test_what_the_readme_says_of_speed_was_measured() -> None:
+    results = (ROOT / "tests" / "benchmarks" / "RESULTS.md").read_text()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", results, re.MULTILINE | re.DOTALL))
+    rows = re.findall(
+        r"RESULTS\.md#(\w+)\)\) \|.*\| ([\d, ]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 8
+    for section, times in rows:
+        found = {
+            int(float(number.replace(",", "")))
+            for number in re.findall(r"\d[\d,]*(?:\.\d+)?", sections[section])
+        }
+        assert {int(number) for number in times.split(", ")} <= found, section
