@@ -4,12 +4,15 @@ The parts that ``%mlops_deploy`` cannot leave out are left out by ``served/parts
 worker does.
 """
 
+import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -33,11 +36,13 @@ VARIANTS = {
     "TLS": "over TLS 1.3, connections kept",
 }
 ROUNDS, SECONDS = 5, 3
+PROCESSES, TURNS = 3, 5  # of the journal by itself
 TOKEN = "token"  # noqa: S105 - of a server that lives for seconds
 
 
-def measured(folder: Path, model: Path, variant: str, body: Path) -> dict[str, float]:
-    """Load one variant in a process of its own."""
+@contextlib.contextmanager
+def started(folder: Path, model: Path, variant: str) -> Iterator[tuple[psutil.Process, str, Side]]:
+    """Start one variant in a process of its own."""
     port, made = free_port(), Path(tempfile.mkdtemp(dir=folder))
     if variant == "TLS":
         certificates.make(made, "localhost", "127.0.0.1")
@@ -51,16 +56,46 @@ def measured(folder: Path, model: Path, variant: str, body: Path) -> dict[str, f
     side = Side("ours", (), made, token=[TOKEN])
     try:
         wait(process, port, made / "log")
-        url = f"{scheme}://127.0.0.1:{port}/invocations"
-        wrk(side, url, body, 64, 1)
-        time.sleep(1)
-        family = psutil.Process(process.pid)
-        before = cpu(family)
-        found = wrk(side, url, body, 64, SECONDS)
-        spent = (cpu(family) - before) / found["requests"] * 1e6
+        yield psutil.Process(process.pid), f"{scheme}://127.0.0.1:{port}/invocations", side
     finally:
         end(process)
+
+
+def measured(folder: Path, model: Path, variant: str, body: Path) -> dict[str, float]:
+    """Load one variant."""
+    with started(folder, model, variant) as (process, url, side):
+        wrk(side, url, body, 64, 1)
+        return loaded(process, url, side, body)
+
+
+def loaded(process: psutil.Process, url: str, side: Side, body: Path) -> dict[str, float]:
+    """Load what has been started, after a rest."""
+    time.sleep(1)
+    before = cpu(process)
+    found = wrk(side, url, body, 64, SECONDS)
+    spent = (cpu(process) - before) / found["requests"] * 1e6
     return {"cpu": spent, "rps": found["rps"], "p99": found["p99"]}
+
+
+def switched(folder: Path, model: Path, body: Path) -> str:
+    """Switch the journal off and on in one process: two processes differ by more than it costs."""
+    found: dict[bool, list[dict]] = {True: [], False: []}
+    for _ in range(PROCESSES):
+        with started(folder, model, ALL) as (process, url, side):
+            wrk(side, url, body, 64, 1)
+            for turn in range(2 * TURNS):
+                found[turn % 2 == 0].append(loaded(process, url, side, body))
+                process.send_signal(signal.SIGUSR1)
+    on, off = (
+        {key: statistics.median(one[key] for one in found[which]) for key in ("cpu", "rps", "p99")}
+        for which in (True, False)
+    )
+    return (
+        f"The journal switched off and on in one process, {PROCESSES} processes, {TURNS} turns each, {SECONDS} s a turn, "
+        f"medians: {on['cpu']:.1f} and {off['cpu']:.1f} µs a request, {on['rps']:,.0f} and {off['rps']:,.0f} requests/s with "
+        f"and without: it costs {1 - on['rps'] / off['rps']:.1%} of the throughput (goal: under 5 %); p99 {on['p99']:.1f} and "
+        f"{off['p99']:.1f} ms."
+    )
 
 
 def wait(process: subprocess.Popen, port: int, log: Path) -> None:
@@ -89,6 +124,7 @@ def run() -> None:
                 one = measured(folder, model, variant, body)
                 found.setdefault(variant, []).append(one)
                 print(variant, {key: round(value, 2) for key, value in one.items()}, flush=True)
+        journal = switched(folder, model, body)
         os.chdir(ROOT)
     middle = {
         variant: {key: statistics.median(one[key] for one in runs) for key in runs[0]}
@@ -108,7 +144,7 @@ def run() -> None:
             f"| {variant}: {what} | {one['cpu']:.1f} µs | {more} | {one['rps']:,.0f} | {one['rps'] / whole['rps']:.0%} "
             f"| {one['p99']:.1f} ms |"
         )
-    record("parts", lines)
+    record("parts", [*lines, "", journal])
 
 
 if __name__ == "__main__":

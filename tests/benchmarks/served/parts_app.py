@@ -24,6 +24,7 @@ from mlops_magics.serving.codec import Batch
 from mlops_magics.serving.front import Front
 from mlops_magics.serving.identity import Identity
 from mlops_magics.serving.journal import Journal
+from mlops_magics.serving.journal.sheets import Group
 from mlops_magics.serving.metrics import Metrics
 from mlops_magics.serving.predictor import Predictor
 from mlops_magics.serving.terms import Terms
@@ -60,6 +61,21 @@ class Trusting(Predictor):
         return replace(self.seen)
 
 
+class Switched(Journal):
+    """Notes nothing while it is switched off, which SIGUSR1 does, and on again."""
+
+    on = True
+
+    def switch(self) -> None:
+        """Change it."""
+        self.on = not self.on
+
+    def note(self, group: Group) -> None:
+        """Note what was answered, where it is on."""
+        if self.on:
+            super().note(group)
+
+
 def predictor(model: Path, kind: type[Predictor] = Predictor) -> Predictor:
     """Load a model as a worker does."""
     made = kind(load(model))
@@ -89,7 +105,7 @@ def application(model: Path, folder: Path, variant: str, token: str) -> App:
         role = "shadow" if variant == "a shadow" else "canary"
         order = Beside(role=role, percent=10.0, model_path=model, version="2", digest="")
         beside = (predictor(model), order)
-    journal = None if variant == "no journal" else Journal(JournalOrder(folder=folder / "journal"))
+    journal = None if variant == "no journal" else Switched(JournalOrder(folder=folder / "journal"))
     made = build_app(
         predictor(model, Trusting if variant == "no check of values" else Predictor),
         access,
@@ -110,6 +126,9 @@ async def serve(app: App, port: int, identity: Identity | None) -> None:
     """Answer until told to end."""
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
+    journal = app._answering._journal
+    if isinstance(journal, Switched):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, journal.switch)
     front = Front(app, identity)
     await front.start()
     with socket.create_server(("127.0.0.1", port), backlog=1024) as sock:
