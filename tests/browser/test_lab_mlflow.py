@@ -17,6 +17,7 @@ from .panels import opened
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_mlflow_opens_in_a_tab_and_reads_the_store_of_the_notebook(
     page: Page, lab: Jupyter, flights: Store
 ) -> None:

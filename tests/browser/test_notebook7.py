@@ -16,7 +16,7 @@ from mlops_magics.tracking.store import open_store
 
 from .jupyter import Jupyter, run_all, shot
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_version_is_promoted_in_notebook_7(browser: Browser, notebook7: Jupyter, prepared: Any) -> None:

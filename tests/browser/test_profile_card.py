@@ -291,7 +291,7 @@ def test_thousands_of_columns_stay_quick(new_card: NewCard) -> None:
     expect(page.get_by_text("199 of 5,000 columns")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_card_is_accessible(new_card: NewCard, violations: Scan, profile: Profile, scheme: str) -> None:
     card = answered(new_card(profile.overview(), "profile", color_scheme=scheme), profile)
     page = card.page

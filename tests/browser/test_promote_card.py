@@ -435,7 +435,7 @@ def test_the_card_is_accessible(new_card: NewCard, violations: Scan, scheme: str
         assert violations(card.page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_what_reviewers_are_shown_is_accessible(new_card: NewCard, violations: Scan, scheme: str) -> None:
     """Approve, send back and comment: closed for want of a reason, open, under way, and answered."""
     card = new_card(reviewing(), color_scheme=scheme)

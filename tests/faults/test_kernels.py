@@ -88,7 +88,7 @@ def test_two_kernels_write_to_one_store_and_lose_nothing(store_file: Path) -> No
     assert _statuses("e") == {f"k{number}r{i}": "FINISHED" for number in range(2) for i in range(5)}
 
 
-@pytest.mark.parametrize("times", [12, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [6, pytest.param(50, marks=pytest.mark.slow)])
 def test_many_runs_of_a_cell_leave_no_thread_file_process_or_handler(
     shell: Any, run: Callable[..., Any], store_file: Path, times: int
 ) -> None:

@@ -91,6 +91,7 @@ def _supervisor(kernel: int) -> psutil.Process:
     return parent
 
 
+@pytest.mark.slow
 def test_a_notebook_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     begun = time.monotonic()
     found = executed(tmp_path, BROOD, f"try:\n    {HANG}\nfinally:\n    print('tidied')", timeout=12)

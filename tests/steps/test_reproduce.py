@@ -365,6 +365,7 @@ def test_a_failing_recorder_fails_no_cell(
     assert "mlops.reproducible" not in _tags("first")
 
 
+@pytest.mark.slow
 def test_a_run_is_proved_in_the_background(cell: Cell, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_VERIFY", "true")
     for source in (IMPORTS, DATA, FIT, FOREST):

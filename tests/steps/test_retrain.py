@@ -70,6 +70,7 @@ def test_a_better_successor_becomes_the_challenger(store: Store, project: Path) 
     assert "better" in html
 
 
+@pytest.mark.slow
 def test_what_a_gate_refuses_stays_the_candidate(store: Store) -> None:
     found = again(parameters=("noise=0.5",))
     assert (found.outcome, found.holds, found.exit_code) == ("refused", False, 3)
@@ -86,6 +87,7 @@ def test_what_a_gate_refuses_stays_the_candidate(store: Store) -> None:
     assert "'rows > 500' does not hold: rows 240, not > 500" in found.why
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_is_kept_and_moves_nothing(store: Store, project: Path) -> None:
     secret = "sk-" + "a1b2c3d4" * 6
     notebook(project / "train.ipynb", f"token = '{secret}'\nprint(token)", "1 / 0")

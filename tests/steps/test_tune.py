@@ -110,6 +110,7 @@ def test_all_of_it_is_in_the_store(project: Path, flights: pd.DataFrame) -> None
     }
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_and_the_same_line_is_the_same_run(project: Path, flights: pd.DataFrame) -> None:
     first = quick(flights)
     again = quick(flights)

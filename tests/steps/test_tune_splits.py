@@ -79,6 +79,7 @@ def test_the_score_of_a_trial_is_the_mean_of_its_folds(visits: pd.DataFrame) -> 
     assert study.score == pytest.approx(np.mean(scores))
 
 
+@pytest.mark.slow
 def test_another_split_is_another_search_and_its_run_says_so(project: Path, visits: pd.DataFrame) -> None:
     rows = visits[[*FEATURES, "ill"]]
     options: list[dict[str, Any]] = [

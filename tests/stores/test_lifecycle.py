@@ -127,7 +127,7 @@ def test_a_model_is_registered_promoted_rolled_back_and_served(
 
 
 @pytest.mark.usefixtures("quiet_jupyter", "book")
-@stores(plain=("server",))
+@stores(plain=())
 def test_two_kernels_that_log_the_same_table_at_once_lose_nothing(
     place: Place, experiment: str, project: Path
 ) -> None:
