@@ -257,21 +257,19 @@ class Answering:
         if request.lane and request.lane.role == "canary" and not request.trial:
             seconds /= 2  # the live version must have time left to answer in its place
         left = seconds - (time.perf_counter() - request.started)
-        if left > _SOON:
-            await asyncio.wait((job.answer,), timeout=_SOON)
-            if job.answer.done():
-                return
-            left -= _SOON
-        client = asyncio.ensure_future(request.receive())
+        waited: set[asyncio.Future[Any]] = {job.answer}
         try:
-            await asyncio.wait(
-                (job.answer, client), timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED
-            )
-            if job.answer.done():
-                return
-            if client.done():
-                raise GoneError
-            raise RequestError(504, "TIMEOUT", f"No answer within {seconds:g} seconds.")
+            if left > _SOON:
+                await asyncio.wait(waited, timeout=_SOON)
+                left -= _SOON
+            if not job.answer.done():
+                client = asyncio.ensure_future(request.receive())
+                waited.add(client)
+                await asyncio.wait(waited, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
+                if not job.answer.done():
+                    if client.done():
+                        raise GoneError
+                    raise RequestError(504, "TIMEOUT", f"No answer within {seconds:g} seconds.")
         finally:
-            client.cancel()
-            job.answer.cancel()  # drops a request that still waits; does nothing to one that is answered
+            for one in waited:  # drops a request that still waits; does nothing to one that is answered
+                one.cancel()

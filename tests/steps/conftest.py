@@ -1,10 +1,11 @@
 """A notebook's namespace with a small real table, a fitted run, and a registered model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_mlflow import BEGIN
 from prepared import FIT, Prepared, begin
 
 from mlops_magics.foundation.settings import Settings
@@ -24,6 +25,15 @@ def book(shell: Any, run: Callable[..., Any], store_file: Path) -> Callable[[str
         return run(shell, source).result
 
     return cell
+
+
+@pytest.fixture
+def theirs(book: Callable[[str], Any]) -> Iterator[Callable[[str], Any]]:
+    """A notebook with plain MLflow; every endpoint is taken away at the end."""
+    book(BEGIN)
+    yield book
+    for endpoint in book("%mlops_deploy").endpoints:
+        book(f"%mlops_deploy {endpoint.name} --remove")
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mlops_magics.artifact.state import State
+from mlops_magics.foundation.settings import Settings
+
 BEGIN = """
 import warnings
 import pandas as pd
@@ -44,3 +47,11 @@ mlflow.models.set_model(Ranks())
 """
 
 BOTH = "--allow-pickle --allow-code"
+
+
+def state_of(name: str = "theirs") -> State:
+    """Read what an endpoint's supervisor has written last."""
+    (path,) = (Settings.discover().state / "endpoints").glob(f"{name}-*.json")
+    found = State.read(path)
+    assert found is not None
+    return found

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from plain_mlflow import BEGIN, BOTH, RANKS
+from plain_mlflow import BOTH, RANKS, state_of
 
-from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.job import BESIDE, Job
@@ -36,15 +35,6 @@ mlflow.models.set_model(Own())
 
 
 @pytest.fixture
-def theirs(book: Book) -> Iterator[Book]:
-    """A notebook with plain MLflow; every endpoint is taken away at the end."""
-    book(BEGIN)
-    yield book
-    for endpoint in book("%mlops_deploy").endpoints:
-        book(f"%mlops_deploy {endpoint.name} --remove")
-
-
-@pytest.fixture
 def both(theirs: Book, shell: Any, project: Path) -> Book:
     """The champion answers numbers, the challenger objects."""
     (project / "ranks.py").write_text(RANKS)
@@ -57,13 +47,6 @@ def both(theirs: Book, shell: Any, project: Path) -> Book:
     client.set_registered_model_alias("theirs", "challenger", "2")
     shell.user_ns["asked"] = shell.user_ns["taken"].head(5)
     return theirs
-
-
-def _state() -> State:
-    (path,) = (Settings.discover().state / "endpoints").glob("theirs-*.json")
-    state = State.read(path)
-    assert state is not None
-    return state
 
 
 def _until(done: Callable[[], object]) -> None:
@@ -113,7 +96,7 @@ def test_a_shadow_answers_unheard_and_its_answers_are_in_the_journal(
 
 def _is_told_how_to_agree(path: Path) -> None:
     """Let a following look without the consents: it says the line that keeps what stands beside."""
-    state = _state()
+    state = state_of()
     assert state.beside is not None
     lines = {
         "shadow": "%mlops_deploy theirs@champion --shadow @challenger --follow",
@@ -161,8 +144,8 @@ def test_versions_that_bring_modules_of_one_name_are_kept_apart(
     client.set_registered_model_alias("theirs", "champion", "1")
     theirs(f"%mlops_deploy theirs@champion --follow --shadow 3 {BOTH}")
     client.set_registered_model_alias("theirs", "champion", "2")
-    _until(lambda: _state().version == "2")
-    assert _state().beside is None
+    _until(lambda: state_of().version == "2")
+    assert state_of().beside is None
     assert list(theirs("%mlops_predict theirs asked").values) == [2] * 3
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from plain_mlflow import BEGIN, BOTH, RANKS
+from plain_mlflow import BOTH, RANKS, state_of
 
-from mlops_magics.artifact.state import State
 from mlops_magics.foundation.errors import MLOpsError, RefusedError, UnavailableError
 from mlops_magics.foundation.settings import Settings
 from mlops_magics.frontends.follow.job import LIVE, Job
@@ -25,22 +24,6 @@ from mlops_magics.frontends.follow.renewing import renewed
 from mlops_magics.tracking.store import open_store
 
 Book = Callable[[str], Any]
-
-
-@pytest.fixture
-def theirs(book: Book) -> Iterator[Book]:
-    """A notebook with plain MLflow; every endpoint is taken away at the end."""
-    book(BEGIN)
-    yield book
-    for endpoint in book("%mlops_deploy").endpoints:
-        book(f"%mlops_deploy {endpoint.name} --remove")
-
-
-def _state(name: str = "theirs") -> State:
-    (path,) = (Settings.discover().state / "endpoints").glob(f"{name}-*.json")
-    state = State.read(path)
-    assert state is not None
-    return state
 
 
 def _logs() -> str:
@@ -101,7 +84,7 @@ def test_a_function_goes_the_second_half_of_the_road(theirs: Book, shell: Any, p
     assert "RuntimeError in predict" in logged
     assert "s3cr3t" not in logged + str(caught.value)
 
-    (worker,) = _state().workers
+    (worker,) = state_of().workers
     os.kill(worker, signal.SIGKILL)
     deadline = time.monotonic() + 60
     while True:
@@ -166,7 +149,7 @@ def test_what_hangs_on_its_neighbours_stands_beside_and_follows(
 
     theirs(f"%mlops_deploy theirs@champion --follow {BOTH}")
     client.set_registered_model_alias("theirs", "champion", "2")
-    _until(lambda: _state().version == "2")
+    _until(lambda: state_of().version == "2")
     (listed,) = theirs("%mlops_deploy").endpoints
     assert listed.engine.startswith("pyfunc: each request alone, its answers hang on the rows beside them")
     ranked = asked[["age"]].rank().assign(town=asked["town"]).to_dict(orient="records")
@@ -191,10 +174,10 @@ def test_what_hangs_on_its_neighbours_stands_beside_and_follows(
     theirs("%mlops_register run theirs")  # version 3, of scikit-learn
     client.set_registered_model_alias("theirs", "champion", "3")
     theirs("%mlops_deploy theirs@champion --follow --allow-pickle")
-    assert _state().version == "3"
+    assert state_of().version == "3"
     client.set_registered_model_alias("theirs", "champion", "1")
     _until(lambda: "MLflow itself loads it" in str(theirs("%mlops_deploy")))
-    assert _state().version == "3"
+    assert state_of().version == "3"
 
 
 def _until(done: Callable[[], object]) -> None:

@@ -98,10 +98,8 @@ def _beside(job: Job) -> tuple[ModelAddress, Wanted]:
     if held is None:  # it was taken away at this moment: the supervisor refuses what comes
         return ModelAddress(job.model), Wanted(name=job.name, follow=job.alias, share=Share("shadow"))
     share = Share(held.role, held.percent, held.alias)
-    consents, address = (
-        Consents(held.allow_pickle, held.allow_code),
-        ModelAddress(job.model, alias=held.alias),
-    )
+    consents = Consents(held.allow_pickle, held.allow_code)
+    address = ModelAddress(job.model, alias=held.alias)
     if held.role == "shadow":
         line = line_of(str(job.address), None, Course(follow=True, shadow=f"@{held.alias}"))
     else:
